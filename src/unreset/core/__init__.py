@@ -1,0 +1,1 @@
+"""Pure building blocks of a run: no files, no clock, no environment handle, no printing."""

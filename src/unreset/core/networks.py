@@ -1,0 +1,95 @@
+"""Networks: the tanh-normal policy, the ensemble of critics, and plain multilayer perceptrons."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from unreset.core.types import Array
+
+xavier = nn.initializers.xavier_uniform()
+
+
+class MLP(nn.Module):
+    """Dense layers with ReLU, each optionally followed by LayerNorm before it; a linear output."""
+
+    hidden: tuple[int, ...]
+    output: int
+    layer_norm: bool = False
+    kernel_init: Any = xavier
+
+    @nn.compact
+    def __call__(self, inputs: Array) -> Array:
+        for width in self.hidden:
+            inputs = nn.Dense(width, kernel_init=self.kernel_init)(inputs)
+            if self.layer_norm:
+                inputs = nn.LayerNorm()(inputs)
+            inputs = nn.relu(inputs)
+        return nn.Dense(self.output, kernel_init=self.kernel_init)(inputs)
+
+
+class Trunk(nn.Module):
+    """The bottleneck of the released MEDAL code: dense, LayerNorm, tanh. Width 0 leaves it out."""
+
+    width: int
+
+    @nn.compact
+    def __call__(self, inputs: Array) -> Array:
+        if self.width == 0:
+            return inputs
+        return jnp.tanh(nn.LayerNorm()(nn.Dense(self.width, kernel_init=xavier)(inputs)))
+
+
+class Actor(nn.Module):
+    """Inputs [..., input] to the mean and log standard deviation [..., action] before the tanh."""
+
+    hidden: tuple[int, ...]
+    action_size: int
+    trunk: int = 0
+    layer_norm: bool = False
+    log_std_range: tuple[float, float] = (-20.0, 2.0)
+
+    @nn.compact
+    def __call__(self, inputs: Array) -> tuple[Array, Array]:
+        features = Trunk(self.trunk)(inputs)
+        output = MLP(self.hidden, 2 * self.action_size, self.layer_norm)(features)
+        mean, log_std = jnp.split(output, 2, axis=-1)
+        return mean, jnp.clip(log_std, *self.log_std_range)
+
+
+class Critics(nn.Module):
+    """An ensemble of action values [critics, ...] on one shared (optional) trunk."""
+
+    hidden: tuple[int, ...]
+    critics: int
+    trunk: int = 0
+    layer_norm: bool = False
+
+    @nn.compact
+    def __call__(self, inputs: Array, action: Array) -> Array:
+        features = jnp.concatenate([Trunk(self.trunk)(inputs), action], axis=-1)
+        heads = nn.vmap(
+            MLP,
+            variable_axes={"params": 0},
+            split_rngs={"params": True},
+            in_axes=None,
+            axis_size=self.critics,
+        )
+        values: Array = heads(self.hidden, 1, self.layer_norm)(features)
+        return values.squeeze(-1)
+
+
+def sample_tanh_normal(mean: Array, log_std: Array, key: Array) -> tuple[Array, Array]:
+    """An action in (-1, 1) and its log density [...], by the change of variables of SAC (App. C).
+
+    ``log(1 - tanh(u)^2) = 2 (log 2 - u - softplus(-2u))`` keeps the correction finite for large u.
+    """
+    noise = jax.random.normal(key, mean.shape)
+    before = mean + jnp.exp(log_std) * noise
+    log_normal = -0.5 * noise**2 - log_std - 0.5 * math.log(2 * math.pi)
+    correction = 2 * (math.log(2) - before - jax.nn.softplus(-2 * before))
+    return jnp.tanh(before), jnp.sum(log_normal - correction, axis=-1)

@@ -1,0 +1,180 @@
+"""One replay for all roles: rows in time order in a ring, after the pinned demonstrations.
+
+A row holds what was seen and done at one step; the next observation is the row after it, so every
+frame is stored once. The newest row is *open*: it holds the latest observation and waits for its
+action. Before a hard reset the last frame stays behind as a row without an action (role -1).
+
+Rows ``[0, pinned)`` are the demonstrations and are never overwritten; row ``id`` of practice lies at
+``pinned + id % capacity``. Each role has a ring of the ids of its own rows, oldest first.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from unreset.core.types import Array, Transition
+
+
+class Rows(NamedTuple):
+    """The columns, each [pinned + capacity, ...]."""
+
+    observation: Array
+    goal: Array
+    action: Array
+    reward: Array
+    success: Array
+    terminated: Array
+    role: Array  # int8: who acted (of a demonstration: its direction); -1 where nobody did
+    source: Array  # int8: where the goal came from, an index into GOAL_SOURCES
+    end: Array  # bool: the phase ended with this step
+    segment: Array  # int32: the phase's number (of a demonstration: the trajectory's)
+
+
+GOAL_SOURCES = ("task", "initial")
+
+
+class Replay(NamedTuple):
+    """The rows, and for each role where its own rows are."""
+
+    rows: Rows
+    count: Array  # [] int32: ids written so far; the open row's id
+    index: Array  # [roles, capacity] int32: ids of each role's rows
+    heads: Array  # [roles] int32: rows ever written by each role
+    tails: Array  # [roles] int32: rows of each role overwritten since
+    pinned_last: Array  # [pinned] int32: the last row of each demonstration row's trajectory
+    pinned_index: Array  # [roles, most] int32: demonstration rows that teach each role
+    pinned_count: Array  # [roles] int32
+
+    @property
+    def pinned(self) -> int:
+        return self.pinned_last.shape[-1]
+
+    @property
+    def capacity(self) -> int:
+        return self.index.shape[-1]
+
+
+def position(replay: Replay, row_id: Array) -> Array:
+    """Where the practice row ``row_id`` lies in the columns."""
+    return replay.pinned + row_id % replay.capacity
+
+
+def init(
+    pinned: Rows, pinned_last: np.ndarray, pinned_roles: list[np.ndarray], capacity: int
+) -> Replay:
+    """A replay that holds the demonstration rows and nothing else.
+
+    ``pinned_roles[r]`` lists the demonstration rows (those with an action) that teach role r.
+    """
+    roles = len(pinned_roles)
+    most = max([1, *(len(rows) for rows in pinned_roles)])
+    index = np.zeros((roles, most), np.int32)
+    for role, rows in enumerate(pinned_roles):
+        index[role, : len(rows)] = rows
+
+    def extend(column: np.ndarray) -> Array:
+        column = np.asarray(column)
+        room = np.zeros((capacity, *column.shape[1:]), column.dtype)
+        return jnp.asarray(np.concatenate([column, room]))
+
+    rows = Rows(*(extend(column) for column in pinned))
+    # A fresh row belongs to nobody, or the first lap would expire rows that were never written.
+    rows = rows._replace(role=rows.role.at[len(pinned_last) :].set(-1))
+    counts = jnp.zeros(roles, jnp.int32)
+    return Replay(
+        rows=rows,
+        count=jnp.int32(0),
+        index=jnp.zeros((roles, capacity), jnp.int32),
+        heads=counts,
+        tails=counts,
+        pinned_last=jnp.asarray(pinned_last, jnp.int32),
+        pinned_index=jnp.asarray(index),
+        pinned_count=jnp.asarray([len(rows) for rows in pinned_roles], jnp.int32),
+    )
+
+
+def record(
+    replay: Replay,
+    transition: Transition,
+    goal: Array,
+    role: Array,
+    source: Array,
+    end: Array,
+    segment: Array,
+    reset: Array,
+) -> Replay:
+    """Close the open row with a transition and open the next one (the one after, on a reset)."""
+    here = position(replay, replay.count)
+    following = position(replay, replay.count + 1)
+    rows, roles = replay.rows, replay.heads.shape[0]
+    # The rows about to be reused leave their role's list; they are always its oldest.
+    leaving = jax.nn.one_hot(rows.role[following], roles, dtype=jnp.int32)
+    after = position(replay, replay.count + 2)
+    leaving += reset * jax.nn.one_hot(rows.role[after], roles, dtype=jnp.int32)
+    written = Rows(
+        observation=rows.observation.at[here].set(transition.observation)
+        .at[following]
+        .set(transition.next_observation),
+        goal=rows.goal.at[here].set(goal),
+        action=rows.action.at[here].set(transition.action),
+        reward=rows.reward.at[here].set(transition.reward),
+        success=rows.success.at[here].set(transition.success),
+        terminated=rows.terminated.at[here].set(transition.terminated),
+        role=rows.role.at[here].set(role.astype(jnp.int8)).at[following].set(-1),
+        source=rows.source.at[here].set(source.astype(jnp.int8)),
+        end=rows.end.at[here].set(end),
+        segment=rows.segment.at[here].set(segment),
+    )
+    slot = replay.heads[role] % replay.capacity
+    return replay._replace(
+        rows=written,
+        count=replay.count + 1 + reset,
+        index=replay.index.at[role, slot].set(replay.count),
+        heads=replay.heads.at[role].add(1),
+        tails=replay.tails + leaving,
+    )
+
+
+def sample(replay: Replay, roles: tuple[int, ...], number: int, key: Array) -> Array:
+    """Positions [number] drawn uniformly, with replacement, from the practice rows of ``roles``.
+
+    Where those roles have no rows yet, everybody's are taken.
+    """
+    counts = replay.heads - replay.tails
+    wanted = jnp.zeros_like(counts).at[jnp.array(roles)].set(1)
+    counts = jnp.where(jnp.sum(counts * wanted) > 0, counts * wanted, counts)
+    upto = jnp.cumsum(counts)
+    draw = jax.random.randint(key, (number,), 0, jnp.maximum(upto[-1], 1))
+    role = jnp.minimum(jnp.searchsorted(upto, draw, side="right"), len(counts) - 1)
+    place = draw - upto[role] + counts[role] + replay.tails[role]
+    return position(replay, replay.index[role, place % replay.capacity])
+
+
+def sample_pinned(replay: Replay, roles: tuple[int, ...], number: int, key: Array) -> Array:
+    """Positions [number] drawn uniformly from the demonstration rows that teach ``roles``."""
+    counts = replay.pinned_count[jnp.array(roles)]
+    upto = jnp.cumsum(counts)
+    draw = jax.random.randint(key, (number,), 0, jnp.maximum(upto[-1], 1))
+    which = jnp.minimum(jnp.searchsorted(upto, draw, side="right"), len(roles) - 1)
+    return replay.pinned_index[jnp.array(roles)[which], draw - upto[which] + counts[which]]
+
+
+def following(replay: Replay, positions: Array) -> Array:
+    """The position of the row after each; the ring closes on itself."""
+    end = replay.pinned + replay.capacity
+    return jnp.where(positions + 1 == end, replay.pinned, positions + 1)
+
+
+def later(replay: Replay, positions: Array, offsets: Array) -> Array:
+    """Positions ``offsets`` rows later, but not beyond the newest row or the trajectory's end."""
+    newest = position(replay, replay.count)
+    room = (newest - positions) % replay.capacity
+    ring = replay.pinned + (positions - replay.pinned + jnp.minimum(offsets, room)) % replay.capacity
+    if replay.pinned == 0:
+        return ring
+    last = replay.pinned_last[jnp.minimum(positions, replay.pinned - 1)]
+    return jnp.where(positions < replay.pinned, jnp.minimum(positions + offsets, last), ring)

@@ -1,0 +1,225 @@
+"""Soft actor-critic: the one off-policy learner. REDQ, RLPD and cloning are its fields.
+
+Sources: SAC (Haarnoja et al. 2018, arXiv 1812.05905), REDQ (Chen et al. 2021, arXiv 2101.05982),
+RLPD (Ball et al. 2023, arXiv 2302.02948).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from unreset.core.networks import Actor, Critics, sample_tanh_normal
+from unreset.core.types import Array, Batch, Metrics
+
+
+@dataclass(frozen=True)
+class SAC:
+    """Hyper-parameters of the learner."""
+
+    hidden: tuple[int, ...] = (128, 128)
+    """Widths of the hidden layers of policy and critics (MEDAL: 256 256)."""
+    trunk: int = 0
+    """Width of a dense-LayerNorm-tanh bottleneck before them; 0 for none (MEDAL code: 50)."""
+    layer_norm: bool = True
+    """LayerNorm in the critics' hidden layers (RLPD)."""
+    critics: int = 2
+    """Critics in the ensemble (SAC: 2; REDQ, RLPD: 10)."""
+    target_subset: int = 2
+    """Randomly chosen critics whose minimum is the target (REDQ, Algorithm 1)."""
+    learning_rate: float = 3e-4
+    """Adam's step size for policy, critics and temperature (MEDAL)."""
+    discount: float = 0.99
+    """Discount per step (MEDAL)."""
+    tau: float = 0.005
+    """Share of the critics that moves into their targets at every update (MEDAL)."""
+    reward_scale: float = 10.0
+    """Factor on the environment's reward (MEDAL code: 10)."""
+    initial_temperature: float = 0.1
+    """Entropy coefficient at the start (MEDAL code: 1.0; ours: 0.1)."""
+    target_entropy: float = -0.5
+    """Entropy aimed at, per action dimension, in nats (MEDAL code: -1/2)."""
+    entropy_backup: bool = True
+    """Whether the target value includes the entropy bonus (SAC; RLPD often leaves it out)."""
+    policy_every: int = 1
+    """Critic updates for each update of policy and temperature (RLPD: the update ratio)."""
+    cloning_start: float = 1.0
+    """Weight of behaviour cloning on demonstration rows at step 0 (MEDAL++: 1)."""
+    cloning_end: float = 0.1
+    """Its weight from ``cloning_steps`` on (MEDAL++: 0.1)."""
+    cloning_steps: int = 25_000
+    """Environment steps over which the weight falls linearly (MEDAL++: 10k to 50k; ours)."""
+    cloning_only: bool = False
+    """Leave the reinforcement term out of the policy's loss: plain behaviour cloning."""
+
+
+class Learner(NamedTuple):
+    """The state of one SAC agent."""
+
+    actor: Any
+    critics: Any
+    target: Any
+    log_temperature: Array  # []
+    actor_optimizer: Any
+    critics_optimizer: Any
+    temperature_optimizer: Any
+    updates: Array  # [] int32
+
+
+def actor_network(config: SAC, action_size: int) -> Actor:
+    return Actor(config.hidden, action_size, config.trunk)
+
+
+def critic_network(config: SAC) -> Critics:
+    return Critics(config.hidden, config.critics, config.trunk, config.layer_norm)
+
+
+def _optimizer(config: SAC) -> optax.GradientTransformation:
+    return optax.adam(config.learning_rate)
+
+
+def init(config: SAC, key: Array, input_size: int, action_size: int) -> Learner:
+    """A fresh learner for inputs [input_size] and actions [action_size]."""
+    actor_key, critic_key = jax.random.split(key)
+    inputs, action = jnp.zeros(input_size), jnp.zeros(action_size)
+    actor = actor_network(config, action_size).init(actor_key, inputs)
+    critics = critic_network(config).init(critic_key, inputs, action)
+    log_temperature = jnp.log(jnp.float32(config.initial_temperature))
+    optimizer = _optimizer(config)
+    return Learner(
+        actor,
+        critics,
+        jax.tree.map(jnp.copy, critics),
+        log_temperature,
+        optimizer.init(actor),
+        optimizer.init(critics),
+        optimizer.init(log_temperature),
+        jnp.int32(0),
+    )
+
+
+def cloning_weight(config: SAC, step: Array) -> Array:
+    """Linear schedule of the behaviour-cloning weight over environment steps (MEDAL++, 3.8)."""
+    share = jnp.clip(step / max(config.cloning_steps, 1), 0.0, 1.0)
+    return config.cloning_start + share * (config.cloning_end - config.cloning_start)
+
+
+def target_value(config: SAC, learner: Learner, batch: Batch, key: Array) -> Array:
+    """Bellman target [B]: ``scale r + discount (min_subset Q' - alpha log pi)`` (REDQ, eq. 1)."""
+    action_key, subset_key = jax.random.split(key)
+    actor = actor_network(config, batch.action.shape[-1])
+    action, log_density = sample_tanh_normal(
+        *actor.apply(learner.actor, batch.next_inputs), action_key
+    )
+    values = critic_network(config).apply(learner.target, batch.next_inputs, action)
+    if config.target_subset < config.critics:
+        chosen = jax.random.permutation(subset_key, config.critics)[: config.target_subset]
+        values = values[chosen]
+    value = values.min(axis=0)
+    if config.entropy_backup:
+        value = value - jnp.exp(learner.log_temperature) * log_density
+    return batch.reward + config.discount * batch.discount * value
+
+
+def critic_step(
+    config: SAC, learner: Learner, batch: Batch, key: Array
+) -> tuple[Learner, Metrics]:
+    """One gradient step on every critic, then one Polyak step of the targets."""
+    target = target_value(config, learner, batch, key)
+    network = critic_network(config)
+
+    def loss(params: Any) -> tuple[Array, Array]:
+        values = network.apply(params, batch.inputs, batch.action)
+        return 0.5 * jnp.mean((values - target) ** 2, axis=-1).sum(), values.mean()
+
+    (value, mean), gradient = jax.value_and_grad(loss, has_aux=True)(learner.critics)
+    updates, optimizer = _optimizer(config).update(gradient, learner.critics_optimizer)
+    critics = optax.apply_updates(learner.critics, updates)
+    learner = learner._replace(
+        critics=critics,
+        target=optax.incremental_update(critics, learner.target, config.tau),
+        critics_optimizer=optimizer,
+        updates=learner.updates + 1,
+    )
+    return learner, {"critic_loss": value, "q": mean}
+
+
+def policy_step(
+    config: SAC, learner: Learner, batch: Batch, step: Array, key: Array
+) -> tuple[Learner, Metrics]:
+    """One gradient step on policy and temperature.
+
+    Loss: ``E[alpha log pi - mean Q] + w E_expert[|tanh(mean) - a|^2]`` with w by
+    :func:`cloning_weight`; the expert's term counts only the rows marked ``imitate``.
+    """
+    network = actor_network(config, batch.action.shape[-1])
+    critics = critic_network(config)
+    temperature = jnp.exp(learner.log_temperature)
+    weight = cloning_weight(config, step)
+
+    def loss(params: Any) -> tuple[Array, tuple[Array, Array]]:
+        mean, log_std = network.apply(params, batch.inputs)
+        action, log_density = sample_tanh_normal(mean, log_std, key)
+        error = jnp.mean((jnp.tanh(mean) - batch.action) ** 2, axis=-1)
+        cloning = jnp.sum(batch.imitate * error) / jnp.maximum(batch.imitate.sum(), 1.0)
+        if config.cloning_only:
+            return cloning, (log_density.mean(), cloning)
+        values = critics.apply(learner.critics, batch.inputs, action)
+        value = values.min(axis=0) if config.critics == 2 else values.mean(axis=0)
+        reinforcement = jnp.mean(temperature * log_density - value)
+        return reinforcement + weight * cloning, (log_density.mean(), cloning)
+
+    (value, (log_density, cloning)), gradient = jax.value_and_grad(loss, has_aux=True)(
+        learner.actor
+    )
+    optimizer = _optimizer(config)
+    updates, actor_optimizer = optimizer.update(gradient, learner.actor_optimizer)
+    aim = config.target_entropy * batch.action.shape[-1]
+    # d/d(log alpha) of alpha * (entropy - aim), with entropy = -E[log pi] (SAC, eq. 18).
+    temperature_gradient = temperature * (-log_density - aim)
+    temperature_updates, temperature_optimizer = optimizer.update(
+        temperature_gradient, learner.temperature_optimizer
+    )
+    learner = learner._replace(
+        actor=optax.apply_updates(learner.actor, updates),
+        actor_optimizer=actor_optimizer,
+        log_temperature=learner.log_temperature + temperature_updates,
+        temperature_optimizer=temperature_optimizer,
+    )
+    metrics = {
+        "policy_loss": value,
+        "entropy": -log_density,
+        "temperature": temperature,
+        "cloning_loss": cloning,
+    }
+    return learner, metrics
+
+
+def update(
+    config: SAC, learner: Learner, batches: Batch, step: Array, key: Array
+) -> tuple[Learner, Metrics]:
+    """Teach a learner from stacked batches [U, B, ...]: U critic steps, U / policy_every others."""
+    count = batches.reward.shape[0]
+    if count % config.policy_every:
+        raise ValueError(f"{count} updates are not a multiple of policy_every={config.policy_every}")
+    groups = jax.tree.map(
+        lambda x: x.reshape(count // config.policy_every, config.policy_every, *x.shape[1:]),
+        batches,
+    )
+
+    def one_group(learner: Learner, item: tuple[Batch, Array]) -> tuple[Learner, Metrics]:
+        group, key = item
+        keys = jax.random.split(key, config.policy_every + 1)
+        for i in range(config.policy_every):
+            batch = jax.tree.map(lambda x, i=i: x[i], group)
+            learner, critic_metrics = critic_step(config, learner, batch, keys[i])
+        learner, policy_metrics = policy_step(config, learner, batch, step, keys[-1])
+        return learner, critic_metrics | policy_metrics
+
+    keys = jax.random.split(key, count // config.policy_every)
+    learner, metrics = jax.lax.scan(one_group, learner, (groups, keys))
+    return learner, jax.tree.map(lambda x: x[-1], metrics)

@@ -1,0 +1,1 @@
+"""Rewards and detectors that are learned during practice."""

@@ -1,0 +1,77 @@
+"""The shared vocabulary: what a task is and what one step of practice produces."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import jax
+import numpy as np
+
+Array = jax.Array
+Metrics = dict[str, Array]
+
+#: What a critic's target does at the end of a phase (see :class:`unreset.core.practice.Method`).
+Boundary = Literal["bootstrap", "terminal", "terminal_on_success"]
+
+
+class UnresetError(Exception):
+    """A mistake that the user can mend; the message says what was wrong and what would be right."""
+
+
+class Transition(NamedTuple):
+    """What the task answered to one action. ``reward`` and ``success`` refer to the current goal."""
+
+    observation: Array  # [observation]
+    action: Array  # [action], in [-1, 1]
+    next_observation: Array  # [observation]
+    reward: Array  # []
+    success: Array  # [] bool
+    terminated: Array  # [] bool, a true end of the task (never a time limit)
+
+
+class Batch(NamedTuple):
+    """Rows that teach one learner; ``B`` is the batch size."""
+
+    inputs: Array  # [B, input]: observation, goal (and the acting role where roles share a learner)
+    action: Array  # [B, action]
+    next_inputs: Array  # [B, input]
+    reward: Array  # [B], unscaled
+    discount: Array  # [B]: 1 to bootstrap through the row, 0 to end there
+    imitate: Array  # [B]: 1 where the row is an expert's and its goal is the expert's own
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """A goal-conditioned task that is practised for as long as one likes.
+
+    ``reward``, ``success`` and ``achieved`` are pure JAX functions of one observation and one goal
+    (no batch axis), so that rewards can be recomputed for any goal when a batch is drawn.
+    ``reset`` and ``step`` are given where the whole task is in JAX; otherwise the task is stepped
+    through its Gymnasium environment ``environment_id``.
+    """
+
+    name: str
+    summary: str
+    observation_size: int
+    action_size: int
+    goals: np.ndarray  # [goals, goal]: what the task asks for
+    initial_goals: np.ndarray  # [initials, goal]: the initial states, as goals of a reset policy
+    horizon: int  # steps of one evaluation episode
+    train_reset_every: int  # the benchmark's own period of hard resets, in steps
+    achieved: Callable[[Array], Array]  # observation -> the goal it satisfies
+    reward: Callable[[Array, Array], Array]  # (observation, goal) -> reward
+    success: Callable[[Array, Array], Array]  # (observation, goal) -> bool
+    wide_success: Callable[[Array, Array], Array]  # the looser predicate used with wide starts
+    environment_id: str
+    reset: Callable[..., Any] | None = None  # (key, wide=False) -> task state
+    step: Callable[[Any, Array], Any] | None = None  # (task state, action) -> task state
+    observe: Callable[[Any], Array] | None = None  # task state -> observation
+    render: Callable[..., Array] | None = None  # (observation, goal, size) -> uint8 image
+    position: tuple[int, int] = (0, 1)  # the two observation numbers drawn on the report's map
+    position_name: str = "position"
+
+    @property
+    def goal_size(self) -> int:
+        return int(self.goals.shape[1])

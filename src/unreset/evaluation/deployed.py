@@ -1,0 +1,72 @@
+"""Deployed-policy evaluation: the first role's deterministic policy from the task's starts."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from unreset.core import sac
+from unreset.core.practice import Method
+from unreset.core.types import Array, Task
+
+
+class Evaluation(NamedTuple):
+    """Per rollout, each [rollouts]."""
+
+    success: Array  # at any step within the horizon
+    success_at_end: Array
+    object_success: Array  # the task's looser predicate, at any step
+    episode_return: Array
+    discounted_return: Array
+
+
+def deterministic_action(method: Method, actor: Any, observation: Array, goal: Array) -> Array:
+    """``tanh(mean)`` of a policy, [action]."""
+    size = actor["params"]["MLP_0"][f"Dense_{len(method.learner.hidden)}"]["bias"].shape[-1] // 2
+    network = sac.actor_network(method.learner, size)
+    return jnp.tanh(network.apply(actor, jnp.concatenate([observation, goal], axis=-1))[0])
+
+
+def rollout(
+    method: Method, task: Task, actor: Any, state: Any, goal: Array
+) -> tuple[Evaluation, Array]:
+    """One episode of ``task.horizon`` steps on a JAX task; also its observations [horizon, :]."""
+    assert task.step is not None and task.observe is not None
+    step, observe = task.step, task.observe
+
+    def body(state: Any, _: None) -> tuple[Any, tuple[Array, Array]]:
+        seen = observe(state)
+        state = step(state, deterministic_action(method, actor, seen, goal))
+        return state, (observe(state), seen)
+
+    _, (after, before) = jax.lax.scan(body, state, None, length=task.horizon)
+    reward = jax.vmap(task.reward, in_axes=(0, None))(after, goal)
+    success = jax.vmap(task.success, in_axes=(0, None))(after, goal)
+    loose = jax.vmap(task.wide_success, in_axes=(0, None))(after, goal)
+    discounts = method.learner.discount ** jnp.arange(task.horizon)
+    evaluation = Evaluation(
+        success.any(), success[-1], loose.any(), reward.sum(), (discounts * reward).sum()
+    )
+    return evaluation, before
+
+
+def evaluate(method: Method, task: Task, actor: Any) -> Evaluation:
+    """One rollout for each goal from the fixed start (everything is deterministic there)."""
+    assert task.reset is not None
+    state = task.reset(jax.random.key(0))
+    goals = jnp.asarray(task.goals)
+    return jax.vmap(lambda goal: rollout(method, task, actor, state, goal)[0])(goals)
+
+
+def evaluate_wide(method: Method, task: Task, actor: Any, key: Array, number: int) -> Evaluation:
+    """``number`` rollouts from wide random starts, the goals in turn."""
+    assert task.reset is not None
+    reset = task.reset
+    goals = jnp.asarray(task.goals)[jnp.arange(number) % len(task.goals)]
+
+    def one(key: Array, goal: Array) -> Evaluation:
+        return rollout(method, task, actor, reset(key, wide=True), goal)[0]
+
+    return jax.vmap(one)(jax.random.split(key, number), goals)
