@@ -83,6 +83,20 @@ class Critics(nn.Module):
         return values.squeeze(-1)
 
 
+def octaves(inputs: Array, number: int) -> Array:
+    """Inputs [..., n] with their sines and cosines at rising frequencies, [..., n (1 + 2 number)].
+
+    The slowest wave is 8 units long and each next one half as long. A small network resolves a goal
+    much sooner from these than from bare coordinates (Fourier features: Tancik et al. 2020,
+    arXiv 2006.10739; in reinforcement learning, Li & Pathak 2021, arXiv 2112.03257).
+    """
+    if number == 0:
+        return inputs
+    frequencies = (jnp.pi / 4) * 2.0 ** jnp.arange(number)
+    angles = (inputs[..., None] * frequencies).reshape(*inputs.shape[:-1], -1)
+    return jnp.concatenate([inputs, jnp.sin(angles), jnp.cos(angles)], axis=-1)
+
+
 def sample_tanh_normal(mean: Array, log_std: Array, key: Array) -> tuple[Array, Array]:
     """An action in (-1, 1) and its log density [...], by the change of variables of SAC (App. C).
 

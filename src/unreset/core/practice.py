@@ -6,8 +6,9 @@ run knows. ``act`` and ``advance`` are pure; a driver calls them around a step o
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -15,11 +16,13 @@ import numpy as np
 
 from unreset.core import replay as replays
 from unreset.core import sac
-from unreset.core.networks import sample_tanh_normal
+from unreset.core.networks import octaves, sample_tanh_normal
 from unreset.core.replay import GOAL_SOURCES, Replay
 from unreset.core.signals import matching
 from unreset.core.signals.matching import Matching
-from unreset.core.types import Array, Batch, Boundary, Metrics, Task, Transition
+from unreset.core.types import Array, Batch, Boundary, Measurement, Metrics, Task, Transition, add
+
+State = TypeVar("State")
 
 
 @dataclass(frozen=True)
@@ -124,16 +127,10 @@ class Run(NamedTuple):
     replay: Replay
     phase: Phase
     ledger: Ledger
+    totals: dict[str, Measurement]  # running sums of the metrics since they were last taken
 
 
-class Outcome(NamedTuple):
-    """What the driver must know of a step: whether to reset the task, and what to log."""
-
-    reset: Array  # [] bool
-    metrics: Metrics
-
-
-def _keys(run: Run, step: Array) -> Array:
+def _keys(run: Run | View, step: Array) -> Array:
     """The random keys of one step: act, learn, switch, reset."""
     return jax.random.split(jax.random.fold_in(run.key, step), 4)
 
@@ -156,8 +153,9 @@ def _sources(method: Method, roles: tuple[int, ...]) -> list[int]:
     return [GOAL_SOURCES.index(method.roles[role].goals) for role in roles]
 
 
-def _inputs(method: Method, observation: Array, goal: Array) -> Array:
-    return jnp.concatenate([observation, goal], axis=-1)
+def inputs(method: Method, observation: Array, goal: Array) -> Array:
+    """What policies and critics see [..., input] of observations and goals."""
+    return octaves(jnp.concatenate([observation, goal], axis=-1), method.learner.octaves)
 
 
 def init(
@@ -170,13 +168,14 @@ def init(
 ) -> Run:
     """A run before its first step, in the first role, with the demonstration rows in its replay."""
     run_key, learner_key, discriminator_key, goal_key = jax.random.split(key, 4)
-    size = task.observation_size + task.goal_size
-    learner_keys = jax.random.split(learner_key, len(method.learners))
-    learners = jax.vmap(lambda k: sac.init(method.learner, k, size, task.action_size))(learner_keys)
+    blank = inputs(method, jnp.zeros(task.observation_size), jnp.zeros(task.goal_size))
+    learners = jax.vmap(lambda k: sac.init(method.learner, k, blank.size, task.action_size))(
+        jax.random.split(learner_key, len(method.learners))
+    )
     discriminator = None
     if method.matching is not None:
-        seen = size if method.matching.see_goal else task.observation_size
-        discriminator = matching.init(method.matching, discriminator_key, seen)
+        size = task.observation_size + (task.goal_size if method.matching.see_goal else 0)
+        discriminator = matching.init(method.matching, discriminator_key, size)
     direction = np.asarray(pinned.role)
     pinned_roles = [
         np.flatnonzero(np.isin(direction, role.demonstrations) & (direction >= 0))
@@ -186,34 +185,69 @@ def init(
     zero = jnp.int32(0)
     phase = Phase(zero, _draw_goal(task, source, goal_key), source, zero, zero, zero)
     none = jnp.zeros(len(method.roles), jnp.int32)
-    return Run(
+    run = Run(
         key=run_key,
         learners=learners,
         discriminator=discriminator,
         replay=replays.init(pinned, pinned_last, pinned_roles, capacity),
         phase=phase,
         ledger=Ledger(jnp.int32(1), none, none),
+        totals={},
     )
+    measured = jax.eval_shape(lambda r: learn(method, task, r, zero, r.key)[1], run)
+    return run._replace(totals=jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), measured))
 
 
-def act(method: Method, run: Run, observation: Array, step: Array) -> Array:
+class View(NamedTuple):
+    """What acting needs of a run: small, and never donated, so that one can act while learning."""
+
+    key: Array
+    actor: Any  # stacked [learners]
+    phase: Phase
+
+
+def view(run: Run) -> View:
+    """The run's view."""
+    return View(run.key, run.learners.actor, run.phase)
+
+
+def act(method: Method, view: View, observation: Array, step: Array) -> Array:
     """The acting role's stochastic action [action] in (-1, 1)."""
-    which = run.phase.role if not method.shared else 0
-    actor = jax.tree.map(lambda x: x[which], run.learners.actor)
-    network = sac.actor_network(method.learner, run.replay.rows.action.shape[-1])
-    mean, log_std = network.apply(actor, _inputs(method, observation, run.phase.goal))
-    return sample_tanh_normal(mean, log_std, _keys(run, step)[0])[0]
+    which = view.phase.role if not method.shared else 0
+    actor = jax.tree.map(lambda x: x[which], view.actor)
+    seen = inputs(method, observation, view.phase.goal)
+    mean, log_std = sac.policy(method.learner, actor, seen)
+    return sample_tanh_normal(mean, log_std, _keys(view, step)[0])[0]
+
+
+def observed(
+    task: Task,
+    phase: Phase,
+    observation: Array,
+    action: Array,
+    after: Array,
+    terminated: Array | bool = False,
+    truncated: Array | bool = False,
+) -> Transition:
+    """A transition with the reward and success that the task gives for the current goal."""
+    reward, success = task.reward(after, phase.goal), task.success(after, phase.goal)
+    ends = jnp.asarray(terminated), jnp.asarray(truncated)
+    return Transition(observation, action, after, reward, success, *ends)
 
 
 def advance(
     method: Method, task: Task, run: Run, transition: Transition, step: Array
-) -> tuple[Run, Outcome]:
-    """Record a transition, learn, and decide who acts next. ``step`` counts from 0, unbatched."""
+) -> tuple[Run, Array]:
+    """Record a transition, learn, and decide who acts next; also whether to reset the task.
+
+    ``step`` counts from 0 and must be the same for all seeds of a ``vmap`` (not batched).
+    """
     _, learn_key, switch_key, _ = _keys(run, step)
     phase, roles = run.phase, method.roles
     end, ask_reset = _ends(method, phase, transition)
     due = method.practice.reset_every
-    reset = ask_reset | (phase.since_reset + 1 >= due if due else False) | transition.terminated
+    reset = ask_reset | (phase.since_reset + 1 >= due if due else False)
+    reset = reset | transition.terminated | transition.truncated
     end = end | reset
     run = run._replace(
         replay=replays.record(
@@ -235,7 +269,8 @@ def advance(
         run.ledger.successes + (end & transition.success) * acted,
     )
     next_phase = _next_phase(method, task, phase, end, reset, switch_key)
-    return run._replace(phase=next_phase, ledger=ledger), Outcome(reset, metrics)
+    run = run._replace(phase=next_phase, ledger=ledger, totals=add(run.totals, metrics))
+    return run, reset
 
 
 def _ends(method: Method, phase: Phase, transition: Transition) -> tuple[Array, Array]:
@@ -266,10 +301,10 @@ def _next_phase(
 
 def learn(
     method: Method, task: Task, run: Run, step: Array, key: Array
-) -> tuple[Run, Metrics]:
+) -> tuple[Run, dict[str, Measurement]]:
     """The updates of one step, on batches drawn and rewarded with the current signals."""
     signal_key, batch_key, update_key = jax.random.split(key, 3)
-    metrics: Metrics = {}
+    metrics: dict[str, Measurement] = {}
     if method.matching is not None and run.discriminator is not None:
         discriminator, signal_metrics = _fit_discriminator(
             method, run, method.matching, run.discriminator, step, signal_key
@@ -309,21 +344,30 @@ def learn(
 
 def _update(
     method: Method, learner: sac.Learner, batches: Batch, step: Array, key: Array
-) -> tuple[sac.Learner, Metrics]:
-    """The learner's updates, once the seed steps are over (``step`` is the same for all seeds)."""
-    if method.practice.seed_steps == 0:
-        return sac.update(method.learner, learner, batches, step, key)
-
-    def wait(learner: sac.Learner) -> tuple[sac.Learner, Metrics]:
-        shapes = jax.eval_shape(lambda x: sac.update(method.learner, x, batches, step, key), learner)
-        return learner, jax.tree.map(lambda s: jnp.full(s.shape, jnp.nan, s.dtype), shapes[1])
-
-    return jax.lax.cond(
+) -> tuple[sac.Learner, dict[str, Measurement]]:
+    """The learner's updates, once the seed steps are over."""
+    return _when(
         step >= method.practice.seed_steps,
-        lambda x: sac.update(method.learner, x, batches, step, key),
-        wait,
+        lambda state: sac.update(method.learner, state, batches, step, key),
         learner,
     )
+
+
+def _when(
+    due: Array, update: Callable[[State], tuple[State, Metrics]], state: State
+) -> tuple[State, dict[str, Measurement]]:
+    """``update(state)`` if due, else the same state; its metrics weigh 0 if not.
+
+    ``due`` must not depend on the seed: a batched condition would compute both branches.
+    """
+
+    def skip(state: State) -> tuple[State, Metrics]:
+        shapes = jax.eval_shape(update, state)[1]
+        return state, jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
+
+    state, metrics = jax.lax.cond(due, update, skip, state)
+    weight = jnp.asarray(due, jnp.float32)
+    return state, {name: Measurement(value, weight) for name, value in metrics.items()}
 
 
 def _seen(config: Matching, observation: Array, goal: Array) -> Array:
@@ -337,7 +381,7 @@ def _fit_discriminator(
     discriminator: matching.Discriminator,
     step: Array,
     key: Array,
-) -> tuple[matching.Discriminator, Metrics]:
+) -> tuple[matching.Discriminator, dict[str, Measurement]]:
     """Every ``interval`` steps: demonstrations of the task against the matching role's own rows."""
     own_roles = tuple(i for i, role in enumerate(method.roles) if role.reward == "matching")
     expert_key, own_key, update_key = jax.random.split(key, 3)
@@ -352,12 +396,8 @@ def _fit_discriminator(
     def fit(state: matching.Discriminator) -> tuple[matching.Discriminator, Metrics]:
         return matching.update(config, state, expert_seen, own_seen, update_key)
 
-    def wait(state: matching.Discriminator) -> tuple[matching.Discriminator, Metrics]:
-        shapes = jax.eval_shape(fit, state)[1]
-        return state, jax.tree.map(lambda s: jnp.full(s.shape, jnp.nan, s.dtype), shapes)
-
     due = (step % config.interval == 0) & (step >= method.practice.seed_steps)
-    return jax.lax.cond(due, fit, wait, discriminator)
+    return _when(due, fit, discriminator)
 
 
 def _draw_batches(
@@ -393,9 +433,9 @@ def _draw_batches(
     imitate = (positions < replay.pinned) & expected
     imitate &= jnp.isin(direction, jnp.array(sorted(imitated) or [-2]))
     batch = Batch(
-        inputs=_inputs(method, observation, goal),
+        inputs=inputs(method, observation, goal),
         action=action,
-        next_inputs=_inputs(method, next_observation, goal),
+        next_inputs=inputs(method, next_observation, goal),
         reward=reward,
         discount=1.0 - terminal,
         imitate=imitate.astype(jnp.float32),

@@ -25,8 +25,12 @@ class SAC:
     """Widths of the hidden layers of policy and critics (MEDAL: 256 256)."""
     trunk: int = 0
     """Width of a dense-LayerNorm-tanh bottleneck before them; 0 for none (MEDAL code: 50)."""
+    octaves: int = 4
+    """Sines and cosines of each input, from 8 units down by octaves; 0 for none (ours)."""
     layer_norm: bool = True
     """LayerNorm in the critics' hidden layers (RLPD)."""
+    policy_layer_norm: bool = False
+    """LayerNorm in the policy's hidden layers (ours)."""
     critics: int = 2
     """Critics in the ensemble (SAC: 2; REDQ, RLPD: 10)."""
     target_subset: int = 2
@@ -53,6 +57,8 @@ class SAC:
     """Its weight from ``cloning_steps`` on (MEDAL++: 0.1)."""
     cloning_steps: int = 25_000
     """Environment steps over which the weight falls linearly (MEDAL++: 10k to 50k; ours)."""
+    self_cloning: float = 0.0
+    """Weight of cloning rows whose action the critics prefer to the policy's (CRR, eq. 3)."""
     cloning_only: bool = False
     """Leave the reinforcement term out of the policy's loss: plain behaviour cloning."""
 
@@ -71,11 +77,24 @@ class Learner(NamedTuple):
 
 
 def actor_network(config: SAC, action_size: int) -> Actor:
-    return Actor(config.hidden, action_size, config.trunk)
+    """The policy's network."""
+    return Actor(
+        config.hidden, action_size, config.trunk, config.policy_layer_norm
+    )
+
+
+def policy(config: SAC, actor: Any, inputs: Array) -> tuple[Array, Array]:
+    """Mean and log standard deviation [..., action] before the tanh, of an actor's parameters."""
+    output = actor["params"]["MLP_0"][f"Dense_{len(config.hidden)}"]["bias"].shape[-1]
+    mean, log_std = actor_network(config, output // 2).apply(actor, inputs)
+    return mean, log_std
 
 
 def critic_network(config: SAC) -> Critics:
-    return Critics(config.hidden, config.critics, config.trunk, config.layer_norm)
+    """The critics' network."""
+    return Critics(
+        config.hidden, config.critics, config.trunk, config.layer_norm
+    )
 
 
 def _optimizer(config: SAC) -> optax.GradientTransformation:
@@ -170,8 +189,13 @@ def policy_step(
             return cloning, (log_density.mean(), cloning)
         values = critics.apply(learner.critics, batch.inputs, action)
         value = values.min(axis=0) if config.critics == 2 else values.mean(axis=0)
-        reinforcement = jnp.mean(temperature * log_density - value)
-        return reinforcement + weight * cloning, (log_density.mean(), cloning)
+        total = jnp.mean(temperature * log_density - value) + weight * cloning
+        if config.self_cloning:
+            taken = critics.apply(learner.critics, batch.inputs, batch.action)
+            taken = taken.min(axis=0) if config.critics == 2 else taken.mean(axis=0)
+            better = jax.lax.stop_gradient(taken > value)
+            total = total + config.self_cloning * jnp.mean(better * error)
+        return total, (log_density.mean(), cloning)
 
     (value, (log_density, cloning)), gradient = jax.value_and_grad(loss, has_aux=True)(
         learner.actor

@@ -9,15 +9,30 @@ from typing import Any, Literal, NamedTuple
 import jax
 import numpy as np
 
+from unreset.errors import Failure as Failure
+from unreset.errors import UnresetError as UnresetError
+
 Array = jax.Array
 Metrics = dict[str, Array]
 
+
+class Measurement(NamedTuple):
+    """A metric of one step; weight 0 says that this step did not measure it."""
+
+    value: Array
+    weight: Array
+
+
+def add(totals: dict[str, Measurement], step: dict[str, Measurement]) -> dict[str, Measurement]:
+    """Running sums of weighted values and weights; their quotient is the mean."""
+    return {
+        name: Measurement(total.value + step[name].value * step[name].weight,
+                          total.weight + step[name].weight)
+        for name, total in totals.items()
+    }
+
 #: What a critic's target does at the end of a phase (see :class:`unreset.core.practice.Method`).
 Boundary = Literal["bootstrap", "terminal", "terminal_on_success"]
-
-
-class UnresetError(Exception):
-    """A mistake that the user can mend; the message says what was wrong and what would be right."""
 
 
 class Transition(NamedTuple):
@@ -28,7 +43,8 @@ class Transition(NamedTuple):
     next_observation: Array  # [observation]
     reward: Array  # []
     success: Array  # [] bool
-    terminated: Array  # [] bool, a true end of the task (never a time limit)
+    terminated: Array  # [] bool, a true end of the task
+    truncated: Array  # [] bool, the task's own time limit: it must be reset, nothing has ended
 
 
 class Batch(NamedTuple):
@@ -68,7 +84,10 @@ class Task:
     reset: Callable[..., Any] | None = None  # (key, wide=False) -> task state
     step: Callable[[Any, Array], Any] | None = None  # (task state, action) -> task state
     observe: Callable[[Any], Array] | None = None  # task state -> observation
-    render: Callable[..., Array] | None = None  # (observation, goal, size) -> uint8 image
+    restore: Callable[[Any, np.ndarray, np.ndarray], None] | None = None
+    """(environment, observation, goal): put its environment where the observation was taken."""
+    render: Callable[..., Array] | None = None
+    """(observation, goal, size) -> uint8 image [size, size, 3]."""
     position: tuple[int, int] = (0, 1)  # the two observation numbers drawn on the report's map
     position_name: str = "position"
 

@@ -9,7 +9,58 @@ from unreset.demos.store import BACKWARD, FORWARD, Trajectory
 from unreset.tasks import tabletop
 
 SPEEDS = (0.4, 0.6)  # of the fastest; the benchmark's teleoperated demonstrations are as slow
+GRASP_AT = (0.05, 0.3)  # distance from the mug at which the hand grips
+PLACE_AT = (0.03, 0.1)  # distance from the goal at which it lets go
+PASS_AT = 0.3  # distance at which a waypoint on the way counts as reached
+WOBBLE, WOBBLE_DECAY = 0.1, 0.8  # drift of the hand: kick per step, and what stays of the last
+GRIP, RELEASE = 1.0, -1.0
 _LONGEST = 400
+
+_step = jax.jit(tabletop.step)
+_observe = jax.jit(tabletop.observe)
+_success = jax.jit(tabletop.success)
+
+
+class _Hand:
+    """A person's hand on the gripper, and all that it has seen and done on the way to a goal."""
+
+    def __init__(
+        self, generator: np.random.Generator, state: tabletop.State, goal: np.ndarray
+    ) -> None:
+        self.generator = generator
+        self.state = state
+        self.goal = goal
+        self.speed = generator.uniform(*SPEEDS)
+        self.wobble = np.zeros(2)
+        self.observations = [np.asarray(_observe(state))]
+        self.actions: list[np.ndarray] = []
+
+    def follow(self, leg: np.ndarray, grip: float, tolerance: float) -> None:
+        """Visit the waypoints [2, 2] of a leg, the last one closely, or stop at the first success.
+
+        What is guided is the mug while gripping, else the gripper.
+        """
+        guided = slice(2, 4) if grip > 0 else slice(0, 2)
+        for waypoint, close in zip(leg, (PASS_AT, tolerance), strict=True):
+            while not _success(self.observations[-1], self.goal):
+                way = waypoint - self.observations[-1][guided]
+                if np.linalg.norm(way) <= close:
+                    break
+                self.move(way, grip)
+
+    def move(self, way: np.ndarray, grip: float) -> None:
+        """One step along the way [2] that is left; slower and steadier on arrival."""
+        if len(self.actions) == _LONGEST:
+            raise RuntimeError(f"the scripted expert is lost after {_LONGEST} steps")
+        distance = float(np.linalg.norm(way))
+        kick = self.generator.normal(0.0, WOBBLE, 2)
+        self.wobble = WOBBLE_DECAY * self.wobble + kick
+        aim = way / max(distance, 1e-6) * min(self.speed, distance / tabletop.STEP)
+        motion = np.clip(aim + min(1.0, distance) * self.wobble, -SPEEDS[1], SPEEDS[1])
+        action = np.array([*motion, grip], np.float32)
+        self.state = _step(self.state, action)
+        self.actions.append(action)
+        self.observations.append(np.asarray(_observe(self.state)))
 
 
 def _leg(generator: np.random.Generator, start: np.ndarray, end: np.ndarray) -> np.ndarray:
@@ -23,43 +74,26 @@ def _drive(
     generator: np.random.Generator, state: tabletop.State, goal: np.ndarray, direction: int
 ) -> Trajectory:
     """Fetch the mug, carry it to the goal, come back: until the first success."""
-    step, observe = jax.jit(tabletop.step), jax.jit(tabletop.observe)
-    gripper, mug = np.asarray(state.gripper), np.asarray(state.mug)
-    speed = generator.uniform(*SPEEDS)
-    grasp_at = generator.uniform(0.05, 0.3)
-    legs = [
-        (_leg(generator, gripper, mug), -1.0, grasp_at),
-        (_leg(generator, mug, goal[2:4]), 1.0, generator.uniform(0.03, 0.1)),
-        (_leg(generator, goal[2:4], goal[0:2]), -1.0, 0.0),
-    ]
-    observations, actions = [np.asarray(observe(state))], []
-    wobble = np.zeros(2)
-    for waypoints, grip, close in legs:
-        for number, waypoint in enumerate(waypoints):
-            tolerance = close if number == len(waypoints) - 1 else 0.3
-            while len(actions) < _LONGEST:
-                here = observations[-1][2:4] if grip > 0 else observations[-1][0:2]
-                apart = waypoint - here
-                distance = float(np.linalg.norm(apart))
-                done = number == len(waypoints) - 1 and grip < 0 and close == 0.0
-                reached = np.linalg.norm(observations[-1][0:4] - goal[0:4]) <= 0.2
-                if (done and reached) or (not done and distance <= tolerance):
-                    break
-                wobble = 0.8 * wobble + generator.normal(0.0, 0.1, 2)
-                fade = min(1.0, distance)
-                aim = apart / max(distance, 1e-6) * min(speed, distance / tabletop.STEP)
-                move = np.clip(aim + fade * wobble, -SPEEDS[1], SPEEDS[1])
-                action = np.array([*move, grip], np.float32)
-                state = step(state, action)
-                actions.append(action)
-                observations.append(np.asarray(observe(state)))
-    return Trajectory(
-        np.stack(observations).astype(np.float32), np.stack(actions), goal, direction
-    )
+    hand = _Hand(generator, state, goal)
+    home, coaster = goal[0:2], goal[2:4]
+    grasp_at = generator.uniform(*GRASP_AT)
+    fetch = _leg(generator, np.asarray(state.gripper), np.asarray(state.mug))
+    carry = _leg(generator, np.asarray(state.mug), coaster)
+    place_at = generator.uniform(*PLACE_AT)
+    retreat = _leg(generator, coaster, home)
+
+    hand.follow(fetch, RELEASE, grasp_at)
+    hand.follow(carry, GRIP, place_at)
+    hand.follow(retreat, RELEASE, 0.0)
+    return Trajectory(np.stack(hand.observations), np.stack(hand.actions), goal, direction)
 
 
 def tabletop_demonstrations(per_goal: int = 3, seed: int = 0) -> list[Trajectory]:
-    """``per_goal`` trajectories to each coaster, and as many back, each from where one ended."""
+    """``per_goal`` trajectories to each coaster, and as many back, each from where one ended.
+
+    All forward ones come first; backward one ``i`` starts where forward one ``i`` ended. The
+    same seed gives the same arrays: observations [T + 1, 6] and actions [T, 3], float32.
+    """
     generator = np.random.default_rng(seed)
     forward, backward = [], []
     for goal in tabletop.GOALS:

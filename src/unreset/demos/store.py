@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
 
 from unreset.core.replay import Rows
 from unreset.core.types import Task, UnresetError
@@ -21,6 +24,33 @@ class Trajectory(NamedTuple):
     actions: np.ndarray  # [T, action], in [-1, 1]
     goal: np.ndarray  # [goal]
     direction: int  # FORWARD: to a goal of the task; BACKWARD: to an initial state
+
+
+def save(path: Path, trajectories: Sequence[Trajectory]) -> None:
+    """Write trajectories to one safetensors file."""
+    arrays = {}
+    for number, trajectory in enumerate(trajectories):
+        for name, value in trajectory._asdict().items():
+            arrays[f"{number}/{name}"] = np.ascontiguousarray(value)
+    save_file(arrays, path)
+
+
+def load(path: Path) -> list[Trajectory]:
+    """Read trajectories written by :func:`save`; raises UnresetError where there are none."""
+    try:
+        arrays = load_file(path)
+        numbers = sorted({int(name.split("/")[0]) for name in arrays})
+        return [
+            Trajectory(
+                arrays[f"{n}/observations"],
+                arrays[f"{n}/actions"],
+                arrays[f"{n}/goal"],
+                int(arrays[f"{n}/direction"]),
+            )
+            for n in numbers
+        ]
+    except (OSError, KeyError, ValueError, SafetensorError) as error:
+        raise UnresetError(f"{path} holds no demonstrations: {error}") from error
 
 
 def check(trajectories: Sequence[Trajectory], task: Task) -> None:

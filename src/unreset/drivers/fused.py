@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from unreset.core import practice
 from unreset.core.practice import Method, Run
-from unreset.core.types import Array, Metrics, Task, Transition
+from unreset.core.replay import Rows
+from unreset.core.types import Array, Task
 
 
 class Carry(NamedTuple):
@@ -20,48 +23,49 @@ class Carry(NamedTuple):
     state: Any
 
 
-def step(method: Method, task: Task, carry: Carry, number: Array) -> tuple[Carry, Metrics]:
-    """One step of one seed: act, step the task, advance, reset if asked."""
+def step(method: Method, task: Task, carry: Carry, number: Array) -> Carry:
+    """One step of one seed (no leading axis): act, step the task, advance, reset if asked."""
     assert task.step is not None and task.observe is not None and task.reset is not None
     run, state = carry
     observation = task.observe(state)
-    action = practice.act(method, run, observation, number)
+    action = practice.act(method, practice.view(run), observation, number)
     state = task.step(state, action)
     after = task.observe(state)
-    transition = Transition(
-        observation,
-        action,
-        after,
-        task.reward(after, run.phase.goal),
-        task.success(after, run.phase.goal),
-        jnp.array(False),
-    )
+    transition = practice.observed(task, run.phase, observation, action, after)
     key = practice.reset_key(run, number)
-    run, outcome = practice.advance(method, task, run, transition, number)
-    state = jax.tree.map(partial(jnp.where, outcome.reset), task.reset(key), state)
-    return Carry(run, state), outcome.metrics
+    run, reset = practice.advance(method, task, run, transition, number)
+    return Carry(run, jax.tree.map(partial(jnp.where, reset), task.reset(key), state))
 
 
-def advance(method: Method, task: Task) -> Any:
-    """A compiled function (carry, start, stop) -> (carry, mean metrics [seeds]).
+class Fused:
+    """Drives the seeds of one method on a JAX task; ``carry`` is all that a checkpoint needs."""
 
-    It practises steps ``start`` to ``stop`` in place (the carry is donated) and compiles once for
-    every length. Metrics that a step does not have are NaN there and left out of the mean.
-    """
-    one = jax.vmap(partial(step, method, task), in_axes=(0, None))
+    def __init__(
+        self,
+        method: Method,
+        task: Task,
+        seeds: Sequence[int],
+        pinned: Rows,
+        pinned_last: np.ndarray,
+        capacity: int,
+    ) -> None:
+        runs = [
+            practice.init(method, task, jax.random.key(seed), pinned, pinned_last, capacity)
+            for seed in seeds
+        ]
+        run = jax.tree.map(lambda *leaves: jnp.stack(leaves), *runs)
+        assert task.reset is not None
+        self.carry = Carry(run, jax.vmap(task.reset)(run.key))
+        every = jax.vmap(partial(step, method, task), in_axes=(0, None))
 
-    def chunk(carry: Carry, start: Array, stop: Array) -> tuple[Carry, Metrics]:
-        shapes = jax.eval_shape(one, carry, start)[1]
-        zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, jnp.float32), shapes)
+        def chunk(carry: Carry, start: Array, stop: Array) -> Carry:
+            return jax.lax.fori_loop(start, stop, lambda number, c: every(c, number), carry)
 
-        def body(number: Array, state: tuple[Carry, Metrics, Metrics]) -> Any:
-            carry, total, seen = state
-            carry, metrics = one(carry, number)
-            total = jax.tree.map(lambda t, m: t + jnp.nan_to_num(m), total, metrics)
-            seen = jax.tree.map(lambda s, m: s + ~jnp.isnan(m), seen, metrics)
-            return carry, total, seen
+        # Donated, so that the replay is updated in place. The bounds are traced: one compilation
+        # serves every length, and a result does not depend on how its steps were cut.
+        self._chunk = jax.jit(chunk, donate_argnums=0)
 
-        carry, total, seen = jax.lax.fori_loop(start, stop, body, (carry, zeros, zeros))
-        return carry, jax.tree.map(lambda t, s: t / s, total, seen)
-
-    return jax.jit(chunk, donate_argnums=0)
+    def advance(self, start: int, stop: int) -> None:
+        """Practise steps ``start`` to ``stop`` - 1 and wait for them."""
+        self.carry = self._chunk(self.carry, jnp.int32(start), jnp.int32(stop))
+        jax.block_until_ready(self.carry.run.ledger)

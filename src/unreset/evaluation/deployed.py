@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from unreset.core import sac
-from unreset.core.practice import Method
+from unreset.core.practice import Method, inputs
 from unreset.core.types import Array, Task
 
 
@@ -23,10 +23,8 @@ class Evaluation(NamedTuple):
 
 
 def deterministic_action(method: Method, actor: Any, observation: Array, goal: Array) -> Array:
-    """``tanh(mean)`` of a policy, [action]."""
-    size = actor["params"]["MLP_0"][f"Dense_{len(method.learner.hidden)}"]["bias"].shape[-1] // 2
-    network = sac.actor_network(method.learner, size)
-    return jnp.tanh(network.apply(actor, jnp.concatenate([observation, goal], axis=-1))[0])
+    """``tanh(mean)`` of an actor's parameters, [action]."""
+    return jnp.tanh(sac.policy(method.learner, actor, inputs(method, observation, goal))[0])
 
 
 def rollout(

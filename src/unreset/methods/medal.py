@@ -1,1 +1,51 @@
-"""MEDAL (Sharma, Ahmad & Finn 2022, arXiv 2205.05212)."""
+"""MEDAL (Sharma, Ahmad & Finn 2022, arXiv 2205.05212): go back to where experts have been.
+
+The forward role learns the task. The backward role learns to visit the states of the task's
+demonstrations: its reward is ``-log(1 - D(s'))`` with D a discriminator between those states and
+its own. It is given the goal that the forward role attempts next, and its phases have fixed length.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from unreset.core.practice import Method, Role
+from unreset.core.signals.matching import Matching
+from unreset.core.types import Task
+from unreset.methods.settings import Settings, published_learner, published_practice
+
+
+@dataclass(frozen=True)
+class Medal(Settings):
+    """A forward role, and a backward role rewarded for matching the expert's states."""
+
+    matching: Matching = field(default_factory=lambda: Matching(scale=1.0))
+    """The discriminator."""
+    backward_cloning: bool = True
+    """Whether the backward policy clones the backward demonstrations (MEDAL: no)."""
+
+    def method(self, task: Task) -> Method:
+        length = self.practice.phase_length
+        forward = Role(
+            "forward", keep_goal=True, length=length, demonstrations=(0,), imitate=(0,)
+        )
+        backward = Role(
+            "backward",
+            reward="matching",
+            length=length,
+            end_on_success=False,
+            demonstrations=(0, 1),
+            imitate=(1,) if self.backward_cloning else (),
+        )
+        return Method("medal", (forward, backward), self.learner, self.practice, self.matching)
+
+
+PRESETS = {
+    "default": Medal(),
+    "paper": Medal(
+        practice=published_practice(),
+        learner=published_learner(),
+        matching=Matching(),
+        backward_cloning=False,
+    ),
+}

@@ -6,7 +6,7 @@ thresholds, clips, goals, both rewards and both success predicates.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -99,8 +99,15 @@ def achieved(observation: Array) -> Array:
     return jnp.concatenate([observation[0:4], -jnp.ones(2)])
 
 
+def _restore(environment: Any, observation: np.ndarray, goal: np.ndarray) -> None:
+    """The observation is the whole state."""
+    environment.reset(options={"state": observation, "goal": goal})
+
+
 def tabletop() -> Task:
     """The task, with the sparse reward."""
+    from unreset.tasks.tabletop_render import render  # noqa: PLC0415 - it needs the constants above
+
     return Task(
         name="tabletop",
         summary="carry a mug to one of four coasters and return (EARL; JAX)",
@@ -115,9 +122,11 @@ def tabletop() -> Task:
         success=success,
         wide_success=mug_success,
         environment_id="unreset/Tabletop-v0",
+        restore=_restore,
         reset=reset,
         step=step,
         observe=observe,
+        render=render,
         position=(2, 3),
         position_name="mug position",
     )

@@ -1,0 +1,242 @@
+"""The library's front door: train, load, and what can be done with a run."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from unreset import registry
+from unreset.core.types import UnresetError
+from unreset.demos import store
+from unreset.demos.store import Trajectory
+from unreset.evaluation import deployed
+from unreset.methods.settings import Settings
+from unreset.policy import Policy
+from unreset.runs import folder as folders
+from unreset.runs.curves import write_curves
+from unreset.runs.folder import Configuration
+from unreset.runs.report import write_report
+from unreset.runs.training import Observer, Training
+from unreset.runs.videos import write_videos
+
+
+class Run:
+    """A run and its folder: evaluate it, act with it, continue it, report on it."""
+
+    def __init__(self, training: Training) -> None:
+        self._training = training
+
+    @property
+    def folder(self) -> Path:
+        """Where the run's files are."""
+        return self._training.folder
+
+    @property
+    def env_steps(self) -> int:
+        """Environment steps practised so far."""
+        return self._training.step
+
+    @property
+    def notes(self) -> list[str]:
+        """What happened on loading that a person should know."""
+        return self._training.notes
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """What ``summary.json`` holds."""
+        return self._training.summary()
+
+    def policy(self, observation: Any, goal: np.ndarray | None = None) -> np.ndarray:
+        """The first seed's deterministic action; see :meth:`unreset.Policy.__call__`."""
+        return self.export()(observation, goal)
+
+    def export(self, seed_number: int = 0) -> Policy:
+        """The policy of one seed (counted from 0), free of JAX."""
+        training = self._training
+        if not 0 <= seed_number < len(training.seeds):
+            raise UnresetError(
+                f"seed number {seed_number} does not exist; this run has {len(training.seeds)}"
+            )
+        actor = jax.tree.map(lambda x: np.asarray(x[seed_number]), training.actors)
+        flat = jax.tree_util.tree_flatten_with_path(actor["params"])[0]
+        weights = {"/".join(str(part.key) for part in path): leaf for path, leaf in flat}
+        metadata = {
+            "method": training.configuration.method,
+            "task": training.task.name,
+            "seed": training.seeds[seed_number],
+            "env_steps": training.step,
+            "observation_size": training.task.observation_size,
+            "goal_size": training.task.goal_size,
+            "action_size": training.task.action_size,
+            "octaves": training.method.learner.octaves,
+        }
+        return Policy(weights, metadata)
+
+    def evaluate(self, starts: str = "fixed", episodes: int = 100) -> dict[str, float]:
+        """Deployed evaluation, averaged over seeds; nothing about the run changes.
+
+        Args:
+            starts: ``"fixed"``, one rollout per goal from the task's initial state; or ``"wide"``,
+                ``episodes`` random starts.
+            episodes: how many wide starts.
+        """
+        training = self._training
+        method, task = training.method, training.task
+
+        def one(actor: Any) -> deployed.Evaluation:
+            if starts == "fixed":
+                return deployed.evaluate(method, task, actor)
+            return deployed.evaluate_wide(method, task, actor, jax.random.key(1), episodes)
+
+        if starts not in ("fixed", "wide"):
+            raise UnresetError(f"starts must be 'fixed' or 'wide', not {starts!r}")
+        if episodes < 1:
+            raise UnresetError(f"episodes must be at least 1, not {episodes}")
+        result = jax.jit(jax.vmap(one))(training.actors)
+        figures = {name: float(np.mean(np.asarray(v))) for name, v in result._asdict().items()}
+        return figures | {"episodes": float(np.asarray(result.success).size)}
+
+    def resume(self, steps: int | None = None, observer: Observer | None = None) -> Run:
+        """Continue to the budget, or to a new one of ``steps``."""
+        if steps is not None:
+            training = self._training
+            configuration = dataclasses.replace(training.configuration, steps=steps)
+            if steps < training.step:
+                raise UnresetError(f"--steps {steps} is behind the run's {training.step} steps")
+            training.configuration = configuration
+            folders.write_json(self.folder / "config.json", configuration.dictionary())
+        self._training.practise(observer or _silent)
+        return self
+
+    def report(self) -> Path:
+        """Write videos, ``curves.png`` and ``report.html``; the page's path."""
+        training = self._training
+        carry = jax.tree.map(lambda x: x[0], training.driver.carry)
+        actor = jax.tree.map(lambda x: x[0], training.actors)
+        write_videos(self.folder, training.method, training.task, actor, carry)
+        write_curves(self.folder)
+        return write_report([self.folder], self.folder / "report.html")
+
+
+def _silent(_: Any) -> None:
+    """Show nothing."""
+
+
+def new_folder(parent: Path, method: str, task: str, seed: int) -> Path:
+    """A folder name that is still free."""
+    stem = f"{method}-{task}-{seed}"
+    names = [stem, *(f"{stem}-{number}" for number in range(2, 10_000))]
+    return next(parent / name for name in names if not (parent / name).exists())
+
+
+def train(
+    method: str = registry.DEFAULT_METHOD,
+    task: str = registry.DEFAULT_TASK,
+    *,
+    preset: str = "default",
+    settings: Settings | None = None,
+    seed: int = 0,
+    seeds: int = 1,
+    steps: int | None = None,
+    eval_every: int = 1000,
+    wide_starts: int = 100,
+    checkpoint_every: int | None = None,
+    driver: str = "fused",
+    out: str | Path | None = None,
+    demonstrations: Sequence[Trajectory] | None = None,
+    environment: Any = None,
+    observer: Observer | None = None,
+    on_start: Callable[[Path], None] | None = None,
+    report: bool = True,
+) -> Run:
+    """Practise a task from demonstrations and return the run.
+
+    Args:
+        method: a name from ``unreset methods``.
+        task: a name from ``unreset tasks``.
+        preset: ``"default"``, the strongest recipe known, or ``"paper"``, the published settings.
+        settings: hyper-parameters; by default the preset's.
+        seed: the first seed.
+        seeds: how many seeds to train at once.
+        steps: environment steps of each seed; by default the preset's budget.
+        eval_every: steps between evaluations and log rows.
+        wide_starts: rollouts from wide random starts at every evaluation, 0 for none.
+        checkpoint_every: steps between checkpoints, a multiple of ``eval_every``.
+        driver: ``"fused"`` (JAX tasks) or ``"live"`` (around a Gymnasium environment).
+        out: the run folder, which must not exist; by default a new one under ``runs/``.
+        demonstrations: by default the task's own.
+        environment: for the live driver; by default the task's registered one.
+        observer: called with a Progress after every stretch of practice.
+        on_start: called with the folder before the first step.
+        report: whether to write videos and ``report.html`` at the end.
+
+    Raises:
+        UnresetError: where something asked for does not exist or cannot work; one line says what.
+    """
+    settings = settings or registry.settings(method, preset)
+    registry.task(task)
+    steps = settings.steps if steps is None else steps
+    if checkpoint_every is None:
+        checkpoint_every = max(1, 5000 // max(eval_every, 1)) * eval_every
+    for name, value, least in [
+        ("steps", steps, 1),
+        ("seeds", seeds, 1),
+        ("eval-every", eval_every, 1),
+        ("wide-starts", wide_starts, 0),
+        ("checkpoint-every", checkpoint_every, 1),
+    ]:
+        if value < least:
+            raise UnresetError(f"--{name} must be at least {least}, not {value}")
+    if checkpoint_every % eval_every:
+        raise UnresetError(
+            f"--checkpoint-every {checkpoint_every} must be a multiple of --eval-every {eval_every}"
+        )
+    if driver not in ("fused", "live"):
+        raise UnresetError(f"--driver must be 'fused' or 'live', not {driver!r}")
+    trajectories = registry.demonstrations(task) if demonstrations is None else demonstrations
+    configuration = Configuration(
+        method=method,
+        task=task,
+        preset=preset,
+        seed=seed,
+        seeds=seeds,
+        steps=steps,
+        eval_every=eval_every,
+        wide_starts=wide_starts,
+        checkpoint_every=checkpoint_every,
+        driver=driver,
+        settings=settings,
+        demonstrations="built-in" if demonstrations is None else "given",
+    )
+    folder = Path(out) if out is not None else new_folder(Path("runs"), method, task, seed)
+    if folder.exists() and any(folder.iterdir()):
+        raise UnresetError(f"{folder} exists already; choose another --out, or unreset resume it")
+    training = Training(folder, configuration, trajectories, environment)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        folders.write_json(folder / "config.json", configuration.dictionary())
+        store.save(folder / "demonstrations.safetensors", trajectories)
+    except OSError as error:
+        raise UnresetError(f"cannot write to {folder}: {error.strerror or error}") from error
+    if on_start is not None:
+        on_start(folder)
+    training.practise(observer or _silent)
+    run = Run(training)
+    if report:
+        run.report()
+    return run
+
+
+def load(folder: str | Path, environment: Any = None) -> Run:
+    """A run from its folder, as of its newest whole checkpoint."""
+    folder = Path(folder)
+    configuration = folders.read_configuration(folder)
+    trajectories = store.load(folder / "demonstrations.safetensors")
+    training = Training(folder, configuration, trajectories, environment)
+    training.restore()
+    return Run(training)

@@ -1,0 +1,322 @@
+"""The command line: ``unreset train | resume | eval | report | export | methods | tasks``."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import difflib
+import inspect
+import io
+import itertools
+import re
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import tyro
+
+from unreset import __version__, api, registry
+from unreset.errors import Failure, UnresetError
+from unreset.runs.display import Display
+from unreset.runs.report import write_report
+
+OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+
+TRAIN_HELP = """Practise a task without resets, from demonstrations.
+
+Examples:
+  unreset train                                  the default method on the tabletop
+  unreset train fbrl tabletop --seeds 5          five seeds at once
+  unreset train medal --preset paper --steps 1500000
+  unreset train medal --reset-every 10000 --out runs/with-resets
+"""
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """What ``unreset train`` takes besides the method's own settings."""
+
+    preset: str = "default"
+    """"default": the strongest recipe known; "paper": the published settings."""
+    seed: int = 0
+    """First seed."""
+    seeds: int = 1
+    """How many seeds to train at once, in one process."""
+    eval_every: int = 1000
+    """Steps between evaluations and log rows."""
+    wide_starts: int = 100
+    """Rollouts from wide random starts at every evaluation; 0 for none."""
+    checkpoint_every: int | None = None
+    """Steps between checkpoints (default: about 5,000)."""
+    driver: Literal["fused", "live"] = "fused"
+    """One compiled loop (JAX tasks), or around the task's Gymnasium environment."""
+    out: Path | None = None
+    """The run folder (default: a new one under runs/)."""
+    report: bool = True
+    """Write videos and report.html at the end."""
+
+
+@dataclass(frozen=True)
+class ResumeOptions:
+    """Continue a run from its newest whole checkpoint.
+
+    Example: unreset resume runs/medal-tabletop-0 --steps 60000
+    """
+
+    run: Annotated[Path, tyro.conf.Positional]
+    """The run folder."""
+    steps: int | None = None
+    """A new budget of environment steps (default: the run's own)."""
+    report: bool = True
+    """Write videos and report.html at the end."""
+
+
+@dataclass(frozen=True)
+class EvalOptions:
+    """Evaluate a run's deterministic policy; the run does not change.
+
+    Example: unreset eval runs/medal-tabletop-0 --starts wide --episodes 200
+    """
+
+    run: Annotated[Path, tyro.conf.Positional]
+    """The run folder."""
+    starts: Literal["fixed", "wide"] = "fixed"
+    """The task's initial state, one rollout per goal; or random states (robustness)."""
+    episodes: int = 100
+    """How many wide starts."""
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """Write a run's report, or one page that compares several runs.
+
+    Example: unreset report runs/medal-tabletop-0 runs/fbrl-tabletop-0 --output compare.html
+    """
+
+    runs: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """The run folders."""
+    output: Path | None = None
+    """The page (default: report.html in the run folder, or in the current one for several)."""
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """Write a run's policy to one file that acts with NumPy alone.
+
+    Example: unreset export runs/medal-tabletop-0 policy.safetensors
+    """
+
+    run: Annotated[Path, tyro.conf.Positional]
+    """The run folder."""
+    file: Annotated[Path, tyro.conf.Positional]
+    """The file to write; read it with unreset.Policy.load(FILE)."""
+    seed_number: int = 0
+    """Which of the run's seeds, counted from 0."""
+
+
+Options = TypeVar("Options")
+
+
+def _parse(kind: type[Options], command: str, arguments: Sequence[str], default: Any) -> Options:
+    """Typed options from arguments; a mistake becomes one line, with the nearest flag if any."""
+    complaint = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(complaint):
+            return tyro.cli(
+                kind,
+                prog=f"unreset {command}",
+                description=inspect.getdoc(kind),
+                args=list(arguments),
+                default=default,
+            )
+    except SystemExit as stop:
+        if stop.code in (0, None):
+            raise
+        words = re.sub(r"[^\x20-\x7e\n]", "", complaint.getvalue())
+        lines = [line.strip() for line in words.splitlines() if line.strip()]
+        message = next((line for line in lines if ":" in line or "required" in line), "bad usage")
+        near = [line for line in lines[lines.index(message) + 1 :] if line.startswith("--")]
+        hint = f"; did you mean {near[0].split()[0]}?" if "nrecognized" in message and near else ""
+        raise UnresetError(f"{message}{hint} (see unreset {command} --help)") from None
+
+
+def _flag(arguments: Sequence[str], name: str, default: str) -> str:
+    """A flag's value before the full parse, which depends on it."""
+    for number, argument in enumerate(arguments):
+        if argument == f"--{name}" and number + 1 < len(arguments):
+            return arguments[number + 1]
+        if argument.startswith(f"--{name}="):
+            return argument.split("=", 1)[1]
+    return default
+
+
+def _train(arguments: list[str]) -> int:
+    names = list(itertools.takewhile(lambda word: not word.startswith("-"), arguments))
+    if len(names) > 2:
+        raise UnresetError(f"train takes a METHOD and a TASK, not also {names[2]!r}")
+    method, task = [*names, *[registry.DEFAULT_METHOD, registry.DEFAULT_TASK][len(names) :]]
+    settings = registry.settings(method, _flag(arguments, "preset", "default"))
+    registry.task(task)
+    # The options, with the method's settings as further flags; those of the loop and the learner,
+    # which every method has, go without a prefix.
+    shared = [
+        (name, tyro.conf.OmitArgPrefixes[type(getattr(settings, name))])
+        for name in ("practice", "learner")
+    ]
+    kind = dataclasses.make_dataclass(
+        "Options",
+        [(name, kind, getattr(settings, name)) for name, kind in shared],
+        bases=(type(settings), TrainOptions),
+        frozen=True,
+    )
+    kind.__doc__ = TRAIN_HELP
+    own = {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
+    options: Any = _parse(kind, "train", arguments[len(names) :], kind(**own))
+    settings = type(settings)(**{name: getattr(options, name) for name in own})
+    given = {f.name: getattr(options, f.name) for f in dataclasses.fields(TrainOptions)}
+    with Display(f"{method} on {task}") as display:
+        run = api.train(
+            method,
+            task,
+            settings=settings,
+            steps=settings.steps,
+            observer=display.show,
+            on_start=display.begin,
+            **given,
+        )
+    print(_summary(run))
+    return OK
+
+
+def _resume(arguments: list[str]) -> int:
+    options = _parse(ResumeOptions, "resume", arguments, None)
+    run = _load(options.run)
+    with Display(f"resuming {options.run} at step {run.env_steps:,}") as display:
+        run.resume(options.steps, display.show)
+    if options.report:
+        run.report()
+    print(_summary(run))
+    return OK
+
+
+def _eval(arguments: list[str]) -> int:
+    options = _parse(EvalOptions, "eval", arguments, None)
+    figures = _load(options.run).evaluate(options.starts, options.episodes)
+    for name, value in figures.items():
+        print(f"{name:18} {value:.4g}")
+    return OK
+
+
+def _report(arguments: list[str]) -> int:
+    options = _parse(ReportOptions, "report", arguments, None)
+    if not options.runs:
+        raise UnresetError("report needs at least one run folder (see unreset report --help)")
+    if len(options.runs) == 1 and options.output is None:
+        print(_load(options.runs[0]).report())
+    else:
+        print(write_report(options.runs, options.output or Path("report.html")))
+    return OK
+
+
+def _export(arguments: list[str]) -> int:
+    options = _parse(ExportOptions, "export", arguments, None)
+    policy = _load(options.run).export(options.seed_number)
+    try:
+        print(policy.save(options.file))
+    except OSError as error:
+        raise UnresetError(f"cannot write {options.file}: {error.strerror or error}") from error
+    return OK
+
+
+def _methods(_: list[str]) -> int:
+    for name, presets in registry.METHODS.items():
+        about = (type(presets["default"]).__doc__ or "").splitlines()[0]
+        print(f"{name:8} {about} Presets: {', '.join(presets)}.")
+    return OK
+
+
+def _tasks(_: list[str]) -> int:
+    for name in registry.TASKS:
+        print(f"{name:10} {registry.task(name).summary}")
+    return OK
+
+
+COMMANDS: dict[str, tuple[Callable[[list[str]], int], str]] = {
+    "train": (_train, "practise a task without resets"),
+    "resume": (_resume, "continue a run from its newest checkpoint"),
+    "eval": (_eval, "evaluate a run's policy"),
+    "report": (_report, "write a run's report, or compare runs on one page"),
+    "export": (_export, "write a policy that acts with NumPy alone"),
+    "methods": (_methods, "list the methods"),
+    "tasks": (_tasks, "list the tasks"),
+}
+
+
+def _usage() -> str:
+    lines = [f"  {name:8} {about}" for name, (_, about) in COMMANDS.items()]
+    return "\n".join(
+        [
+            f"unreset {__version__}: reinforcement learning that practises without resets",
+            "",
+            "usage: unreset COMMAND ... (unreset COMMAND --help says more)",
+            "",
+            *lines,
+            "",
+            "example: unreset train medal tabletop --seeds 2",
+        ]
+    )
+
+
+def _load(folder: Path) -> api.Run:
+    run = api.load(folder)
+    for note in run.notes:
+        print(f"note: {note}", file=sys.stderr)
+    return run
+
+
+def _summary(run: api.Run) -> str:
+    figures = run.summary
+    success = figures["final_success"]
+    return "\n".join(
+        [
+            f"{figures['method']} on {figures['task']}: {figures['env_steps']:,} steps of "
+            f"{len(figures['seeds'])} seed(s) in {figures['wall_seconds']:.0f} s",
+            f"  success  {'-' if success is None else f'{success:.2f}'} of the goals from the "
+            f"initial state, {figures['robustness'] or 0:.2f} from wide starts",
+            f"  effort   {max(figures['hard_resets'])} hard reset(s), "
+            f"{figures['demonstrations']} demonstrations",
+            f"  folder   {run.folder}",
+        ]
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(_usage())
+        return OK if words else USAGE
+    if words[0] == "--version":
+        print(__version__)
+        return OK
+    try:
+        if words[0] not in COMMANDS:
+            near = difflib.get_close_matches(words[0], COMMANDS, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(COMMANDS)}"
+            raise UnresetError(f"unknown command {words[0]!r}; {hint}")
+        return COMMANDS[words[0]][0](words[1:])
+    except Failure as failure:
+        print(f"unreset: {failure}", file=sys.stderr)
+        return FAILED
+    except UnresetError as mistake:
+        print(f"unreset: {mistake}", file=sys.stderr)
+        return USAGE
+    except KeyboardInterrupt:
+        print("unreset: interrupted; saved, continue with: unreset resume RUN", file=sys.stderr)
+        return INTERRUPTED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

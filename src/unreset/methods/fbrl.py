@@ -1,0 +1,30 @@
+"""Forward-backward reinforcement learning (Han, Levine & Abbeel 2015; as in EARL and MEDAL).
+
+The forward role reaches the task's goals, the backward role returns to the initial states; both
+learn from the environment's reward for the goal they are given, and both stop when they reach it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from unreset.core.practice import Method, Role
+from unreset.core.types import Task
+from unreset.methods.settings import Settings, published_learner, published_practice
+
+
+@dataclass(frozen=True)
+class FBRL(Settings):
+    """A forward and a backward role, both rewarded for reaching their goal."""
+
+    def method(self, task: Task) -> Method:
+        length = self.practice.phase_length
+        forward = Role("forward", length=length, demonstrations=(0,), imitate=(0,))
+        backward = Role("backward", "initial", length=length, demonstrations=(1,), imitate=(1,))
+        return Method("fbrl", (forward, backward), self.learner, self.practice)
+
+
+PRESETS = {
+    "default": FBRL(),
+    "paper": FBRL(practice=published_practice(), learner=published_learner()),
+}

@@ -1,0 +1,30 @@
+"""Naive reinforcement learning: one policy, no resets, nothing that undoes the task.
+
+The baseline of the lecture and of EARL (Sharma, Xu et al. 2022, arXiv 2112.09605): standard RL in a
+world that is not reset drifts to states from which it does not learn.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from unreset.core.practice import Method, Role
+from unreset.core.types import Task
+from unreset.methods.settings import Settings, published_learner, published_practice
+
+
+@dataclass(frozen=True)
+class Naive(Settings):
+    """One forward role that never undoes the task."""
+
+    def method(self, task: Task) -> Method:
+        forward = Role(
+            "forward", length=self.practice.phase_length, demonstrations=(0,), imitate=(0,)
+        )
+        return Method("naive", (forward,), self.learner, self.practice)
+
+
+PRESETS = {
+    "default": Naive(),
+    "paper": Naive(practice=published_practice(), learner=published_learner()),
+}

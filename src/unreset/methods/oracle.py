@@ -1,0 +1,36 @@
+"""Oracle: episodic reinforcement learning, with a hard reset after every phase.
+
+What all reset-free methods are measured against: the same learner with a person (or a simulator)
+who restores the initial state each time (EARL, Sharma, Xu et al. 2022, arXiv 2112.09605).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from unreset.core.practice import Method, Role
+from unreset.core.types import Task
+from unreset.methods.settings import Settings, published_learner, published_practice
+
+
+@dataclass(frozen=True)
+class Oracle(Settings):
+    """One forward role that is reset whenever its phase ends."""
+
+    def method(self, task: Task) -> Method:
+        forward = Role(
+            "forward",
+            length=self.practice.phase_length,
+            reset_at_end=True,
+            demonstrations=(0,),
+            imitate=(0,),
+        )
+        return Method("oracle", (forward,), self.learner, self.practice)
+
+
+PRESETS = {
+    "default": Oracle(),
+    "paper": Oracle(
+        practice=replace(published_practice(), reset_every=0), learner=published_learner()
+    ),
+}

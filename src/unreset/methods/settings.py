@@ -1,0 +1,56 @@
+"""What the methods' settings have in common, and the published values they share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from unreset.core.practice import Method, Practice
+from unreset.core.sac import SAC
+from unreset.core.types import Task
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Hyper-parameters of one method; :meth:`method` turns them into the method's value."""
+
+    practice: Practice = field(default_factory=Practice)
+    """The loop."""
+    learner: SAC = field(default_factory=SAC)
+    """The learner."""
+    steps: int = 30_000
+    """Environment steps of each seed, unless asked otherwise."""
+
+    def method(self, task: Task) -> Method:
+        """The method for a task."""
+        raise NotImplementedError
+
+
+def published_practice(task_reset_every: int = 200_000) -> Practice:
+    """The loop of the released MEDAL code, on EARL's reset period."""
+    return Practice(
+        updates_per_step=1,
+        batch_size=256,
+        demonstration_share=None,
+        teach="acting",
+        share_learner=False,
+        hindsight=0.0,
+        other_goals=0.0,
+        boundary="terminal",
+        phase_length=200,
+        seed_steps=10_000,
+        reset_every=task_reset_every,
+        replay_capacity=10_000_000,
+    )
+
+
+def published_learner() -> SAC:
+    """The learner of the released MEDAL code."""
+    return SAC(
+        hidden=(256, 256),
+        trunk=50,
+        octaves=0,
+        layer_norm=False,
+        initial_temperature=1.0,
+        cloning_start=0.0,
+        cloning_end=0.0,
+    )

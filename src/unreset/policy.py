@@ -1,0 +1,106 @@
+"""A deployed policy: one file that acts with NumPy alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from unreset.errors import UnresetError
+
+_LAYER_NORM_EPSILON = 1e-6  # Flax's
+
+
+class Policy:
+    """The deterministic policy ``tanh(mean(observation, goal))``.
+
+    Attributes:
+        metadata: method, task, sizes and architecture, as stored in the file.
+    """
+
+    def __init__(self, weights: Mapping[str, np.ndarray], metadata: Mapping[str, Any]) -> None:
+        self.metadata = dict(metadata)
+        self._weights = {name: np.asarray(array) for name, array in weights.items()}
+        self._layers = 1 + max(
+            int(name.split("_")[-1].split("/")[0]) for name in weights if name.startswith("MLP_0/D")
+        )
+
+    @classmethod
+    def load(cls, path: str | Path) -> Policy:
+        """Read a file written by :meth:`save` or ``unreset export``; raises UnresetError."""
+        try:
+            with safe_open(path, "numpy") as file:
+                metadata = json.loads((file.metadata() or {})["unreset_policy"])
+                return cls({name: file.get_tensor(name) for name in file.keys()}, metadata)  # noqa: SIM118
+        except (OSError, KeyError, ValueError, SafetensorError) as error:
+            raise UnresetError(
+                f"{path} is not a policy file; make one with: unreset export RUN FILE ({error})"
+            ) from error
+
+    def save(self, path: str | Path) -> Path:
+        """Write the policy to one safetensors file."""
+        save_file(self._weights, path, metadata={"unreset_policy": json.dumps(self.metadata)})
+        return Path(path)
+
+    def __call__(
+        self, observation: Mapping[str, Any] | np.ndarray, goal: np.ndarray | None = None
+    ) -> np.ndarray:
+        """The action [..., action] in (-1, 1).
+
+        Args:
+            observation: a dictionary with ``observation`` and ``desired_goal`` (as Gymnasium's goal
+                environments give), or the observation [..., observation] with ``goal`` beside it,
+                or both in one array [..., observation + goal].
+            goal: the goal [..., goal], where ``observation`` does not hold it.
+        """
+        if isinstance(observation, Mapping):
+            observation, goal = observation["observation"], observation["desired_goal"]
+        inputs = np.asarray(observation, np.float32)
+        if goal is not None:
+            inputs = np.concatenate([inputs, np.asarray(goal, np.float32)], axis=-1)
+        size = self.metadata["observation_size"] + self.metadata["goal_size"]
+        if inputs.shape[-1:] != (size,):
+            raise UnresetError(
+                f"observation and goal have {inputs.shape[-1] if inputs.ndim else 0} numbers, "
+                f"but this policy for {self.metadata['task']} needs "
+                f"{self.metadata['observation_size']} + {self.metadata['goal_size']}"
+            )
+        if not np.isfinite(inputs).all():
+            raise UnresetError("observation or goal contains NaN or infinity")
+        inputs = self._waves(inputs)
+        if "Trunk_0/Dense_0/kernel" in self._weights:
+            inputs = np.tanh(self._normalise(self._dense(inputs, "Trunk_0/Dense_0"), "Trunk_0"))
+        for layer in range(self._layers - 1):
+            inputs = np.maximum(self._dense(inputs, f"MLP_0/Dense_{layer}"), 0.0)
+        mean = self._dense(inputs, f"MLP_0/Dense_{self._layers - 1}")[..., : self.action_size]
+        return np.tanh(mean)
+
+    @property
+    def action_size(self) -> int:
+        """Numbers of an action."""
+        return int(self.metadata["action_size"])
+
+    def _waves(self, inputs: np.ndarray) -> np.ndarray:
+        """See :func:`unreset.core.networks.octaves`."""
+        number = self.metadata["octaves"]
+        frequencies = np.float32(np.pi / 4) * np.float32(2.0) ** np.arange(number, dtype=np.float32)
+        angles = (inputs[..., None] * frequencies).reshape(*inputs.shape[:-1], -1)
+        return np.concatenate([inputs, np.sin(angles), np.cos(angles)], axis=-1)
+
+    def _dense(self, inputs: np.ndarray, name: str) -> np.ndarray:
+        return np.asarray(
+            inputs @ self._weights[f"{name}/kernel"] + self._weights[f"{name}/bias"]
+        )
+
+    def _normalise(self, inputs: np.ndarray, name: str) -> np.ndarray:
+        mean = inputs.mean(axis=-1, keepdims=True)
+        scale = 1 / np.sqrt(inputs.var(axis=-1, keepdims=True) + _LAYER_NORM_EPSILON)
+        return np.asarray(
+            (inputs - mean) * scale * self._weights[f"{name}/LayerNorm_0/scale"]
+            + self._weights[f"{name}/LayerNorm_0/bias"]
+        )

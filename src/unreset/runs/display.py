@@ -1,0 +1,96 @@
+"""What a person sees while a run practises: a live panel on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from types import TracebackType
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+
+from unreset.runs.training import Progress
+
+PLAIN_SECONDS = 10.0  # between the lines where there is no terminal
+RECENT = 20  # phases whose share of successes is shown
+
+
+class Display:
+    """Shows :class:`Progress`; use as a context manager around a run."""
+
+    def __init__(self, title: str, console: Console | None = None) -> None:
+        self._title = title
+        self._console = console or Console()
+        self._live = Live(console=self._console, refresh_per_second=4, transient=True)
+        self._history: dict[str, list[tuple[int, int]]] = {}
+        self._printed = 0.0
+
+    def __enter__(self) -> Display:
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._live.stop()
+
+    def begin(self, folder: Path) -> None:
+        """Say where the run is written, and that compiling comes first."""
+        self._console.print(f"{self._title}: writing to {folder} (compiling first)")
+
+    def show(self, progress: Progress) -> None:
+        """Bring the display up to date."""
+        for role, counts in progress.phases.items():
+            history = self._history.setdefault(role, [(0, 0)])
+            if counts != history[-1]:
+                history.append(counts)
+            while len(history) > 2 and counts[0] - history[1][0] >= RECENT:
+                history.pop(0)
+        if self._console.is_terminal:
+            self._live.update(self._panel(progress))
+        elif time.monotonic() - self._printed >= PLAIN_SECONDS or self._done(progress):
+            self._printed = time.monotonic()
+            self._console.print(self._line(progress), soft_wrap=True)
+
+    @staticmethod
+    def _done(progress: Progress) -> bool:
+        return progress.env_steps >= progress.steps
+
+    def _recent(self, role: str) -> str:
+        (ended, reached), (now, successes) = self._history[role][0], self._history[role][-1]
+        return f"{successes - reached}/{now - ended}" if now > ended else "-"
+
+    def _left(self, progress: Progress) -> str:
+        seconds = (progress.steps - progress.env_steps) / max(progress.steps_per_second, 1e-9)
+        return time.strftime("%H:%M:%S", time.gmtime(seconds))
+
+    def _line(self, progress: Progress) -> str:
+        phases = ", ".join(f"{role} {self._recent(role)}" for role in progress.phases)
+        evaluation = progress.evaluation.get("success")
+        shown = "-" if evaluation is None else f"{evaluation:.2f}"
+        return (
+            f"step {progress.env_steps:,}/{progress.steps:,}  "
+            f"{progress.steps_per_second:.0f} steps/s  {self._left(progress)} left  "
+            f"acting: {progress.acting}  recent successes: {phases}  success: {shown}"
+        )
+
+    def _panel(self, progress: Progress) -> Group:
+        table = Table.grid(padding=(0, 2))
+        table.add_row("steps", f"{progress.env_steps:,} of {progress.steps:,}")
+        table.add_row("speed", f"{progress.steps_per_second:.0f} steps/s")
+        table.add_row("time left", self._left(progress))
+        table.add_row("acting", progress.acting)
+        for role in progress.phases:
+            table.add_row(f"recent {role} phases", f"{self._recent(role)} successful")
+        for name in ("success", "wide_success"):
+            if name in progress.evaluation:
+                label = "last evaluation" if name == "success" else "from wide starts"
+                table.add_row(label, f"{progress.evaluation[name]:.2f}")
+        bar = ProgressBar(total=progress.steps, completed=progress.env_steps, width=50)
+        return Group(f"[bold]{self._title}[/bold]", bar, table)

@@ -1,0 +1,144 @@
+"""The run folder: its configuration, its CSV files and its summary."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import hashlib
+import json
+import types
+import typing
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from unreset import __version__, registry
+from unreset.core.types import UnresetError
+from unreset.methods.settings import Settings
+
+LOGS = ("metrics.csv", "eval.csv", "phases.csv", "visits.csv")
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """Everything that determines a run's result."""
+
+    method: str
+    task: str
+    preset: str
+    seed: int
+    seeds: int
+    steps: int
+    eval_every: int
+    wide_starts: int
+    checkpoint_every: int
+    driver: str
+    settings: Settings
+    demonstrations: str = "built-in"
+
+    def dictionary(self) -> dict[str, Any]:
+        """As stored in ``config.json``."""
+        return {"version": __version__, **dataclasses.asdict(self)}
+
+    def digest(self) -> str:
+        """What a checkpoint must share with the run; the budget may be extended."""
+        fixed = {k: v for k, v in self.dictionary().items() if k not in ("steps", "version")}
+        return hashlib.sha256(json.dumps(fixed, sort_keys=True).encode()).hexdigest()
+
+
+def _build(kind: Any, value: Any) -> Any:
+    """A value of a typed field from JSON: dataclasses and tuples are rebuilt."""
+    origin = typing.get_origin(kind)
+    if origin in (typing.Union, types.UnionType):
+        if value is None:
+            return None
+        inner = [k for k in typing.get_args(kind) if k is not type(None)]
+        return _build(inner[0], value)
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        hints = typing.get_type_hints(kind)
+        unknown = set(value) - set(hints)
+        if unknown:
+            raise UnresetError(f"config.json: {kind.__name__} has no field {sorted(unknown)[0]!r}")
+        return kind(**{name: _build(hints[name], item) for name, item in value.items()})
+    if origin is tuple:
+        return tuple(value)
+    return value
+
+
+def read_configuration(folder: Path) -> Configuration:
+    """The configuration of a run folder; raises UnresetError where it is not one."""
+    path = folder / "config.json"
+    if not path.is_file():
+        raise UnresetError(f"{folder} is not a run folder: it has no config.json")
+    try:
+        stored = json.loads(path.read_text())
+        stored.pop("version", None)
+        kind = type(registry.settings(stored["method"]))
+        stored["settings"] = _build(kind, stored["settings"])
+        return Configuration(**stored)
+    except (ValueError, KeyError, TypeError) as error:
+        raise UnresetError(f"{path} is not a run's configuration: {error}") from error
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Replace a JSON file in one step."""
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(json.dumps(content, indent=1) + "\n")
+    partial.replace(path)
+
+
+def append_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Append rows to a CSV file; the first rows ever written decide its columns."""
+    if not rows:
+        return
+    columns = _columns(path) or list(rows[0])
+    fresh = not path.exists()
+    with path.open("a", newline="") as file:
+        writer = csv.DictWriter(file, columns, restval="", extrasaction="ignore")
+        if fresh:
+            writer.writeheader()
+        writer.writerows({k: _short(v) for k, v in row.items()} for row in rows)
+
+
+def _columns(path: Path) -> list[str]:
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        return next(csv.reader(file), [])
+
+
+def _short(value: Any) -> Any:
+    return f"{value:.6g}" if isinstance(value, float) else value
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV file; none where it does not exist."""
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def drop_rows_after(folder: Path, step: int) -> None:
+    """Drop what the logs say of steps beyond ``step``, a line cut short by a crash included."""
+    for name in LOGS:
+        path = folder / name
+        columns = _columns(path)
+        if not columns:
+            path.unlink(missing_ok=True)
+            continue
+        kept = [row for row in _whole(path, columns) if int(row["env_steps"]) <= step]
+        partial = path.with_name(f".{name}.partial")
+        with partial.open("w", newline="") as file:
+            writer = csv.DictWriter(file, columns)
+            writer.writeheader()
+            writer.writerows(kept)
+        partial.replace(path)
+
+
+def _whole(path: Path, columns: Sequence[str]) -> Iterable[dict[str, str]]:
+    """The complete rows: a crash leaves at most the last line without its newline."""
+    text = path.read_text()
+    lines = text[: text.rfind("\n") + 1].splitlines()
+    return (row for row in csv.DictReader(lines) if None not in row.values() and None not in row)

@@ -1,0 +1,325 @@
+"""From a configuration to a run folder: practise, evaluate, log, checkpoint, resume."""
+
+from __future__ import annotations
+
+import math
+import resource
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from unreset import registry
+from unreset.core.practice import Method
+from unreset.core.replay import GOAL_SOURCES
+from unreset.core.types import Failure, Task
+from unreset.demos import store
+from unreset.drivers.fused import Fused
+from unreset.drivers.live import Live
+from unreset.evaluation import deployed
+from unreset.runs import checkpoint
+from unreset.runs.folder import (
+    Configuration,
+    append_rows,
+    drop_rows_after,
+    read_rows,
+    write_json,
+)
+
+CHUNK_SECONDS = 1.0  # aimed at: how long an interruption may have to wait
+VISIT_EVERY = 20  # steps between the states kept for the report's map
+WINDOW = 5  # evaluations whose mean decides when a threshold is reached
+
+
+class Progress(NamedTuple):
+    """What a display shows after every stretch of practice."""
+
+    env_steps: int
+    steps: int
+    seconds: float
+    steps_per_second: float
+    acting: str  # the first seed's acting role
+    phases: dict[str, tuple[int, int]]  # per role: ended and successful phases, all seeds
+    evaluation: dict[str, float]  # means of the last evaluation
+    note: str = ""
+
+
+Observer = Callable[[Progress], None]
+
+
+class Training:
+    """A run in a folder. ``practise`` continues it to its budget; an interruption saves it."""
+
+    def __init__(
+        self,
+        folder: Path,
+        configuration: Configuration,
+        trajectories: Sequence[store.Trajectory],
+        environment: Any = None,
+    ) -> None:
+        self.folder, self.configuration = folder, configuration
+        self.task: Task = registry.task(configuration.task)
+        self.method: Method = configuration.settings.method(self.task)
+        store.check(trajectories, self.task)
+        self.demonstrations = len(trajectories)
+        self.seeds = [configuration.seed + i for i in range(configuration.seeds)]
+        self.step = 0
+        self.notes: list[str] = []
+        self._saved = checkpoint.NOTHING
+        self._seconds = 0.0
+        self._evaluation: dict[str, float] = {}
+        capacity = min(self.method.practice.replay_capacity, 2 * configuration.steps + 2)
+        capacity = max(capacity, 2 * configuration.eval_every + 2)
+        rows, last = store.pinned_rows(trajectories, self.task)
+        arguments = (self.method, self.task, self.seeds, rows, last, capacity)
+        self.driver: Fused | Live = (
+            Fused(*arguments)
+            if configuration.driver == "fused"
+            else Live(*arguments, environment=environment)
+        )
+        self._evaluate = jax.jit(
+            jax.vmap(partial(_evaluate, self.method, self.task, configuration.wide_starts))
+        )
+
+    @property
+    def actors(self) -> Any:
+        """The first role's policy parameters, stacked over seeds."""
+        return jax.tree.map(lambda x: x[:, 0], self.driver.carry.run.learners.actor)
+
+    def restore(self) -> None:
+        """Continue from the newest checkpoint that is whole; the logs are cut back to it."""
+        folder = self.folder / "checkpoints"
+        for step in reversed(checkpoint.steps(folder)):
+            try:
+                carry, self._saved = checkpoint.load(
+                    folder, step, self.driver.carry, self.configuration.digest()
+                )
+            except checkpoint.Damaged as damage:
+                self.notes.append(f"{damage}; trying the one before")
+                continue
+            self.driver.carry = carry
+            self.step = step
+            break
+        else:
+            self.notes.append("no usable checkpoint: starting from the first step")
+        if isinstance(self.driver, Live) and not self.driver.exact and self.step:
+            self.notes.append("this environment cannot be restored: resumed with a counted reset")
+        drop_rows_after(self.folder, self.step)
+        rows = read_rows(self.folder / "metrics.csv")
+        self._seconds = float(rows[-1]["wall_seconds"]) if rows else 0.0
+
+    def practise(self, observer: Observer) -> None:
+        """Practise to the budget. Raises UnresetError after saving what can be saved."""
+        config = self.configuration
+        began, before = time.monotonic(), self.step
+        base = self._seconds
+        length = 16  # grows until a stretch takes about CHUNK_SECONDS
+        try:
+            while self.step < config.steps:
+                stop = min(
+                    self.step + length,
+                    _next(self.step, config.eval_every),
+                    config.steps,
+                )
+                started = time.monotonic()
+                self.driver.advance(self.step, stop)
+                took = time.monotonic() - started
+                if stop - self.step == length:
+                    length = max(1, int(length * min(2.0, CHUNK_SECONDS / max(took, 1e-3))))
+                self.step = stop
+                self._seconds = base + time.monotonic() - began
+                speed = (stop - before) / (time.monotonic() - began)
+                if stop % config.eval_every == 0 or stop == config.steps:
+                    self._log(speed)
+                if stop % config.checkpoint_every == 0 or stop == config.steps:
+                    self.save()
+                observer(self._progress(speed))
+        except KeyboardInterrupt:
+            self.save()
+            raise
+        except OSError as error:
+            raise Failure(
+                f"cannot write to {self.folder}: {error.strerror or error}; the last good "
+                f"checkpoint is of step {self._last_saved()}: make room, then unreset resume"
+            ) from error
+
+    def _last_saved(self) -> int:
+        return max(checkpoint.steps(self.folder / "checkpoints"), default=0)
+
+    def save(self) -> None:
+        """Write a checkpoint of the present step, and the summary."""
+        self._saved = checkpoint.save(
+            self.folder / "checkpoints",
+            self.step,
+            self.driver.carry,
+            self._saved,
+            self.configuration.digest(),
+        )
+        write_json(self.folder / "summary.json", self.summary())
+
+    def _log(self, speed: float) -> None:
+        """One row per seed in each log; stops the run where a metric is not finite."""
+        carry = self.driver.carry
+        totals = {k: (np.asarray(v), np.asarray(w)) for k, (v, w) in carry.run.totals.items()}
+        for name, (value, _) in totals.items():
+            if not np.isfinite(value).all():
+                seed = self.seeds[int(np.flatnonzero(~np.isfinite(value))[0])]
+                raise Failure(
+                    f"{name} is not finite before step {self.step} (seed {seed}): stopped; the "
+                    f"last good checkpoint is of step {self._last_saved()}"
+                )
+        evaluation = self.evaluate()
+        common = [
+            {"seed": seed, "env_steps": self.step, "wall_seconds": round(self._seconds, 2)}
+            for seed in self.seeds
+        ]
+        append_rows(
+            self.folder / "metrics.csv",
+            [
+                row
+                | {"steps_per_second": round(speed, 1)}
+                | {n: float(v[i] / w[i]) if w[i] else math.nan for n, (v, w) in totals.items()}
+                for i, row in enumerate(common)
+            ],
+        )
+        append_rows(
+            self.folder / "eval.csv",
+            [
+                {"seed": row["seed"], "env_steps": row["env_steps"]}
+                | {name: float(values[i]) for name, values in evaluation.items()}
+                | {"wall_seconds": row["wall_seconds"]}
+                for i, row in enumerate(common)
+            ],
+        )
+        self._evaluation = {name: float(values.mean()) for name, values in evaluation.items()}
+        phases, visits = self._history()
+        append_rows(self.folder / "phases.csv", phases)
+        append_rows(self.folder / "visits.csv", visits)
+        zeros = jax.tree.map(jnp.zeros_like, carry.run.totals)
+        self.driver.carry = carry._replace(run=carry.run._replace(totals=zeros))
+
+    def _history(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """Phases ended and states visited since the last log, read from the replay."""
+        replay, config = self.driver.carry.run.replay, self.configuration
+        since = (self.step - 1) % config.eval_every + 1
+        x, y = self.task.position
+        names = [role.name for role in self.method.roles]
+        phases, visits = [], []
+        for number, seed in enumerate(self.seeds):
+            count = int(replay.count[number])
+            ids = np.arange(max(0, count - 2 * since), count)
+            at = replay.pinned + ids % replay.capacity
+            rows = type(replay.rows)(*(np.asarray(column[number, at]) for column in replay.rows))
+            acted = np.flatnonzero(rows.role >= 0)[-since:]
+            for place, row in enumerate(acted):
+                step = self.step - len(acted) + place + 1
+                position = rows.observation[row]
+                common = {"seed": seed, "env_steps": step, "role": names[rows.role[row]]}
+                where = {"x": float(position[x]), "y": float(position[y])}
+                if rows.end[row]:
+                    phase = {
+                        "phase": int(rows.segment[row]),
+                        "goal": GOAL_SOURCES[rows.source[row]],
+                        "success": int(rows.success[row]),
+                    }
+                    phases.append(common | phase | where)
+                if step % VISIT_EVERY == 0:
+                    visits.append(common | where)
+        return phases, visits
+
+    def evaluate(self) -> dict[str, np.ndarray]:
+        """Deployed evaluation of every seed's present policy: figures [seeds]."""
+        return {name: np.asarray(v) for name, v in self._evaluate(self.actors).items()}
+
+    def _progress(self, speed: float) -> Progress:
+        run = self.driver.carry.run
+        ended = np.asarray(run.ledger.phases).sum(axis=0)
+        reached = np.asarray(run.ledger.successes).sum(axis=0)
+        names = [role.name for role in self.method.roles]
+        return Progress(
+            env_steps=self.step,
+            steps=self.configuration.steps,
+            seconds=self._seconds,
+            steps_per_second=speed,
+            acting=names[int(run.phase.role[0])],
+            phases={n: (int(e), int(r)) for n, e, r in zip(names, ended, reached, strict=True)},
+            evaluation=self._evaluation,
+        )
+
+    def summary(self) -> dict[str, Any]:
+        """What the run is, cost and reached; JSON types only."""
+        run, config = self.driver.carry.run, self.configuration
+        rows = read_rows(self.folder / "eval.csv")
+        last = {int(r["seed"]): r for r in rows}
+        ledger = run.ledger
+
+        def mean(column: str) -> float | None:
+            values = [float(r[column]) for r in last.values() if r.get(column)]
+            return round(float(np.mean(values)), 4) if values else None
+
+        return {
+            "method": config.method,
+            "task": config.task,
+            "preset": config.preset,
+            "seeds": self.seeds,
+            "env_steps": self.step,
+            "updates": int(np.asarray(run.learners.updates)[0].sum()),
+            "final_success": mean("success"),
+            "final_success_per_seed": [float(r["success"]) for r in last.values()],
+            "robustness": mean("wide_success"),
+            "robustness_object": mean("wide_object_success"),
+            "steps_to_095": steps_to(rows, 0.95),
+            "hard_resets": [int(n) for n in np.asarray(ledger.hard_resets)],
+            "phase_switches": [int(n) for n in np.asarray(ledger.phases).sum(axis=1)],
+            "phases": {
+                role.name: {
+                    "ended": int(np.asarray(ledger.phases)[:, i].sum()),
+                    "successful": int(np.asarray(ledger.successes)[:, i].sum()),
+                }
+                for i, role in enumerate(self.method.roles)
+            },
+            "demonstrations": self.demonstrations,
+            "wall_seconds": round(self._seconds, 1),
+            "steps_per_second": round(self.step / self._seconds, 1) if self._seconds else None,
+            "peak_memory_mb": round(
+                resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1
+            ),
+        }
+
+
+def _evaluate(method: Method, task: Task, wide_starts: int, actor: Any) -> dict[str, jax.Array]:
+    """Mean figures of one seed's policy: the fixed start, and (keys of its own) wide starts."""
+    fixed = deployed.evaluate(method, task, actor)
+    figures = {
+        "success": fixed.success,
+        "success_at_end": fixed.success_at_end,
+        "return": fixed.episode_return,
+        "discounted_return": fixed.discounted_return,
+        "object_success": fixed.object_success,
+    }
+    if wide_starts:
+        wide = deployed.evaluate_wide(method, task, actor, jax.random.key(0), wide_starts)
+        figures |= {"wide_success": wide.success, "wide_object_success": wide.object_success}
+    return {name: jnp.mean(value.astype(jnp.float32)) for name, value in figures.items()}
+
+
+def _next(step: int, period: int) -> int:
+    return (step // period + 1) * period
+
+
+def steps_to(rows: Sequence[dict[str, str]], threshold: float) -> int | None:
+    """The first step whose trailing window of evaluations, averaged over seeds, passes."""
+    steps = sorted({int(row["env_steps"]) for row in rows})
+    means = [
+        np.mean([float(r["success"]) for r in rows if int(r["env_steps"]) == step])
+        for step in steps
+    ]
+    for end in range(WINDOW, len(steps) + 1):
+        if np.mean(means[end - WINDOW : end]) >= threshold:
+            return steps[end - 1]
+    return None

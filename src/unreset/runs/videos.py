@@ -1,0 +1,225 @@
+"""Videos of a run as GIFs: the deployed policy for every goal, and practice in every role."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from PIL import Image, ImageColor, ImageDraw, ImageFont
+
+from unreset.core import practice
+from unreset.core.practice import Method, Phase, View
+from unreset.core.types import Array, Task
+from unreset.drivers.fused import Carry
+from unreset.evaluation import deployed
+from unreset.runs.curves import LIGHT
+
+FRAMES_PER_SECOND = 20
+MOST_BYTES = 400_000  # of one GIF
+_LINGER = 10  # frames after the first success
+_LONG = 120  # steps from which only every other one is shown
+_LONGEST = 2_000  # steps of practice simulated for its video
+_BATCH = 32  # frames rendered at once
+_STRIP = 0.12  # height of the strip with the role's name, in heights of the picture
+
+Frames = list[Image.Image]
+
+
+class Practised(NamedTuple):
+    """A stretch of practice, each [steps, ...]; nothing was recorded or learned in it."""
+
+    observation: Array  # [steps, observation], before the step
+    goal: Array  # [steps, goal]
+    role: Array  # [steps] int32
+    number: Array  # [steps] int32, of the step within its phase
+    success: Array  # [steps] bool, after the step
+    end: Array  # [steps] bool, whether the phase ended with the step
+
+
+def practise(method: Method, task: Task, view: View, state: Any, steps: int) -> Practised:
+    """Go on practising for ``steps`` steps as a run would if it stopped learning.
+
+    ``view`` and the task's ``state`` are those of one seed (no leading axis).
+    """
+    assert task.step is not None and task.observe is not None
+    assert task.reset is not None
+    step, observe, reset_task = task.step, task.observe, task.reset
+
+    def body(now: tuple[Phase, Any], number: Array) -> tuple[tuple[Phase, Any], Practised]:
+        phase, world = now
+        acting = View(view.key, view.actor, phase)
+        observation = observe(world)
+        action = practice.act(method, acting, observation, number)
+        world = step(world, action)
+        transition = practice.observed(task, phase, observation, action, observe(world))
+        end, reset = practice._ends(method, phase, transition)
+        _, _, switch_key, reset_key = practice._keys(acting, number)
+        then = practice._next_phase(method, task, phase, end, reset, switch_key)
+        world = jax.tree.map(partial(jnp.where, reset), reset_task(reset_key), world)
+        seen = Practised(observation, phase.goal, phase.role, phase.steps, transition.success, end)
+        return (then, world), seen
+
+    return jax.lax.scan(body, (view.phase, state), jnp.arange(steps))[1]
+
+
+def _one_of_each(practised: Practised, roles: int) -> slice:
+    """From the beginning of a phase of the first role to the end of the last role's next phase.
+
+    Where the stretch holds no such thing, as much of it as there is.
+    """
+    role, number, end = (np.asarray(x) for x in (practised.role, practised.number, practised.end))
+    begins = np.flatnonzero((role == 0) & (number == 0))
+    start = int(begins[0]) if len(begins) else 0
+    ends = np.flatnonzero((role == roles - 1) & end)
+    ends = ends[ends >= start]
+    return slice(start, int(ends[0]) + 1 if len(ends) else len(role))
+
+
+def _renderer(task: Task, size: int) -> Callable[[np.ndarray, np.ndarray], Frames]:
+    """Pictures of observations [frames, observation] with their goals [frames, goal]."""
+    assert task.render is not None
+    draw = task.render
+    render = jax.jit(jax.vmap(lambda observation, goal: draw(observation, goal, size)))
+
+    def pictures(observations: np.ndarray, goals: np.ndarray) -> Frames:
+        frames: Frames = []
+        for at in range(0, len(observations), _BATCH):
+            some, wanted = observations[at : at + _BATCH], goals[at : at + _BATCH]
+            # One shape, one compilation: the last batch is filled up with copies of its last row.
+            fill = ((0, _BATCH - len(some)), (0, 0))
+            images = render(np.pad(some, fill, "edge"), np.pad(wanted, fill, "edge"))
+            frames += [Image.fromarray(image) for image in np.asarray(images)[: len(some)]]
+        return frames
+
+    return pictures
+
+
+def _with_strip(frame: Image.Image, text: str, colour: str) -> Image.Image:
+    """The picture above a coloured strip with a caption."""
+    width, height = frame.size
+    strip = round(_STRIP * height)
+    whole = Image.new("RGB", (width, height + strip), ImageColor.getrgb(colour))
+    whole.paste(frame, (0, 0))
+    font = ImageFont.load_default(size=max(8, round(0.62 * strip)))
+    middle = (round(0.04 * width), height + strip // 2)
+    ImageDraw.Draw(whole).text(middle, text, fill="white", font=font, anchor="lm")
+    return whole
+
+
+def _gif(frames: Frames) -> bytes:
+    """An endlessly repeated GIF; all frames share one palette, made from some of them."""
+    samples = [frames[i] for i in np.linspace(0, len(frames) - 1, min(6, len(frames))).astype(int)]
+    width, height = frames[0].size
+    together = Image.new("RGB", (width, height * len(samples)))
+    for number, sample in enumerate(samples):
+        together.paste(sample, (0, height * number))
+    palette = together.quantize(64, method=Image.Quantize.MEDIANCUT)
+    drawn = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
+    buffer = io.BytesIO()
+    drawn[0].save(
+        buffer,
+        format="GIF",
+        save_all=True,
+        append_images=drawn[1:],
+        duration=1000 // FRAMES_PER_SECOND,
+        loop=0,
+        optimize=False,
+    )
+    return buffer.getvalue()
+
+
+def _save(path: Path, frames: Frames) -> int:
+    """Write a GIF that is small enough; returns how many steps lie between its frames."""
+    stride = 2 if len(frames) > _LONG else 1
+    while True:
+        chosen = frames[::stride]
+        if (len(frames) - 1) % stride:
+            chosen.append(frames[-1])
+        content = _gif(chosen)
+        if len(content) <= MOST_BYTES or len(chosen) <= 2:
+            path.write_bytes(content)
+            return stride
+        stride += 1
+
+
+def _faster(stride: int) -> str:
+    return f", every {stride}. step" if stride > 1 else ""
+
+
+def _policy_videos(
+    folder: Path, method: Method, task: Task, actor: Any, size: int
+) -> list[dict[str, str]]:
+    assert task.reset is not None
+    start, goals = task.reset(jax.random.key(0)), jnp.asarray(task.goals)
+    every = jax.vmap(lambda goal: deployed.rollout(method, task, actor, start, goal))
+    evaluation, observations = jax.jit(every)(goals)
+    among = jax.vmap(jax.vmap(task.success, in_axes=(0, None)))(observations, goals)
+    pictures, entries = _renderer(task, size), []
+    for number, goal in enumerate(np.asarray(goals)):
+        reached = bool(evaluation.success[number])
+        seen = np.flatnonzero(among[number])
+        stop = int(seen[0]) + 1 + _LINGER if len(seen) else task.horizon
+        rows = np.asarray(observations[number])[:stop]
+        name = f"policy_goal{number}.gif"
+        stride = _save(folder / name, pictures(rows, np.broadcast_to(goal, (len(rows), len(goal)))))
+        outcome = f"reached after {int(seen[0])} steps" if len(seen) else "not reached"
+        outcome = "reached with the last step" if reached and not len(seen) else outcome
+        caption = f"Policy, goal {number}: {outcome}{_faster(stride)}"
+        entries.append({"file": name, "caption": caption})
+    return entries
+
+
+def _practice_video(
+    folder: Path, method: Method, task: Task, carry: Carry, size: int
+) -> dict[str, str]:
+    steps = min(2 * sum(role.length for role in method.roles), _LONGEST)
+    compiled = jax.jit(partial(practise, method, task, steps=steps))
+    practised = compiled(practice.view(carry.run), carry.state)
+    part = _one_of_each(practised, len(method.roles))
+    observation, goal, roles, numbers, successes, ends = (np.asarray(x)[part] for x in practised)
+    captioned, won = [], []
+    for place, frame in enumerate(_renderer(task, size)(observation, goal)):
+        role, success = int(roles[place]), bool(successes[place])
+        name, colour = method.roles[role].name, LIGHT.series[role % len(LIGHT.series)]
+        text = f"{name} · {int(numbers[place]) + 1}" + (" · reached" if success else "")
+        captioned.append(_with_strip(frame, text, colour))
+        if ends[place]:
+            won.append(f"{name} {'reached its goal' if success else 'did not reach its goal'}")
+    stride = _save(folder / "practice.gif", captioned)
+    caption = f"Practice: {', then '.join(won) or 'a phase that has not ended'}{_faster(stride)}"
+    return {"file": "practice.gif", "caption": caption}
+
+
+def write_videos(
+    folder: Path,
+    method: Method,
+    task: Task,
+    actor: Any,
+    run_carry: Carry | None = None,
+    *,
+    size: int = 160,
+) -> Sequence[Path]:
+    """Write GIFs and ``videos.json`` into ``videos/`` of a run folder; returns the GIFs' paths.
+
+    One video for each goal shows the deterministic policy ``actor`` (the first role's parameters of
+    one seed) from the fixed start. With ``run_carry``, the fused driver's carry of ONE seed (leaves
+    without the axis of seeds), another shows one phase of every role as the run would practise
+    next. ``size`` is the pictures' width and height in pixels. Nothing is written, and nothing
+    returned, for a task that is not simulated in JAX or cannot be rendered.
+    """
+    if task.render is None or task.step is None:
+        return []
+    videos = Path(folder) / "videos"
+    videos.mkdir(parents=True, exist_ok=True)
+    entries = _policy_videos(videos, method, task, actor, size)
+    if run_carry is not None:
+        entries.append(_practice_video(videos, method, task, run_carry, size))
+    (videos / "videos.json").write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")
+    return [videos / entry["file"] for entry in entries]
