@@ -249,18 +249,10 @@ def advance(
     reset = ask_reset | (phase.since_reset + 1 >= due if due else False)
     reset = reset | transition.terminated | transition.truncated
     end = end | reset
-    run = run._replace(
-        replay=replays.record(
-            run.replay,
-            transition,
-            phase.goal,
-            phase.role,
-            phase.source,
-            end,
-            phase.segment,
-            reset,
-        )
+    replay = replays.record(
+        run.replay, transition, phase.goal, phase.role, phase.source, end, phase.segment, reset
     )
+    run = run._replace(replay=replay)
     run, metrics = learn(method, task, run, step, learn_key)
     acted = jax.nn.one_hot(phase.role, len(roles), dtype=jnp.int32)
     ledger = Ledger(

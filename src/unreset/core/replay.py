@@ -10,7 +10,7 @@ Rows ``[0, pinned)`` are the demonstrations and are never overwritten; row ``id`
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -110,33 +110,71 @@ def record(
     """Close the open row with a transition and open the next one (the one after, on a reset)."""
     here = position(replay, replay.count)
     following = position(replay, replay.count + 1)
-    rows, roles = replay.rows, replay.heads.shape[0]
-    # The rows about to be reused leave their role's list; they are always its oldest.
-    leaving = jax.nn.one_hot(rows.role[following], roles, dtype=jnp.int32)
-    after = position(replay, replay.count + 2)
-    leaving += reset * jax.nn.one_hot(rows.role[after], roles, dtype=jnp.int32)
-    written = Rows(
-        observation=rows.observation.at[here].set(transition.observation)
-        .at[following]
-        .set(transition.next_observation),
-        goal=rows.goal.at[here].set(goal),
-        action=rows.action.at[here].set(transition.action),
-        reward=rows.reward.at[here].set(transition.reward),
-        success=rows.success.at[here].set(transition.success),
-        terminated=rows.terminated.at[here].set(transition.terminated),
-        role=rows.role.at[here].set(role.astype(jnp.int8)).at[following].set(-1),
-        source=rows.source.at[here].set(source.astype(jnp.int8)),
-        end=rows.end.at[here].set(end),
-        segment=rows.segment.at[here].set(segment),
+    closed = Rows(
+        observation=transition.observation,
+        goal=goal,
+        action=transition.action,
+        reward=transition.reward,
+        success=transition.success,
+        terminated=transition.terminated,
+        role=role,
+        source=source,
+        end=end,
+        segment=segment,
     )
-    slot = replay.heads[role] % replay.capacity
-    return replay._replace(
-        rows=written,
+    blank = jax.tree.map(jnp.zeros_like, closed)
+    opened = blank._replace(observation=transition.next_observation, role=jnp.full_like(role, -1))
+    values = jax.tree.map(
+        lambda column, *pair: jnp.stack(pair).astype(column.dtype), replay.rows, closed, opened
+    )
+    slot = role * replay.capacity + replay.heads[role] % replay.capacity
+    index = _write(replay.index.reshape(-1), jnp.stack([slot] * 2), jnp.stack([replay.count] * 2))
+    written = replay._replace(
+        rows=_write(replay.rows, jnp.stack([here, following]), values),
         count=replay.count + 1 + reset,
-        index=replay.index.at[role, slot].set(replay.count),
+        index=index.reshape(replay.index.shape),
         heads=replay.heads.at[role].add(1),
-        tails=replay.tails + leaving,
     )
+    return _expire(_expire(written))  # a reset reuses two rows
+
+
+def _expire(replay: Replay) -> Replay:
+    """Drop each role's oldest row from its list if it has been overwritten."""
+    slots = replay.tails % replay.capacity
+    oldest = jnp.take_along_axis(replay.index, slots[:, None], axis=1)[:, 0]
+    gone = (oldest <= replay.count - replay.capacity) & (replay.tails < replay.heads)
+    return replay._replace(tails=replay.tails + gone)
+
+
+@jax.custom_batching.custom_vmap
+def _write(columns: Any, positions: Array, values: Any) -> Any:
+    """Columns [N, ...] with values [n, ...] at positions [n], in place.
+
+    A plain indexed update would be fused with the reads around it, or become a scatter under
+    ``vmap``; either way XLA would copy the whole replay at every step. A loop of writes does not,
+    if it has at least two turns (n > 1): a loop of one is unrolled.
+    """
+
+    def one(number: Array, columns: Any) -> Any:
+        at = positions[number]
+        return jax.tree.map(lambda c, v: c.at[at].set(v[number]), columns, values)
+
+    return jax.lax.fori_loop(0, len(positions), one, columns)
+
+
+@_write.def_vmap
+def _write_seeds(size: int, batched: Any, columns: Any, positions: Array, values: Any) -> Any:
+    """Seeds lie one after the other, so that theirs is the same loop over more positions."""
+    spread = [
+        jax.tree.map(lambda x, b: x if b else jnp.broadcast_to(x, (size, *x.shape)), tree, is_batched)
+        for tree, is_batched in zip((columns, positions, values), batched, strict=True)
+    ]
+    columns, positions, values = spread
+    length = jax.tree.leaves(columns)[0].shape[1]
+    flat = positions + length * jnp.arange(size)[:, None]
+    joined = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), (columns, flat, values))
+    written = _write(*joined)
+    return jax.tree.map(lambda w, c: w.reshape(c.shape), written, columns), batched[0]
 
 
 def sample(replay: Replay, roles: tuple[int, ...], number: int, key: Array) -> Array:

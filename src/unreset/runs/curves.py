@@ -97,12 +97,13 @@ class Record:
         """Seeds of the run, from its summary, its tables or its configuration."""
         listed = self.summary.get("seeds")
         if isinstance(listed, list) and listed:
-            return [int(seed) for seed in listed]
+            return [seed for seed in listed if isinstance(seed, int)]
         for table in (self.evaluation, self.metrics, self.phases):
             found = _finite(table.get("seed", np.empty(0)))
             if len(found):
                 return [int(seed) for seed in np.unique(found)]
-        return [int(self.config.get("seed") or 0)]
+        seed = self.config.get("seed")
+        return [seed if isinstance(seed, int) else 0]
 
 
 def _finite(values: np.ndarray) -> np.ndarray:
@@ -340,11 +341,11 @@ def success_figure(records: Sequence[Record], labels: Sequence[str], theme: Them
     return figure
 
 
-def phases_figure(record: Record, theme: Theme) -> Figure:
-    """Share of each role's phases that ended in success, over environment steps."""
+def phases_figure(record: Record, roles: Mapping[str, int], theme: Theme) -> Figure:
+    """Share of phases that ended in success over environment steps; roles and their colours."""
     figure = _figure(9.6, 2.7)
     axes = figure.add_subplot()
-    for number, role in enumerate(record.roles):
+    for role, number in roles.items():
         steps, share = windowed_success(record, role)
         colour = theme.series[number % len(theme.series)]
         axes.plot(steps, share, color=colour, linewidth=2.0, marker="o", markersize=3.2)
@@ -388,11 +389,13 @@ def map_figure(
     theme: Theme,
     goals: np.ndarray | None = None,
     initial: np.ndarray | None = None,
+    *,
+    judged: bool = True,
 ) -> Figure:
     """Where a role has been and where its phases ended, with goals and initial states marked.
 
     ``goals`` and ``initial`` are positions [n, 2] in the units of the task, if they are known. The
-    limits are the same for all roles of a run.
+    limits are the same for all roles of a run. Unless ``judged``, no success is told apart.
     """
     figure = _figure(4.2, 4.2)
     axes = figure.add_subplot()
@@ -414,7 +417,6 @@ def map_figure(
         limits = np.reshape(extent, (2, 2))
         counts, _, _ = np.histogram2d(visits[:, 0], visits[:, 1], bins=_CELLS, range=limits)
         density = LinearSegmentedColormap.from_list("visits", [theme.panel, colour])
-        density.set_bad(alpha=0.0)
         axes.imshow(
             np.ma.masked_equal(np.log1p(counts.T), 0.0),
             origin="lower",
@@ -424,7 +426,10 @@ def map_figure(
             interpolation="none",
         )
     ends = _positions(record.phases, role)
-    if len(ends):
+    if len(ends) and not judged:
+        some = _sparse(ends)
+        axes.scatter(some[:, 0], some[:, 1], s=17, marker="+", color=theme.text, linewidths=0.9)
+    elif len(ends):
         table = record.phases
         mine = (table["role"] == role) & np.isfinite(table["x"] + table["y"])
         won = table.get("success", np.zeros(len(table["x"])))[mine] > 0.5

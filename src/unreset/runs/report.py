@@ -36,7 +36,7 @@ _WHAT = {
 }
 
 
-class Figures(NamedTuple):
+class Quantity(NamedTuple):
     """One headline quantity: its name, its value as text, and what must be known to read it."""
 
     label: str
@@ -129,7 +129,7 @@ def _phases(record: Record, role: str, seed: int | None = None) -> tuple[int, in
     return int(mine.sum()), int(np.nansum(table["success"][mine]))
 
 
-def _headline(record: Record) -> list[Figures]:
+def _headline(record: Record) -> list[Quantity]:
     """The quantities of the tiles and of the comparison's table."""
     summary, finals, number = record.summary, _final(record), len(record.seeds)
     success = summary.get("final_success", finals)
@@ -146,29 +146,42 @@ def _headline(record: Record) -> list[Figures]:
         switches = len(record.phases["env_steps"]) / number
     reached = "steps_to_095" in summary and summary["steps_to_095"] is None
     return [
-        Figures("Final success" if summary else "Success so far", _share(success), spread),
-        Figures(
+        Quantity("Final success" if summary else "Success so far", _share(success), spread),
+        Quantity(
             "Steps to .95",
             "not reached" if reached else _count(summary.get("steps_to_095")),
             "mean of 5 evaluations",
         ),
-        Figures(
+        Quantity(
             "Robustness",
             _share(list(_last(record, "wide_success").values()) if wide is None else wide),
             "from wide starts",
         ),
-        Figures("Hard resets", _count(summary.get("hard_resets")), each),
-        Figures("Phases", _count(switches), each),
-        Figures("Wall time", _duration(wall), f"{number} seeds at once" if number > 1 else ""),
-        Figures("Steps per second", _count(speed), f"of each of {number} seeds" if each else ""),
-        Figures("Peak memory", _memory(summary.get("peak_memory_mb"))),
+        Quantity("Hard resets", _count(summary.get("hard_resets")), each),
+        Quantity("Phases", _count(switches), each),
+        Quantity("Wall time", _duration(wall), f"{number} seeds at once" if number > 1 else ""),
+        Quantity("Steps per second", _count(speed), f"of each of {number} seeds" if each else ""),
+        Quantity("Peak memory", _memory(summary.get("peak_memory_mb"))),
     ]
 
 
 def _tail(record: Record, column: str, reduce: Callable[[np.ndarray], Any]) -> float:
-    values = record.metrics.get(column, np.empty(0))
+    """A figure of the whole column, from the metrics or else the evaluations."""
+    values = record.metrics.get(column, record.evaluation.get(column, np.empty(0)))
     values = np.compress(np.isfinite(values), values)
     return float(reduce(values)) if len(values) else math.nan
+
+
+def _judged(record: Record, role: str) -> bool:
+    """Whether success means anything for a role: one that matches states has no goal to reach."""
+    config = record.config
+    try:
+        task = registry.task(str(config.get("task")))
+        settings = registry.settings(str(config.get("method")), str(config.get("preset")))
+    except UnresetError:
+        return True
+    rewards = {known.name: known.reward for known in settings.method(task).roles}
+    return rewards.get(role) != "matching"
 
 
 def _marks(record: Record) -> tuple[np.ndarray | None, np.ndarray | None, str]:
@@ -260,12 +273,12 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]], kind: str = "") -
 
 
 def _tiles(record: Record) -> str:
-    tiles = "".join(
-        f"<div><dt>{_escape(tile.label)}</dt><dd>{_escape(tile.value)}"
-        f"<small>{_escape(tile.note) or '&nbsp;'}</small></dd></div>"
-        for tile in _headline(record)
-    )
-    return f'<dl class="tiles">{tiles}</dl>'
+    tiles = [
+        f"<div><dt>{_escape(label)}</dt><dd>{_escape(value)}"
+        f"<small>{_escape(note if value != MISSING else '') or '&nbsp;'}</small></dd></div>"
+        for label, value, note in _headline(record)
+    ]
+    return f'<dl class="tiles">{"".join(tiles)}</dl>'
 
 
 def _notice(records: Sequence[Record]) -> str:
@@ -294,7 +307,9 @@ def _success(record: Record) -> str:
     caption += " Dotted: .95."
     final = _share(_final(record))
     alt = f"Success over environment steps, ending at {final}."
-    return _legend(names, numbers) + _figure(_picture(draw, alt, (960, 390)), _escape(caption))
+    return _legend(names, numbers) + _figure(
+        _picture(draw, alt, (960, 390)), _escape(caption), "wide"
+    )
 
 
 def _per_seed(record: Record) -> str:
@@ -308,11 +323,12 @@ def _per_seed(record: Record) -> str:
     columns = {column: name for column, name in columns.items() if _last(record, column)}
     last = {column: _last(record, column) for column in columns}
     head = ["seed", *map(_escape, columns.values())]
-    head += [f"{_escape(role)} phases in success" for role in record.roles]
+    roles = [role for role in record.roles if _judged(record, role)]
+    head += [f"{_escape(role)} phases in success" for role in roles]
     rows = []
     for seed in record.seeds:
         row = [str(seed), *(_share(last[column].get(seed)) for column in columns)]
-        for role in record.roles:
+        for role in roles:
             ended, won = _phases(record, role, seed)
             row.append(f"{won:,} of {ended:,}")
         rows.append(row)
@@ -322,15 +338,19 @@ def _per_seed(record: Record) -> str:
 def _phase_success(record: Record) -> str:
     if not record.phases:
         return _nothing("phases.csv is missing: how the phases ended is not known.")
-    draw = partial(curves.phases_figure, record)
+    roles = {role: number for number, role in enumerate(record.roles) if _judged(record, role)}
+    others = [role for role in record.roles if role not in roles]
     latest = []
-    for role in record.roles:
+    for role in roles:
         _, share = curves.windowed_success(record, role)
         latest += [f"{role} {share[-1]:.2f}"] if len(share) else []
     alt = f"Share of successful phases over environment steps; latest: {', '.join(latest)}."
     caption = "Share of the phases that ended in success, while practising. Latest window: "
-    picture = _picture(draw, alt, (960, 270))
-    return _legend(record.roles) + _figure(picture, _escape(caption + ", ".join(latest) + "."))
+    caption += ", ".join(latest) + "."
+    if others:
+        caption += f" Not judged by success, since rewarded for matching: {', '.join(others)}."
+    picture = _picture(partial(curves.phases_figure, record, roles), alt, (960, 270))
+    return _legend([*roles], [*roles.values()]) + _figure(picture, _escape(caption), "wide")
 
 
 def _metrics(record: Record) -> str:
@@ -355,23 +375,23 @@ def _maps(record: Record) -> str:
     goals, initial, _ = _marks(record)
     parts = []
     for number, role in enumerate(record.roles):
-        draw = partial(curves.map_figure, record, role, goals=goals, initial=initial)
-        ended, won = _phases(record, role)
+        judged, (ended, won) = _judged(record, role), _phases(record, role)
+        draw = partial(curves.map_figure, record, role, goals=goals, initial=initial, judged=judged)
         alt = f"Map of the {role} role: where it has been and where its {ended} phases ended."
-        caption = (
-            f'<b class="key c{number % len(LIGHT.series)}">{_escape(role)}</b> '
-            f"{won:,} of {ended:,} phases succeeded"
+        caption = f'<b class="key c{number % len(LIGHT.series)}">{_escape(role)}</b> ' + (
+            f"{won:,} of {ended:,} phases succeeded" if judged else f"{ended:,} phases"
         )
         parts.append(_figure(_picture(draw, alt, (420, 420)), caption))
     return f'<div class="grid maps">{"".join(parts)}</div>'
 
 
-_SHAPES = (
-    ('<circle cx="8" cy="8" r="4" class="good"/>', "phase ended in success"),
-    ('<path d="M4 4 12 12M12 4 4 12" class="bad"/>', "phase ended without"),
-    ('<circle cx="8" cy="8" r="6" class="rim"/>', "goal"),
-    ('<rect x="2" y="2" width="12" height="12" class="rim"/>', "initial state"),
-)
+_SHAPES = {
+    "phase ended in success": '<circle cx="8" cy="8" r="4" class="good"/>',
+    "phase ended without": '<path d="M4 4 12 12M12 4 4 12" class="bad"/>',
+    "phase ended": '<path d="M4 8H12M8 4V12" class="rim"/>',
+    "goal": '<circle cx="8" cy="8" r="6" class="rim"/>',
+    "initial state": '<rect x="2" y="2" width="12" height="12" class="rim"/>',
+}
 
 
 def _map_legend(records: Sequence[Record]) -> str:
@@ -379,10 +399,16 @@ def _map_legend(records: Sequence[Record]) -> str:
     drawn = [record for record in records if record.visits or record.phases]
     if not drawn:
         return ""
-    known = any(_marks(record)[0] is not None for record in drawn)
+    roles = [(record, role) for record in drawn for role in record.roles]
+    needed = {
+        "phase ended": any(not _judged(*role) for role in roles),
+        "goal": (known := any(_marks(record)[0] is not None for record in drawn)),
+        "initial state": known,
+    }
     legend = "".join(
         f'<span><svg viewBox="0 0 16 16" aria-hidden="true">{shape}</svg>{name}</span>'
-        for shape, name in _SHAPES[: 4 if known else 2]
+        for name, shape in _SHAPES.items()
+        if needed.get(name, True)
     )
     position = " or ".join(dict.fromkeys(_marks(record)[2] for record in drawn))
     note = (
@@ -442,7 +468,8 @@ def _ledger(record: Record) -> str:
         share = f" ({won / ended:.0%})" if ended else ""
         every = ", all seeds" if number > 1 else ""
         rows.append([f"Phases of the {_escape(role)} role{every}", f"{ended:,}"])
-        rows.append([f"Phases of the {_escape(role)} role in success", f"{won:,}{share}"])
+        if _judged(record, role):
+            rows.append([f"Phases of the {_escape(role)} role in success", f"{won:,}{share}"])
     return _table(["", ""], rows, "ledger")
 
 
@@ -548,9 +575,9 @@ def _several(records: Sequence[Record]) -> tuple[str, str]:
         _section(
             "Success of the deployed policy",
             _legend(names),
-            _figure(_picture(draw, alt, (960, 390)), _escape(caption)),
+            _figure(_picture(draw, alt, (960, 390)), _escape(caption), "wide"),
         ),
-        _section("Summary", _table(head, rows)),
+        _section("Summary", _table(head, rows, "dense")),
         _section("What differs in their configurations", _differences(records, keys)),
     ]
     each = "".join(
@@ -629,6 +656,7 @@ th,td{padding:.5rem 1rem .5rem 0;text-align:right;border-bottom:1px solid var(--
 vertical-align:top}
 th:first-child{text-align:left}th:last-child,td:last-child{padding-right:0}tbody th{font-weight:400}
 thead th{color:var(--muted);font-weight:400;vertical-align:bottom}
+.dense{font-size:.85rem}.dense th,.dense td{padding-right:.7rem}
 .ledger{max-width:32rem}.ledger thead{display:none}
 details{border-bottom:1px solid var(--line)}
 summary{padding:.6rem 0;cursor:pointer;font-weight:600}summary small{font-weight:400}
@@ -639,7 +667,8 @@ break-inside:avoid}
 .settings dd{margin:0;text-align:right;overflow-wrap:anywhere;font-variant-numeric:tabular-nums}
 .mini figcaption{font-size:.8rem}
 @media (max-width:40rem){body{padding:1.6rem 1rem 3rem}h1{font-size:1.8rem}
-.tiles{grid-template-columns:repeat(2,1fr)}.tiles dd{font-size:1.3rem}section{margin-top:2.4rem}}
+.tiles{grid-template-columns:repeat(2,1fr)}.tiles dd{font-size:1.3rem}section{margin-top:2.4rem}
+.wide picture{display:block;overflow-x:auto}.wide img{max-width:none;width:38rem}}
 @media print{body{max-width:none;padding:0;font-size:10pt}figure,.tiles,tr{break-inside:avoid}
 h2{break-after:avoid}section{margin-top:1.6rem}}
 """

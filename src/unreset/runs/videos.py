@@ -48,7 +48,8 @@ def practise(method: Method, task: Task, view: View, state: Any, steps: int) -> 
 
     ``view`` and the task's ``state`` are those of one seed (no leading axis).
     """
-    assert task.step is not None and task.observe is not None
+    assert task.step is not None
+    assert task.observe is not None
     assert task.reset is not None
     step, observe, reset_task = task.step, task.observe, task.reset
 
@@ -120,7 +121,7 @@ def _gif(frames: Frames) -> bytes:
     together = Image.new("RGB", (width, height * len(samples)))
     for number, sample in enumerate(samples):
         together.paste(sample, (0, height * number))
-    palette = together.quantize(64, method=Image.Quantize.MEDIANCUT)
+    palette = together.quantize(128, method=Image.Quantize.MAXCOVERAGE)
     drawn = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
     buffer = io.BytesIO()
     drawn[0].save(
@@ -150,7 +151,7 @@ def _save(path: Path, frames: Frames) -> int:
 
 
 def _faster(stride: int) -> str:
-    return f", every {stride}. step" if stride > 1 else ""
+    return f" ({stride} times as fast)" if stride > 1 else ""
 
 
 def _policy_videos(
@@ -188,10 +189,14 @@ def _practice_video(
     for place, frame in enumerate(_renderer(task, size)(observation, goal)):
         role, success = int(roles[place]), bool(successes[place])
         name, colour = method.roles[role].name, LIGHT.series[role % len(LIGHT.series)]
-        text = f"{name} · {int(numbers[place]) + 1}" + (" · reached" if success else "")
+        text = f"{name} · {int(numbers[place]) + 1}" + (
+            " · reached" if success and ends[place] else ""
+        )
         captioned.append(_with_strip(frame, text, colour))
         if ends[place]:
-            won.append(f"{name} {'reached its goal' if success else 'did not reach its goal'}")
+            judged = method.roles[role].reward != "matching"  # else there is no goal to reach
+            outcome = f" {'reached' if success else 'did not reach'} its goal" if judged else ""
+            won.append(name + outcome)
     stride = _save(folder / "practice.gif", captioned)
     caption = f"Practice: {', then '.join(won) or 'a phase that has not ended'}{_faster(stride)}"
     return {"file": "practice.gif", "caption": caption}
