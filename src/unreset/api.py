@@ -11,9 +11,9 @@ import jax
 import numpy as np
 
 from unreset import registry
-from unreset.core.types import UnresetError
 from unreset.demos import store
 from unreset.demos.store import Trajectory
+from unreset.errors import UnresetError
 from unreset.evaluation import deployed
 from unreset.methods.settings import Settings
 from unreset.policy import Policy

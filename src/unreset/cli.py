@@ -124,13 +124,14 @@ def _parse(kind: type[Options], command: str, arguments: Sequence[str], default:
     complaint = io.StringIO()
     try:
         with contextlib.redirect_stderr(complaint):
-            return tyro.cli(
+            options: Any = tyro.cli(
                 kind,
                 prog=f"unreset {command}",
                 description=inspect.getdoc(kind),
                 args=list(arguments),
                 default=default,
             )
+            return options
     except SystemExit as stop:
         if stop.code in (0, None):
             raise
@@ -161,10 +162,8 @@ def _train(arguments: list[str]) -> int:
     registry.task(task)
     # The options, with the method's settings as further flags; those of the loop and the learner,
     # which every method has, go without a prefix.
-    shared = [
-        (name, tyro.conf.OmitArgPrefixes[type(getattr(settings, name))])
-        for name in ("practice", "learner")
-    ]
+    bare: Any = tyro.conf.OmitArgPrefixes
+    shared = [(name, bare[type(getattr(settings, name))]) for name in ("practice", "learner")]
     kind = dataclasses.make_dataclass(
         "Options",
         [(name, kind, getattr(settings, name)) for name, kind in shared],

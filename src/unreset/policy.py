@@ -93,9 +93,7 @@ class Policy:
         return np.concatenate([inputs, np.sin(angles), np.cos(angles)], axis=-1)
 
     def _dense(self, inputs: np.ndarray, name: str) -> np.ndarray:
-        return np.asarray(
-            inputs @ self._weights[f"{name}/kernel"] + self._weights[f"{name}/bias"]
-        )
+        return np.asarray(inputs @ self._weights[f"{name}/kernel"] + self._weights[f"{name}/bias"])
 
     def _normalise(self, inputs: np.ndarray, name: str) -> np.ndarray:
         mean = inputs.mean(axis=-1, keepdims=True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable, Mapping
 
-from unreset.core.types import Task, UnresetError
+from unreset.core.types import Task
 from unreset.demos.scripted import tabletop_demonstrations
 from unreset.demos.store import Trajectory
+from unreset.errors import UnresetError
 from unreset.methods import fbrl, medal, naive, oracle
 from unreset.methods.settings import Settings
 from unreset.tasks.tabletop import tabletop

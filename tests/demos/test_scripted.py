@@ -4,9 +4,9 @@ import jax
 import numpy as np
 import pytest
 
-from unreset.core.types import UnresetError
 from unreset.demos import store
 from unreset.demos.scripted import tabletop_demonstrations
+from unreset.errors import UnresetError
 from unreset.tasks import tabletop
 
 

@@ -4,8 +4,8 @@ A row holds what was seen and done at one step; the next observation is the row 
 frame is stored once. The newest row is *open*: it holds the latest observation and waits for its
 action. Before a hard reset the last frame stays behind as a row without an action (role -1).
 
-Rows ``[0, pinned)`` are the demonstrations and are never overwritten; row ``id`` of practice lies at
-``pinned + id % capacity``. Each role has a ring of the ids of its own rows, oldest first.
+Rows ``[0, pinned)`` are the demonstrations and are never overwritten; row ``id`` of practice lies
+at ``pinned + id % capacity``. Each role has a ring of the ids of its own rows, oldest first.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class Replay(NamedTuple):
     """The rows, and for each role where its own rows are."""
 
     rows: Rows
-    count: Array  # [] int32: ids written so far; the open row's id
-    index: Array  # [roles, capacity] int32: ids of each role's rows
+    written: Array  # [] int32: ids written so far; the open row's id
+    owned: Array  # [roles, capacity] int32: ids of each role's rows
     heads: Array  # [roles] int32: rows ever written by each role
     tails: Array  # [roles] int32: rows of each role overwritten since
     pinned_last: Array  # [pinned] int32: the last row of each demonstration row's trajectory
@@ -55,7 +55,7 @@ class Replay(NamedTuple):
 
     @property
     def capacity(self) -> int:
-        return self.index.shape[-1]
+        return self.owned.shape[-1]
 
 
 def position(replay: Replay, row_id: Array) -> Array:
@@ -81,14 +81,14 @@ def init(
         room = np.zeros((capacity, *column.shape[1:]), column.dtype)
         return jnp.asarray(np.concatenate([column, room]))
 
-    rows = Rows(*(extend(column) for column in pinned))
+    rows = jax.tree.map(extend, pinned)
     # A fresh row belongs to nobody, or the first lap would expire rows that were never written.
     rows = rows._replace(role=rows.role.at[len(pinned_last) :].set(-1))
     counts = jnp.zeros(roles, jnp.int32)
     return Replay(
         rows=rows,
-        count=jnp.int32(0),
-        index=jnp.zeros((roles, capacity), jnp.int32),
+        written=jnp.int32(0),
+        owned=jnp.zeros((roles, capacity), jnp.int32),
         heads=counts,
         tails=counts,
         pinned_last=jnp.asarray(pinned_last, jnp.int32),
@@ -108,8 +108,8 @@ def record(
     reset: Array,
 ) -> Replay:
     """Close the open row with a transition and open the next one (the one after, on a reset)."""
-    here = position(replay, replay.count)
-    following = position(replay, replay.count + 1)
+    here = position(replay, replay.written)
+    following = position(replay, replay.written + 1)
     closed = Rows(
         observation=transition.observation,
         goal=goal,
@@ -128,21 +128,21 @@ def record(
         lambda column, *pair: jnp.stack(pair).astype(column.dtype), replay.rows, closed, opened
     )
     slot = role * replay.capacity + replay.heads[role] % replay.capacity
-    index = _write(replay.index.reshape(-1), jnp.stack([slot] * 2), jnp.stack([replay.count] * 2))
-    written = replay._replace(
+    owned = _write(replay.owned.reshape(-1), jnp.stack([slot] * 2), jnp.stack([replay.written] * 2))
+    recorded = replay._replace(
         rows=_write(replay.rows, jnp.stack([here, following]), values),
-        count=replay.count + 1 + reset,
-        index=index.reshape(replay.index.shape),
+        written=replay.written + 1 + reset,
+        owned=owned.reshape(replay.owned.shape),
         heads=replay.heads.at[role].add(1),
     )
-    return _expire(_expire(written))  # a reset reuses two rows
+    return _expire(_expire(recorded))  # a reset reuses two rows
 
 
 def _expire(replay: Replay) -> Replay:
     """Drop each role's oldest row from its list if it has been overwritten."""
     slots = replay.tails % replay.capacity
-    oldest = jnp.take_along_axis(replay.index, slots[:, None], axis=1)[:, 0]
-    gone = (oldest <= replay.count - replay.capacity) & (replay.tails < replay.heads)
+    oldest = jnp.take_along_axis(replay.owned, slots[:, None], axis=1)[:, 0]
+    gone = (oldest <= replay.written - replay.capacity) & (replay.tails < replay.heads)
     return replay._replace(tails=replay.tails + gone)
 
 
@@ -166,7 +166,9 @@ def _write(columns: Any, positions: Array, values: Any) -> Any:
 def _write_seeds(size: int, batched: Any, columns: Any, positions: Array, values: Any) -> Any:
     """Seeds lie one after the other, so that theirs is the same loop over more positions."""
     spread = [
-        jax.tree.map(lambda x, b: x if b else jnp.broadcast_to(x, (size, *x.shape)), tree, is_batched)
+        jax.tree.map(
+            lambda x, b: x if b else jnp.broadcast_to(x, (size, *x.shape)), tree, is_batched
+        )
         for tree, is_batched in zip((columns, positions, values), batched, strict=True)
     ]
     columns, positions, values = spread
@@ -189,7 +191,7 @@ def sample(replay: Replay, roles: tuple[int, ...], number: int, key: Array) -> A
     draw = jax.random.randint(key, (number,), 0, jnp.maximum(upto[-1], 1))
     role = jnp.minimum(jnp.searchsorted(upto, draw, side="right"), len(counts) - 1)
     place = draw - upto[role] + counts[role] + replay.tails[role]
-    return position(replay, replay.index[role, place % replay.capacity])
+    return position(replay, replay.owned[role, place % replay.capacity])
 
 
 def sample_pinned(replay: Replay, roles: tuple[int, ...], number: int, key: Array) -> Array:
@@ -209,9 +211,11 @@ def following(replay: Replay, positions: Array) -> Array:
 
 def later(replay: Replay, positions: Array, offsets: Array) -> Array:
     """Positions ``offsets`` rows later, but not beyond the newest row or the trajectory's end."""
-    newest = position(replay, replay.count)
+    newest = position(replay, replay.written)
     room = (newest - positions) % replay.capacity
-    ring = replay.pinned + (positions - replay.pinned + jnp.minimum(offsets, room)) % replay.capacity
+    ring = (
+        replay.pinned + (positions - replay.pinned + jnp.minimum(offsets, room)) % replay.capacity
+    )
     if replay.pinned == 0:
         return ring
     last = replay.pinned_last[jnp.minimum(positions, replay.pinned - 1)]

@@ -15,6 +15,7 @@ import optax
 
 from unreset.core.networks import Actor, Critics, sample_tanh_normal
 from unreset.core.types import Array, Batch, Metrics
+from unreset.errors import UnresetError
 
 
 @dataclass(frozen=True)
@@ -78,23 +79,26 @@ class Learner(NamedTuple):
 
 def actor_network(config: SAC, action_size: int) -> Actor:
     """The policy's network."""
-    return Actor(
-        config.hidden, action_size, config.trunk, config.policy_layer_norm
-    )
+    return Actor(config.hidden, action_size, config.trunk, config.policy_layer_norm)
 
 
 def policy(config: SAC, actor: Any, inputs: Array) -> tuple[Array, Array]:
     """Mean and log standard deviation [..., action] before the tanh, of an actor's parameters."""
     output = actor["params"]["MLP_0"][f"Dense_{len(config.hidden)}"]["bias"].shape[-1]
-    mean, log_std = actor_network(config, output // 2).apply(actor, inputs)
+    network: Any = actor_network(config, output // 2)
+    mean, log_std = network.apply(actor, inputs)
     return mean, log_std
 
 
 def critic_network(config: SAC) -> Critics:
     """The critics' network."""
-    return Critics(
-        config.hidden, config.critics, config.trunk, config.layer_norm
-    )
+    return Critics(config.hidden, config.critics, config.trunk, config.layer_norm)
+
+
+def action_values(config: SAC, critics: Any, inputs: Array, action: Array) -> Array:
+    """Q [critics, ...] of the critics' parameters."""
+    values: Any = critic_network(config).apply(critics, inputs, action)
+    return values
 
 
 def _optimizer(config: SAC) -> optax.GradientTransformation:
@@ -130,11 +134,9 @@ def cloning_weight(config: SAC, step: Array) -> Array:
 def target_value(config: SAC, learner: Learner, batch: Batch, key: Array) -> Array:
     """Bellman target [B]: ``scale r + discount (min_subset Q' - alpha log pi)`` (REDQ, eq. 1)."""
     action_key, subset_key = jax.random.split(key)
-    actor = actor_network(config, batch.action.shape[-1])
-    action, log_density = sample_tanh_normal(
-        *actor.apply(learner.actor, batch.next_inputs), action_key
-    )
-    values = critic_network(config).apply(learner.target, batch.next_inputs, action)
+    mean, log_std = policy(config, learner.actor, batch.next_inputs)
+    action, log_density = sample_tanh_normal(mean, log_std, action_key)
+    values = action_values(config, learner.target, batch.next_inputs, action)
     if config.target_subset < config.critics:
         chosen = jax.random.permutation(subset_key, config.critics)[: config.target_subset]
         values = values[chosen]
@@ -144,15 +146,12 @@ def target_value(config: SAC, learner: Learner, batch: Batch, key: Array) -> Arr
     return batch.reward + config.discount * batch.discount * value
 
 
-def critic_step(
-    config: SAC, learner: Learner, batch: Batch, key: Array
-) -> tuple[Learner, Metrics]:
+def critic_step(config: SAC, learner: Learner, batch: Batch, key: Array) -> tuple[Learner, Metrics]:
     """One gradient step on every critic, then one Polyak step of the targets."""
     target = target_value(config, learner, batch, key)
-    network = critic_network(config)
 
     def loss(params: Any) -> tuple[Array, Array]:
-        values = network.apply(params, batch.inputs, batch.action)
+        values = action_values(config, params, batch.inputs, batch.action)
         return 0.5 * jnp.mean((values - target) ** 2, axis=-1).sum(), values.mean()
 
     (value, mean), gradient = jax.value_and_grad(loss, has_aux=True)(learner.critics)
@@ -175,26 +174,25 @@ def policy_step(
     Loss: ``E[alpha log pi - mean Q] + w E_expert[|tanh(mean) - a|^2]`` with w by
     :func:`cloning_weight`; the expert's term counts only the rows marked ``imitate``.
     """
-    network = actor_network(config, batch.action.shape[-1])
-    critics = critic_network(config)
     temperature = jnp.exp(learner.log_temperature)
     weight = cloning_weight(config, step)
 
+    def value_of(action: Array) -> Array:
+        values = action_values(config, learner.critics, batch.inputs, action)
+        return values.min(axis=0) if config.critics == 2 else values.mean(axis=0)
+
     def loss(params: Any) -> tuple[Array, tuple[Array, Array]]:
-        mean, log_std = network.apply(params, batch.inputs)
+        mean, log_std = policy(config, params, batch.inputs)
         action, log_density = sample_tanh_normal(mean, log_std, key)
         error = jnp.mean((jnp.tanh(mean) - batch.action) ** 2, axis=-1)
         cloning = jnp.sum(batch.imitate * error) / jnp.maximum(batch.imitate.sum(), 1.0)
         if config.cloning_only:
             return cloning, (log_density.mean(), cloning)
-        values = critics.apply(learner.critics, batch.inputs, action)
-        value = values.min(axis=0) if config.critics == 2 else values.mean(axis=0)
+        value = value_of(action)
         total = jnp.mean(temperature * log_density - value) + weight * cloning
         if config.self_cloning:
-            taken = critics.apply(learner.critics, batch.inputs, batch.action)
-            taken = taken.min(axis=0) if config.critics == 2 else taken.mean(axis=0)
-            better = jax.lax.stop_gradient(taken > value)
-            total = total + config.self_cloning * jnp.mean(better * error)
+            better = jax.lax.stop_gradient(value_of(batch.action) > value)
+            total += config.self_cloning * jnp.mean(better * error)
         return total, (log_density.mean(), cloning)
 
     (value, (log_density, cloning)), gradient = jax.value_and_grad(loss, has_aux=True)(
@@ -229,7 +227,9 @@ def update(
     """Teach a learner from stacked batches [U, B, ...]: U critic steps, U / policy_every others."""
     count = batches.reward.shape[0]
     if count % config.policy_every:
-        raise ValueError(f"{count} updates are not a multiple of policy_every={config.policy_every}")
+        raise UnresetError(
+            f"{count} updates are not a multiple of policy_every={config.policy_every}"
+        )
     groups = jax.tree.map(
         lambda x: x.reshape(count // config.policy_every, config.policy_every, *x.shape[1:]),
         batches,

@@ -9,9 +9,6 @@ from typing import Any, Literal, NamedTuple
 import jax
 import numpy as np
 
-from unreset.errors import Failure as Failure
-from unreset.errors import UnresetError as UnresetError
-
 Array = jax.Array
 Metrics = dict[str, Array]
 
@@ -26,17 +23,19 @@ class Measurement(NamedTuple):
 def add(totals: dict[str, Measurement], step: dict[str, Measurement]) -> dict[str, Measurement]:
     """Running sums of weighted values and weights; their quotient is the mean."""
     return {
-        name: Measurement(total.value + step[name].value * step[name].weight,
-                          total.weight + step[name].weight)
+        name: Measurement(
+            total.value + step[name].value * step[name].weight, total.weight + step[name].weight
+        )
         for name, total in totals.items()
     }
+
 
 #: What a critic's target does at the end of a phase (see :class:`unreset.core.practice.Method`).
 Boundary = Literal["bootstrap", "terminal", "terminal_on_success"]
 
 
 class Transition(NamedTuple):
-    """What the task answered to one action. ``reward`` and ``success`` refer to the current goal."""
+    """What the task answered to one action; reward and success refer to the current goal."""
 
     observation: Array  # [observation]
     action: Array  # [action], in [-1, 1]

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from unreset.core.replay import Rows
-from unreset.core.types import Task, UnresetError
+from unreset.core.types import Task
+from unreset.errors import UnresetError
 
 FORWARD, BACKWARD = 0, 1
 DIRECTIONS = ("forward", "backward")
@@ -31,7 +32,7 @@ def save(path: Path, trajectories: Sequence[Trajectory]) -> None:
     arrays = {}
     for number, trajectory in enumerate(trajectories):
         for name, value in trajectory._asdict().items():
-            arrays[f"{number}/{name}"] = np.ascontiguousarray(value)
+            arrays[f"{number}/{name}"] = np.asarray(value, order="C")
     save_file(arrays, path)
 
 
@@ -91,53 +92,32 @@ def pinned_rows(trajectories: Sequence[Trajectory], task: Task) -> tuple[Rows, n
 
     Every trajectory keeps its last frame as a row without an action; its last step is a success.
     """
-    columns: list[Rows] = []
-    last: list[np.ndarray] = []
-    total = 0
-    for number, trajectory in enumerate(trajectories):
-        frames, steps = len(trajectory.observations), len(trajectory.actions)
-        final = np.arange(frames) == steps - 1
-        acted = np.arange(frames) < steps
-        action = np.zeros((frames, task.action_size), np.float32)
-        action[:steps] = trajectory.actions
-        total += frames
-        last.append(np.full(frames, total - 1, np.int32))
-        columns.append(
-            Rows(
-                observation=np.asarray(trajectory.observations, np.float32),  # type: ignore[arg-type]
-                goal=np.tile(np.asarray(trajectory.goal, np.float32), (frames, 1)),  # type: ignore[arg-type]
-                action=action,  # type: ignore[arg-type]
-                reward=final.astype(np.float32),  # type: ignore[arg-type]
-                success=final,  # type: ignore[arg-type]
-                terminated=np.zeros(frames, bool),  # type: ignore[arg-type]
-                role=np.where(acted, trajectory.direction, -1).astype(np.int8),  # type: ignore[arg-type]
-                source=np.full(frames, trajectory.direction, np.int8),  # type: ignore[arg-type]
-                end=final,  # type: ignore[arg-type]
-                segment=np.full(frames, number, np.int32),  # type: ignore[arg-type]
-            )
-        )
-    if not columns:
-        shapes = {"observation": task.observation_size, "goal": task.goal_size}
-        shapes["action"] = task.action_size
-        empty = {
-            name: np.zeros((0, shapes[name]) if name in shapes else (0,), kind)
-            for name, kind in ROW_TYPES.items()
-        }
-        return Rows(**empty), np.zeros(0, np.int32)  # type: ignore[arg-type]
-    return Rows(*(np.concatenate(parts) for parts in zip(*columns, strict=True))), np.concatenate(
-        last
+    total = sum(len(trajectory.observations) for trajectory in trajectories)
+    rows: Any = Rows(
+        observation=np.zeros((total, task.observation_size), np.float32),  # type: ignore[arg-type]
+        goal=np.zeros((total, task.goal_size), np.float32),  # type: ignore[arg-type]
+        action=np.zeros((total, task.action_size), np.float32),  # type: ignore[arg-type]
+        reward=np.zeros(total, np.float32),  # type: ignore[arg-type]
+        success=np.zeros(total, bool),  # type: ignore[arg-type]
+        terminated=np.zeros(total, bool),  # type: ignore[arg-type]
+        role=np.full(total, -1, np.int8),  # type: ignore[arg-type]
+        source=np.zeros(total, np.int8),  # type: ignore[arg-type]
+        end=np.zeros(total, bool),  # type: ignore[arg-type]
+        segment=np.zeros(total, np.int32),  # type: ignore[arg-type]
     )
-
-
-ROW_TYPES: dict[str, type] = {
-    "observation": np.float32,
-    "goal": np.float32,
-    "action": np.float32,
-    "reward": np.float32,
-    "success": np.bool_,
-    "terminated": np.bool_,
-    "role": np.int8,
-    "source": np.int8,
-    "end": np.bool_,
-    "segment": np.int32,
-}
+    last = np.zeros(total, np.int32)
+    begin = 0
+    for number, trajectory in enumerate(trajectories):
+        stop = begin + len(trajectory.observations)
+        frames, acted, final = slice(begin, stop), slice(begin, stop - 1), stop - 2
+        rows.observation[frames] = trajectory.observations
+        rows.goal[frames] = trajectory.goal
+        rows.source[frames] = trajectory.direction
+        rows.segment[frames] = number
+        rows.action[acted] = trajectory.actions
+        rows.role[acted] = trajectory.direction
+        rows.reward[final] = 1.0
+        rows.success[final] = rows.end[final] = True
+        last[frames] = stop - 1
+        begin = stop
+    return rows, last

@@ -1,0 +1,1 @@
+"""Who turns the crank: fused (JAX tasks) and live (any Gymnasium environment)."""

@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from unreset.core import practice
-from unreset.core.practice import Method, Run
+from unreset.core.method import Method
+from unreset.core.practice import Run
 from unreset.core.replay import Rows
 from unreset.core.types import Array, Task
 
@@ -68,4 +69,4 @@ class Fused:
     def advance(self, start: int, stop: int) -> None:
         """Practise steps ``start`` to ``stop`` - 1 and wait for them."""
         self.carry = self._chunk(self.carry, jnp.int32(start), jnp.int32(stop))
-        jax.block_until_ready(self.carry.run.ledger)
+        self.carry.run.ledger.hard_resets.block_until_ready()

@@ -12,10 +12,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from unreset.core import practice
-from unreset.core.practice import Method, Run, View
+from unreset.core.method import Method
+from unreset.core.practice import Run, View
 from unreset.core.replay import Rows
-from unreset.core.types import Array, Failure, Task, UnresetError
+from unreset.core.types import Array, Task
 from unreset.drivers.fused import Carry
+from unreset.errors import Failure, UnresetError
 
 
 class Live:
@@ -102,7 +104,7 @@ class Live:
             )
             self._observation = after
             if reset:
-                key = practice.reset_key(self._run, step)
+                key = practice.reset_key(self._run, jnp.int32(number))
                 self._observation = self._reset(int(jax.random.bits(key) >> 1))
             self._show_goal()
 

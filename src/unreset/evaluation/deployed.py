@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from unreset.core import sac
-from unreset.core.practice import Method, inputs
+from unreset.core.method import Method
 from unreset.core.types import Array, Task
 
 
@@ -24,7 +24,7 @@ class Evaluation(NamedTuple):
 
 def deterministic_action(method: Method, actor: Any, observation: Array, goal: Array) -> Array:
     """``tanh(mean)`` of an actor's parameters, [action]."""
-    return jnp.tanh(sac.policy(method.learner, actor, inputs(method, observation, goal))[0])
+    return jnp.tanh(sac.policy(method.learner, actor, method.inputs(observation, goal))[0])
 
 
 def rollout(

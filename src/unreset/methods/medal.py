@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from unreset.core.practice import Method, Role
+from unreset.core.method import Method, Role
 from unreset.core.signals.matching import Matching
 from unreset.core.types import Task
 from unreset.methods.settings import Settings, published_learner, published_practice
@@ -26,9 +26,7 @@ class Medal(Settings):
 
     def method(self, task: Task) -> Method:
         length = self.practice.phase_length
-        forward = Role(
-            "forward", keep_goal=True, length=length, demonstrations=(0,), imitate=(0,)
-        )
+        forward = Role("forward", keep_goal=True, length=length, demonstrations=(0,), imitate=(0,))
         backward = Role(
             "backward",
             reward="matching",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from unreset.core.practice import Method, Role
+from unreset.core.method import Method, Role
 from unreset.core.types import Task
 from unreset.methods.settings import Settings, published_learner, published_practice
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from unreset.core.practice import Method, Practice
+from unreset.core.method import Method, Practice
 from unreset.core.sac import SAC
 from unreset.core.types import Task
 

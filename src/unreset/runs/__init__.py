@@ -1,0 +1,1 @@
+"""The run folder: configuration, checkpoints, logs, report."""

@@ -22,7 +22,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from unreset.core.replay import Replay
-from unreset.core.types import UnresetError
+from unreset.errors import UnresetError
 
 KEPT = 2
 _FORMAT = 1
@@ -55,14 +55,14 @@ def _leaves(tree: Any) -> dict[str, Any]:
 def _split(carry: Any) -> tuple[Any, Replay]:
     """The carry without what the segments hold, and its replay."""
     replay: Replay = carry.run.replay
-    small = replay._replace(rows=(), index=(), pinned_index=(), pinned_last=(), pinned_count=())  # type: ignore[arg-type]
+    small = replay._replace(rows=(), owned=(), pinned_index=(), pinned_last=(), pinned_count=())  # type: ignore[arg-type]
     return carry._replace(run=carry.run._replace(replay=small)), replay
 
 
 def _write(path: Path, arrays: dict[str, np.ndarray]) -> str:
     """Write arrays under a temporary name, flush, rename; the file's checksum."""
     partial = path.with_name(f".{path.name}.partial")
-    save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, partial)
+    save_file({name: np.asarray(array, order="C") for name, array in arrays.items()}, partial)
     _flush(partial)
     digest = _checksum(partial)
     partial.replace(path)
@@ -85,7 +85,7 @@ def _checksum(path: Path) -> str:
 def _new_rows(replay: Replay, saved: Saved) -> dict[str, np.ndarray]:
     """Rows and index entries written since ``saved``, the open row included."""
     arrays: dict[str, np.ndarray] = {}
-    counts, heads = np.asarray(replay.count), np.asarray(replay.heads)
+    counts, heads = np.asarray(replay.written), np.asarray(replay.heads)
     pinned, capacity = replay.pinned, replay.capacity
     for seed, count in enumerate(counts):
         start = saved.counts[seed] if saved.counts else 0
@@ -98,9 +98,7 @@ def _new_rows(replay: Replay, saved: Saved) -> dict[str, np.ndarray]:
             start = saved.heads[seed][role] if saved.heads else 0
             slots = np.arange(max(start, head - capacity), head)
             arrays[f"{seed}/slots/{role}"] = slots
-            arrays[f"{seed}/index/{role}"] = np.asarray(
-                replay.index[seed, role, slots % capacity]
-            )
+            arrays[f"{seed}/index/{role}"] = np.asarray(replay.owned[seed, role, slots % capacity])
     return arrays
 
 
@@ -112,7 +110,7 @@ def save(folder: Path, step: int, carry: Any, saved: Saved, configuration: str) 
     small, replay = _split(carry)
     (folder / "replay").mkdir(parents=True, exist_ok=True)
     segment = f"replay/{step:09d}.safetensors"
-    reach = [int(count) for count in np.asarray(replay.count)]
+    reach = [int(count) for count in np.asarray(replay.written)]
     segments = [s for s in saved.segments if _needed(s, reach, replay.capacity)]
     digest = _write(folder / segment, _new_rows(replay, saved))
     segments = [*segments, {"file": segment, "sha256": digest, "counts": reach}]
@@ -202,10 +200,10 @@ def load(folder: Path, step: int, carry: Any, configuration: str) -> tuple[Any, 
         restored.append(jax.random.wrap_key_data(array) if _is_key(leaf) else array)
     small = jax.tree_util.tree_unflatten(structure, restored)
     filled = _refill(replay, parts)._replace(
-        **{name: getattr(small.run.replay, name) for name in ("count", "heads", "tails")}
+        **{name: getattr(small.run.replay, name) for name in ("written", "heads", "tails")}
     )
     heads = [[int(head) for head in row] for row in np.asarray(filled.heads)]
-    saved = Saved([int(c) for c in np.asarray(filled.count)], heads, segments)
+    saved = Saved([int(c) for c in np.asarray(filled.written)], heads, segments)
     return small._replace(run=small.run._replace(replay=filled)), saved
 
 
@@ -219,7 +217,7 @@ def _read(path: Path, digest: str) -> dict[str, np.ndarray]:
 def _refill(replay: Replay, parts: list[dict[str, np.ndarray]]) -> Replay:
     """A fresh replay with the segments' rows written into it, oldest first."""
     columns = {name: np.array(column) for name, column in replay.rows._asdict().items()}
-    index = np.array(replay.index)
+    index = np.array(replay.owned)
     for part in parts:
         for seed in range(len(index)):
             at = replay.pinned + part[f"{seed}/ids"] % replay.capacity
@@ -229,4 +227,4 @@ def _refill(replay: Replay, parts: list[dict[str, np.ndarray]]) -> Replay:
                 slots = part[f"{seed}/slots/{role}"] % replay.capacity
                 index[seed, role, slots] = part[f"{seed}/index/{role}"]
     rows = type(replay.rows)(**{name: jnp.asarray(column) for name, column in columns.items()})
-    return replay._replace(rows=rows, index=jnp.asarray(index))
+    return replay._replace(rows=rows, owned=jnp.asarray(index))

@@ -24,7 +24,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from unreset.core.types import UnresetError
+from unreset.errors import UnresetError
 
 Table = dict[str, np.ndarray]  # every column [rows]: float64, or str for ``role``
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from unreset import __version__, registry
-from unreset.core.types import UnresetError
+from unreset.errors import UnresetError
 from unreset.methods.settings import Settings
 
 LOGS = ("metrics.csv", "eval.csv", "phases.csv", "visits.csv")

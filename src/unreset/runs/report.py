@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from unreset import registry
-from unreset.core.types import UnresetError
+from unreset.errors import UnresetError
 from unreset.runs import curves
 from unreset.runs.curves import DARK, LIGHT, Record, Theme
 

@@ -15,12 +15,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from unreset import registry
-from unreset.core.practice import Method
+from unreset.core.method import Method
 from unreset.core.replay import GOAL_SOURCES
-from unreset.core.types import Failure, Task
+from unreset.core.types import Task
 from unreset.demos import store
 from unreset.drivers.fused import Fused
 from unreset.drivers.live import Live
+from unreset.errors import Failure
 from unreset.evaluation import deployed
 from unreset.runs import checkpoint
 from unreset.runs.folder import (
@@ -211,10 +212,10 @@ class Training:
         names = [role.name for role in self.method.roles]
         phases, visits = [], []
         for number, seed in enumerate(self.seeds):
-            count = int(replay.count[number])
+            count = int(replay.written[number])
             ids = np.arange(max(0, count - 2 * since), count)
             at = replay.pinned + ids % replay.capacity
-            rows = type(replay.rows)(*(np.asarray(column[number, at]) for column in replay.rows))
+            rows: Any = jax.tree.map(lambda c, n=number, at=at: np.asarray(c[n, at]), replay.rows)
             acted = np.flatnonzero(rows.role >= 0)[-since:]
             for place, row in enumerate(acted):
                 step = self.step - len(acted) + place + 1
@@ -286,9 +287,7 @@ class Training:
             "demonstrations": self.demonstrations,
             "wall_seconds": round(self._seconds, 1),
             "steps_per_second": round(self.step / self._seconds, 1) if self._seconds else None,
-            "peak_memory_mb": round(
-                resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1
-            ),
+            "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
         }
 
 

@@ -15,7 +15,8 @@ import numpy as np
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 from unreset.core import practice
-from unreset.core.practice import Method, Phase, View
+from unreset.core.method import Method
+from unreset.core.practice import Phase, View
 from unreset.core.types import Array, Task
 from unreset.drivers.fused import Carry
 from unreset.evaluation import deployed
@@ -60,10 +61,9 @@ def practise(method: Method, task: Task, view: View, state: Any, steps: int) -> 
         action = practice.act(method, acting, observation, number)
         world = step(world, action)
         transition = practice.observed(task, phase, observation, action, observe(world))
-        end, reset = practice._ends(method, phase, transition)
-        _, _, switch_key, reset_key = practice._keys(acting, number)
-        then = practice._next_phase(method, task, phase, end, reset, switch_key)
-        world = jax.tree.map(partial(jnp.where, reset), reset_task(reset_key), world)
+        then, end, reset = practice.switch(method, task, acting, transition, number)
+        key = practice.reset_key(acting, number)
+        world = jax.tree.map(partial(jnp.where, reset), reset_task(key), world)
         seen = Practised(observation, phase.goal, phase.role, phase.steps, transition.success, end)
         return (then, world), seen
 

@@ -44,6 +44,7 @@ def observe(state: State) -> Array:
 
 
 def from_observation(observation: Array) -> State:
+    """The state that an observation [6] shows; the observation is the whole state."""
     return State(observation[0:2], observation[2:4], observation[4] > -0.5)
 
 
@@ -84,6 +85,7 @@ def mug_success(observation: Array, goal: Array) -> Array:
 
 
 def sparse_reward(observation: Array, goal: Array) -> Array:
+    """1 on success, else 0."""
     return success(observation, goal).astype(jnp.float32)
 
 

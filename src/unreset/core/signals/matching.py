@@ -44,6 +44,8 @@ class Matching:
 
 
 class Discriminator(NamedTuple):
+    """The state of a discriminator."""
+
     params: Any
     optimizer: Any
 
@@ -53,13 +55,14 @@ def _network(config: Matching) -> MLP:
 
 
 def init(config: Matching, key: Array, input_size: int) -> Discriminator:
+    """A fresh discriminator for inputs [input_size]."""
     params = _network(config).init(key, jnp.zeros(input_size))
     return Discriminator(params, optax.adam(config.learning_rate).init(params))
 
 
 def logits(config: Matching, discriminator: Discriminator, inputs: Array) -> Array:
     """Inputs [..., input] to log D / (1 - D), shape [...]."""
-    value: Array = _network(config).apply(discriminator.params, inputs)
+    value: Any = _network(config).apply(discriminator.params, inputs)
     return value.squeeze(-1)
 
 
@@ -88,13 +91,11 @@ def update(
         labels = share * labels + (1 - share) * labels[partner]
 
     def loss(params: Any) -> Array:
-        values = _network(config).apply(params, inputs).squeeze(-1)
+        values = logits(config, Discriminator(params, ()), inputs)
         return optax.sigmoid_binary_cross_entropy(values, labels).mean()
 
     value, gradient = jax.value_and_grad(loss)(discriminator.params)
-    updates, optimizer = optax.adam(config.learning_rate).update(
-        gradient, discriminator.optimizer
-    )
+    updates, optimizer = optax.adam(config.learning_rate).update(gradient, discriminator.optimizer)
     params = optax.apply_updates(discriminator.params, updates)
     return Discriminator(params, optimizer), {
         "discriminator_loss": value,

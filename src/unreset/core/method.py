@@ -1,0 +1,106 @@
+"""A method as a value: who the roles are, what teaches them, when they take turns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+
+from unreset.core import sac
+from unreset.core.networks import octaves
+from unreset.core.replay import GOAL_SOURCES
+from unreset.core.signals.matching import Matching
+from unreset.core.types import Array, Boundary, Task
+
+
+@dataclass(frozen=True)
+class Role:
+    """One of the policies that take turns, for example forward and backward."""
+
+    name: str
+    goals: Literal["task", "initial"] = "task"
+    """Where its goals come from: the task's goals, or the initial states."""
+    keep_goal: bool = False
+    """Go on with the previous role's goal instead of drawing one (MEDAL's forward role)."""
+    reward: Literal["environment", "matching"] = "environment"
+    length: int = 200
+    """Steps after which its phase ends."""
+    end_on_success: bool = True
+    """Whether reaching the goal ends its phase early."""
+    reset_at_end: bool = False
+    """Ask for a hard reset whenever a phase ends (oracle)."""
+    imitate: tuple[int, ...] = ()
+    """Directions of demonstrations (0 forward, 1 backward) that its policy clones."""
+    demonstrations: tuple[int, ...] = ()
+    """Directions of demonstrations among its rows."""
+
+
+@dataclass(frozen=True)
+class Practice:
+    """Hyper-parameters of the loop, the same for every method."""
+
+    updates_per_step: int = 4
+    """Learner updates for each environment step, in all (REDQ: up to 20; MEDAL code: 1)."""
+    batch_size: int = 128
+    """Rows of one update (MEDAL code: 256)."""
+    demonstration_share: float | None = 0.5
+    """Share of a batch that is demonstrations (RLPD: 0.5); None for their share of all rows."""
+    teach: Literal["everyone", "acting"] = "everyone"
+    """Everyone in turn from everybody's rows (ours), or the acting role from its own (MEDAL)."""
+    share_learner: bool = True
+    """One goal-conditioned learner for all roles whose reward is the environment's (RISC)."""
+    hindsight: float = 0.5
+    """Share of a batch whose goal becomes a state reached later (HER, Andrychowicz et al. 2017)."""
+    other_goals: float = 0.1
+    """Share of a batch whose goal is drawn anew from the role's own goals."""
+    boundary: Boundary = "terminal_on_success"
+    """What ends the bootstrap: nothing, success, or success and every end of a phase."""
+    phase_length: int = 200
+    """Steps after which a phase ends (the benchmark's evaluation horizon)."""
+    seed_steps: int = 0
+    """Steps before the first update (MEDAL code: 10,000)."""
+    reset_every: int = 0
+    """Steps between hard resets, 0 for never (EARL: 200,000; pipeline paper: 10,000)."""
+    replay_capacity: int = 1_000_000
+    """Most rows of practice kept (MEDAL code: 10 million)."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """What distinguishes one way of practising from another."""
+
+    name: str
+    roles: tuple[Role, ...]
+    learner: sac.SAC
+    practice: Practice
+    matching: Matching | None = None
+
+    @property
+    def shared(self) -> bool:
+        """Roles share a learner only if asked to and if the environment's reward teaches all."""
+        return self.practice.share_learner and all(r.reward == "environment" for r in self.roles)
+
+    @property
+    def learners(self) -> tuple[tuple[int, ...], ...]:
+        """The roles of each learner."""
+        everyone = tuple(range(len(self.roles)))
+        return (everyone,) if self.shared else tuple((role,) for role in everyone)
+
+    def sources(self, roles: tuple[int, ...]) -> list[int]:
+        """Where the goals of some roles come from, as indices into GOAL_SOURCES."""
+        return [GOAL_SOURCES.index(self.roles[role].goals) for role in roles]
+
+    def inputs(self, observation: Array, goal: Array) -> Array:
+        """What policies and critics see [..., input] of observations and goals."""
+        return octaves(jnp.concatenate([observation, goal], axis=-1), self.learner.octaves)
+
+
+def draw_goal(task: Task, source: Array, key: Array) -> Array:
+    """Goals [..., goal]: for each source, one of the task's goals (0) or initial states (1)."""
+    goals, initial = jnp.asarray(task.goals), jnp.asarray(task.initial_goals)
+    task_key, initial_key = jax.random.split(key)
+    wanted = goals[jax.random.randint(task_key, source.shape, 0, len(goals))]
+    start = initial[jax.random.randint(initial_key, source.shape, 0, len(initial))]
+    return jnp.where((source == 0)[..., None], wanted, start)
