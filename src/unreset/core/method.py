@@ -51,14 +51,14 @@ class Practice:
     """Everyone in turn from everybody's rows (ours), or the acting role from its own (MEDAL)."""
     share_learner: bool = True
     """One goal-conditioned learner for all roles whose reward is the environment's (RISC)."""
-    hindsight: float = 0.5
+    hindsight: float = 0.3
     """Share of a batch whose goal becomes a state reached later (HER, Andrychowicz et al. 2017)."""
     other_goals: float = 0.1
     """Share of a batch whose goal is drawn anew from the role's own goals."""
     boundary: Boundary = "terminal_on_success"
     """What ends the bootstrap: nothing, success, or success and every end of a phase."""
-    phase_length: int = 200
-    """Steps after which a phase ends (the benchmark's evaluation horizon)."""
+    phase_length: int = 150
+    """Steps after which a phase ends (the benchmark evaluates for 200; ours)."""
     seed_steps: int = 0
     """Steps before the first update (MEDAL code: 10,000)."""
     reset_every: int = 0

@@ -26,7 +26,7 @@ class SAC:
     """Widths of the hidden layers of policy and critics (MEDAL: 256 256)."""
     trunk: int = 0
     """Width of a dense-LayerNorm-tanh bottleneck before them; 0 for none (MEDAL code: 50)."""
-    octaves: int = 4
+    octaves: int = 3
     """Sines and cosines of each input, from 8 units down by octaves; 0 for none (ours)."""
     layer_norm: bool = True
     """LayerNorm in the critics' hidden layers (RLPD)."""
@@ -42,6 +42,8 @@ class SAC:
     """Discount per step (MEDAL)."""
     tau: float = 0.005
     """Share of the critics that moves into their targets at every update (MEDAL)."""
+    average_tau: float = 0.0005
+    """Share of the policy that moves into the averaged one, which is deployed; 1 for none (ours)."""
     reward_scale: float = 10.0
     """Factor on the environment's reward (MEDAL code: 10)."""
     initial_temperature: float = 0.1
@@ -56,9 +58,9 @@ class SAC:
     """Weight of behaviour cloning on demonstration rows at step 0 (MEDAL++: 1)."""
     cloning_end: float = 0.1
     """Its weight from ``cloning_steps`` on (MEDAL++: 0.1)."""
-    cloning_steps: int = 25_000
+    cloning_steps: int = 5_000
     """Environment steps over which the weight falls linearly (MEDAL++: 10k to 50k; ours)."""
-    self_cloning: float = 0.0
+    self_cloning: float = 1.0
     """Weight of cloning rows whose action the critics prefer to the policy's (CRR, eq. 3)."""
     cloning_only: bool = False
     """Leave the reinforcement term out of the policy's loss: plain behaviour cloning."""
@@ -68,6 +70,7 @@ class Learner(NamedTuple):
     """The state of one SAC agent."""
 
     actor: Any
+    average: Any  # of the actor's parameters, over updates: the policy to deploy
     critics: Any
     target: Any
     log_temperature: Array  # []
@@ -115,6 +118,7 @@ def init(config: SAC, key: Array, input_size: int, action_size: int) -> Learner:
     optimizer = _optimizer(config)
     return Learner(
         actor,
+        jax.tree.map(jnp.copy, actor),
         critics,
         jax.tree.map(jnp.copy, critics),
         log_temperature,
@@ -206,8 +210,10 @@ def policy_step(
     temperature_updates, temperature_optimizer = optimizer.update(
         temperature_gradient, learner.temperature_optimizer
     )
+    actor = optax.apply_updates(learner.actor, updates)
     learner = learner._replace(
-        actor=optax.apply_updates(learner.actor, updates),
+        actor=actor,
+        average=optax.incremental_update(actor, learner.average, config.average_tau),
         actor_optimizer=actor_optimizer,
         log_temperature=learner.log_temperature + temperature_updates,
         temperature_optimizer=temperature_optimizer,

@@ -50,13 +50,16 @@ class Fused:
         pinned_last: np.ndarray,
         capacity: int,
     ) -> None:
-        runs = [
-            practice.init(method, task, jax.random.key(seed), pinned, pinned_last, capacity)
-            for seed in seeds
-        ]
-        run = jax.tree.map(lambda *leaves: jnp.stack(leaves), *runs)
+
         assert task.reset is not None
-        self.carry = Carry(run, jax.vmap(task.reset)(run.key))
+        reset = task.reset
+
+        def begin(key: Array) -> Carry:
+            run = practice.init(method, task, key, pinned, pinned_last, capacity)
+            return Carry(run, reset(key))
+
+        keys = jnp.stack([jax.random.key(seed) for seed in seeds])
+        self.carry = jax.jit(jax.vmap(begin))(keys)
         every = jax.vmap(partial(step, method, task), in_axes=(0, None))
 
         def chunk(carry: Carry, start: Array, stop: Array) -> Carry:

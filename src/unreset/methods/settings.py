@@ -48,9 +48,11 @@ def published_learner() -> SAC:
     return SAC(
         hidden=(256, 256),
         trunk=50,
+        average_tau=1.0,
         octaves=0,
         layer_norm=False,
         initial_temperature=1.0,
         cloning_start=0.0,
         cloning_end=0.0,
+        self_cloning=0.0,
     )

@@ -116,7 +116,7 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     """The rows of a CSV file; none where it does not exist."""
     if not path.exists():
         return []
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
         return list(csv.DictReader(file))
 
 

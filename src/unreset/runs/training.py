@@ -89,8 +89,8 @@ class Training:
 
     @property
     def actors(self) -> Any:
-        """The first role's policy parameters, stacked over seeds."""
-        return jax.tree.map(lambda x: x[:, 0], self.driver.carry.run.learners.actor)
+        """The first role's deployed policy: its parameters, stacked over seeds."""
+        return jax.tree.map(lambda x: x[:, 0], self.driver.carry.run.learners.average)
 
     def restore(self) -> None:
         """Continue from the newest checkpoint that is whole; the logs are cut back to it."""

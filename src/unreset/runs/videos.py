@@ -20,7 +20,7 @@ from unreset.core.practice import Phase, View
 from unreset.core.types import Array, Task
 from unreset.drivers.fused import Carry
 from unreset.evaluation import deployed
-from unreset.runs.curves import LIGHT
+from unreset.runs.drawing import LIGHT
 
 FRAMES_PER_SECOND = 20
 MOST_BYTES = 400_000  # of one GIF

@@ -1,0 +1,257 @@
+"""The sections of a run's page, each as HTML made from its record."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from PIL import Image
+
+from unreset.runs import curves, facts, page
+from unreset.runs.drawing import LIGHT
+from unreset.runs.maps import map_figure
+from unreset.runs.record import Record, metric_panels, over_seeds, windowed_success
+
+_WHAT = {
+    "summary.json": "the summary, so that figures are taken from the logs as far as they go",
+    "metrics.csv": "training metrics",
+    "eval.csv": "success of the deployed policy",
+    "phases.csv": "how phases ended",
+    "visits.csv": "visited states",
+}
+
+
+def tiles(record: Record) -> str:
+    """The headline quantities."""
+    parts = []
+    for label, value, note in facts.headline(record):
+        known = note if value != facts.MISSING else ""
+        parts.append(
+            f"<div><dt>{page.escape(label)}</dt><dd>{page.escape(value)}"
+            f"<small>{page.escape(known) or '&nbsp;'}</small></dd></div>"
+        )
+    return f'<dl class="tiles">{"".join(parts)}</dl>'
+
+
+def notice(records: Sequence[Record]) -> str:
+    """What is missing, if anything is."""
+    lines = [
+        f"<li><code>{page.escape(name)}</code> is missing or empty: this page lacks {_WHAT[name]}."
+        + (f" ({page.escape(record.folder.name)})" if len(records) > 1 else "")
+        + "</li>"
+        for record in records
+        for name in record.missing
+    ]
+    return f'<ul class="notice">{"".join(lines)}</ul>' if lines else ""
+
+
+def success(record: Record) -> str:
+    """Success of the deployed policy over environment steps."""
+    if not record.evaluation:
+        return page.nothing("eval.csv is missing: there is no evaluation to show yet.")
+    several = len(record.seeds) > 1
+    names, numbers = ["from the fixed start"], [0]
+    if len(over_seeds(record.evaluation, "wide_success")[0]):
+        names, numbers = [*names, "from wide starts (dashed)"], [0, 2]
+    draw = partial(curves.success_figure, [record], ["from the fixed start"])
+    caption = "Share of evaluation episodes that reach the goal, deterministic policy." + (
+        " Thick: mean over seeds; band: one standard deviation; thin: each seed." if several else ""
+    )
+    caption += " Dotted: .95."
+    final = facts.share(facts.final_success(record))
+    alt = f"Success over environment steps, ending at {final}."
+    return page.legend(names, numbers) + page.figure(
+        page.picture(draw, alt, (960, 390)), page.escape(caption), "wide"
+    )
+
+
+def per_seed(record: Record) -> str:
+    """A row per seed: what it reached and how its phases went."""
+    columns = {
+        "success": "success",
+        "success_at_end": "at the end",
+        "wide_success": "wide starts",
+        "return": "return",
+    }
+    columns = {column: name for column, name in columns.items() if facts.last(record, column)}
+    last = {column: facts.last(record, column) for column in columns}
+    head = ["seed", *map(page.escape, columns.values())]
+    roles = [role for role in record.roles if facts.judged(record, role)]
+    head += [f"{page.escape(role)} phases in success" for role in roles]
+    rows = []
+    for seed in record.seeds:
+        row = [str(seed), *(facts.share(last[column].get(seed)) for column in columns)]
+        for role in roles:
+            ended, won = facts.phases(record, role, seed)
+            row.append(f"{won:,} of {ended:,}")
+        rows.append(row)
+    return page.table(head, rows)
+
+
+def phase_success(record: Record) -> str:
+    """Success of the phases, while practising."""
+    if not record.phases:
+        return page.nothing("phases.csv is missing: how the phases ended is not known.")
+    roles = {role: number for number, role in enumerate(record.roles) if facts.judged(record, role)}
+    others = [role for role in record.roles if role not in roles]
+    latest = []
+    for role in roles:
+        _, share = windowed_success(record, role)
+        latest += [f"{role} {share[-1]:.2f}"] if len(share) else []
+    alt = f"Share of successful phases over environment steps; latest: {', '.join(latest)}."
+    caption = "Share of the phases that ended in success, while practising. Latest window: "
+    caption += ", ".join(latest) + "."
+    if others:
+        caption += f" Not judged by success, since rewarded for matching: {', '.join(others)}."
+    picture = page.picture(partial(curves.phases_figure, record, roles), alt, (960, 270))
+    return page.legend([*roles], [*roles.values()]) + page.figure(
+        picture, page.escape(caption), "wide"
+    )
+
+
+def metrics(record: Record) -> str:
+    """A small figure for each training metric."""
+    panels = metric_panels(record)
+    if not panels:
+        return page.nothing("metrics.csv is missing or has no metric that varies.")
+    parts, split = [], False
+    for name, columns in panels.items():
+        title = name.replace("_", " ")
+        draw = partial(curves.metric_figure, record, name, columns)
+        split |= any(column != name for column, _ in columns)
+        picture = page.picture(draw, f"{title} over environment steps.", (330, 190))
+        parts.append(page.figure(picture, f"<b>{page.escape(title)}</b>", "small"))
+    legend = page.legend(record.roles) if split else ""
+    return f'{legend}<div class="grid metrics">{"".join(parts)}</div>'
+
+
+def maps(record: Record) -> str:
+    """One map for each role, without the legend."""
+    if not record.visits and not record.phases:
+        return page.nothing("visits.csv and phases.csv are missing: there is no map to draw.")
+    goals, initial, _ = facts.marks(record)
+    parts = []
+    for number, role in enumerate(record.roles):
+        judged, (ended, won) = facts.judged(record, role), facts.phases(record, role)
+        draw = partial(map_figure, record, role, goals=goals, initial=initial, judged=judged)
+        alt = f"Map of the {role} role: where it has been and where its {ended} phases ended."
+        caption = f'<b class="key c{number % len(LIGHT.series)}">{page.escape(role)}</b> ' + (
+            f"{won:,} of {ended:,} phases succeeded" if judged else f"{ended:,} phases"
+        )
+        parts.append(page.figure(page.picture(draw, alt, (420, 420)), caption))
+    return f'<div class="grid maps">{"".join(parts)}</div>'
+
+
+_SHAPES = {
+    "phase ended in success": '<circle cx="8" cy="8" r="4" class="good"/>',
+    "phase ended without": '<path d="M4 4 12 12M12 4 4 12" class="bad"/>',
+    "phase ended": '<path d="M4 8H12M8 4V12" class="rim"/>',
+    "goal": '<circle cx="8" cy="8" r="6" class="rim"/>',
+    "initial state": '<rect x="2" y="2" width="12" height="12" class="rim"/>',
+}
+
+
+def map_legend(records: Sequence[Record]) -> str:
+    """What the marks and shades of the maps mean; nothing where there is no map."""
+    drawn = [record for record in records if record.visits or record.phases]
+    if not drawn:
+        return ""
+    roles = [(record, role) for record in drawn for role in record.roles]
+    needed = {
+        "phase ended": any(not facts.judged(*role) for role in roles),
+        "goal": (known := any(facts.marks(record)[0] is not None for record in drawn)),
+        "initial state": known,
+    }
+    legend = "".join(
+        f'<span><svg viewBox="0 0 16 16" aria-hidden="true">{shape}</svg>{name}</span>'
+        for name, shape in _SHAPES.items()
+        if needed.get(name, True)
+    )
+    position = " or ".join(dict.fromkeys(facts.marks(record)[2] for record in drawn))
+    note = (
+        f"Shade: how often the {position} was there while the role acted (logarithmic). At most "
+        "200 ends of each kind are drawn."
+    )
+    return f'<p class="legend">{legend}</p><p class="note">{page.escape(note)}</p>'
+
+
+def videos(record: Record) -> str:
+    """The gallery; readers who ask for reduced motion get each video's last frame."""
+    folder, parts = record.folder / "videos", []
+    try:
+        listed = json.loads((folder / "videos.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return ""
+    for entry in listed if isinstance(listed, list) else []:
+        if not isinstance(entry, Mapping):
+            continue
+        name, caption = Path(str(entry.get("file", ""))).name, str(entry.get("caption", ""))
+        try:
+            content = (folder / name).read_bytes()
+            with Image.open(io.BytesIO(content)) as video:
+                size = video.size
+                video.seek(getattr(video, "n_frames", 1) - 1)
+                still = io.BytesIO()
+                video.convert("RGB").save(still, "png")
+        except (OSError, SyntaxError):
+            parts.append(page.nothing(f"{name} is listed in videos.json but cannot be read."))
+            continue
+        picture = (
+            '<picture><source media="(prefers-reduced-motion: reduce)" '
+            f'srcset="{page.uri(still.getvalue(), "png")}"><img src="{page.uri(content, "gif")}" '
+            f'alt="Video: {page.escape(caption or name)}" width="{size[0]}" height="{size[1]}">'
+            "</picture>"
+        )
+        parts.append(page.figure(picture, page.escape(caption), "video"))
+    return f'<div class="grid videos">{"".join(parts)}</div>' if parts else ""
+
+
+def ledger(record: Record) -> str:
+    """What the run asked of people and of the world."""
+    summary, number, steps = record.summary, len(record.seeds), facts.steps(record)
+    resets = facts.mean(summary.get("hard_resets"))
+    each = " per seed" if number > 1 else ""
+    rows = [
+        ["Environment steps" + each, facts.count(steps)],
+        ["Hard resets" + each, facts.count(resets)],
+        ["Environment steps per hard reset", facts.count(steps / resets if resets else math.nan)],
+    ]
+    asked = ("demonstrations", "help_requests", "interventions", "labels", "human_minutes")
+    for name in asked:
+        if name in summary:
+            rows.append([name.replace("_", " ").capitalize(), facts.count(summary[name])])
+    for role in record.roles:
+        ended, won = facts.phases(record, role)
+        share = f" ({won / ended:.0%})" if ended else ""
+        every = ", all seeds" if number > 1 else ""
+        rows.append([f"Phases of the {page.escape(role)} role{every}", f"{ended:,}"])
+        if facts.judged(record, role):
+            rows.append([f"Phases of the {page.escape(role)} role in success", f"{won:,}{share}"])
+    return page.table(["", ""], rows, "ledger")
+
+
+def settings(record: Record) -> str:
+    """The configuration by group, each a fold of its own."""
+    settings = record.config.get("settings")
+    settings = settings if isinstance(settings, Mapping) else {}
+    plain = {k: v for k, v in settings.items() if not isinstance(v, Mapping)}
+    groups = {"run": {k: v for k, v in record.config.items() if k != "settings"}}
+    groups |= {str(k): dict(v) for k, v in settings.items() if isinstance(v, Mapping)}
+    if plain:
+        groups["method"] = plain
+    parts = []
+    for name, group in groups.items():
+        flat = facts.flatten(group)
+        items = "".join(
+            f"<div><dt>{page.escape(key)}</dt><dd>{page.escape(value)}</dd></div>"
+            for key, value in flat.items()
+        )
+        parts.append(
+            f"<details><summary>{page.escape(name)} <small>{len(flat)}</small></summary>"
+            f'<dl class="settings">{items}</dl></details>'
+        )
+    return "".join(parts)
