@@ -74,6 +74,7 @@ class Run:
             "goal_size": training.task.goal_size,
             "action_size": training.task.action_size,
             "octaves": training.method.learner.octaves,
+            "told_roles": training.method.told_roles,
         }
         return Policy(weights, metadata)
 

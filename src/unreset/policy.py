@@ -86,11 +86,13 @@ class Policy:
         return int(self.metadata["action_size"])
 
     def _waves(self, inputs: np.ndarray) -> np.ndarray:
-        """See :func:`unreset.core.networks.octaves`."""
+        """See :meth:`unreset.core.method.Method.inputs`."""
         number = self.metadata["octaves"]
         frequencies = np.float32(np.pi / 4) * np.float32(2.0) ** np.arange(number, dtype=np.float32)
         angles = (inputs[..., None] * frequencies).reshape(*inputs.shape[:-1], -1)
-        return np.concatenate([inputs, np.sin(angles), np.cos(angles)], axis=-1)
+        told = np.zeros((*inputs.shape[:-1], self.metadata["told_roles"]), np.float32)
+        told[..., :1] = 1.0  # the first role
+        return np.concatenate([inputs, np.sin(angles), np.cos(angles), told], axis=-1)
 
     def _dense(self, inputs: np.ndarray, name: str) -> np.ndarray:
         return np.asarray(inputs @ self._weights[f"{name}/kernel"] + self._weights[f"{name}/bias"])

@@ -13,6 +13,7 @@ from unreset.core.networks import octaves
 from unreset.core.replay import GOAL_SOURCES
 from unreset.core.signals.matching import Matching
 from unreset.core.types import Array, Boundary, Task
+from unreset.errors import UnresetError
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,8 @@ class Role:
     name: str
     goals: Literal["task", "initial"] = "task"
     """Where its goals come from: the task's goals, or the initial states."""
+    other_goals: tuple[Literal["task", "initial"], ...] = ()
+    """Further goals that its learner is taught to reach, beside its own."""
     keep_goal: bool = False
     """Go on with the previous role's goal instead of drawing one (MEDAL's forward role)."""
     reward: Literal["environment", "matching"] = "environment"
@@ -29,6 +32,8 @@ class Role:
     """Steps after which its phase ends."""
     end_on_success: bool = True
     """Whether reaching the goal ends its phase early."""
+    end_when_expert: float = 1.0
+    """End its phase once the discriminator takes the state for an expert's with more than this."""
     reset_at_end: bool = False
     """Ask for a hard reset whenever a phase ends (oracle)."""
     imitate: tuple[int, ...] = ()
@@ -50,7 +55,7 @@ class Practice:
     teach: Literal["everyone", "acting"] = "everyone"
     """Everyone in turn from everybody's rows (ours), or the acting role from its own (MEDAL)."""
     share_learner: bool = True
-    """One goal-conditioned learner for all roles whose reward is the environment's (RISC)."""
+    """One learner for all roles (RISC); it is told who acts where their rewards differ."""
     hindsight: float = 0.3
     """Share of a batch whose goal becomes a state reached later (HER, Andrychowicz et al. 2017)."""
     other_goals: float = 0.1
@@ -77,10 +82,28 @@ class Method:
     practice: Practice
     matching: Matching | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse parts that do not go together."""
+        learned = [r for r in self.roles if r.reward == "matching" or r.end_when_expert < 1]
+        if learned and self.matching is None:
+            raise UnresetError(f"role {learned[0].name!r} of {self.name} needs a discriminator")
+        updates, learners = self.practice.updates_per_step, len(self.learners)
+        if self.practice.teach == "everyone" and updates % learners:
+            raise UnresetError(
+                f"--updates-per-step {updates} must be a multiple of {learners}, so that the "
+                f"learners of {self.name} can take turns"
+            )
+
     @property
     def shared(self) -> bool:
-        """Roles share a learner only if asked to and if the environment's reward teaches all."""
-        return self.practice.share_learner and all(r.reward == "environment" for r in self.roles)
+        """Whether all roles have one learner."""
+        return self.practice.share_learner or len(self.roles) == 1
+
+    @property
+    def told_roles(self) -> int:
+        """How many numbers tell a shared learner who acts: none if all roles have one reward."""
+        alike = len({role.reward for role in self.roles}) == 1
+        return 0 if alike or not self.shared else len(self.roles)
 
     @property
     def learners(self) -> tuple[tuple[int, ...], ...]:
@@ -89,12 +112,18 @@ class Method:
         return (everyone,) if self.shared else tuple((role,) for role in everyone)
 
     def sources(self, roles: tuple[int, ...]) -> list[int]:
-        """Where the goals of some roles come from, as indices into GOAL_SOURCES."""
-        return [GOAL_SOURCES.index(self.roles[role].goals) for role in roles]
+        """Where the goals that some roles are taught come from, as indices into GOAL_SOURCES."""
+        named = [name for r in roles for name in (self.roles[r].goals, *self.roles[r].other_goals)]
+        return [GOAL_SOURCES.index(name) for name in dict.fromkeys(named)]
 
-    def inputs(self, observation: Array, goal: Array) -> Array:
-        """What policies and critics see [..., input] of observations and goals."""
-        return octaves(jnp.concatenate([observation, goal], axis=-1), self.learner.octaves)
+    def inputs(self, observation: Array, goal: Array, role: Array | int) -> Array:
+        """What policies and critics see [..., input] of observations and goals in a role []."""
+        waves = octaves(jnp.concatenate([observation, goal], axis=-1), self.learner.octaves)
+        if not self.told_roles:
+            return waves
+        told = jax.nn.one_hot(role, self.told_roles)
+        told = jnp.broadcast_to(told, (*waves.shape[:-1], self.told_roles))
+        return jnp.concatenate([waves, told], axis=-1)
 
 
 def draw_goal(task: Task, source: Array, key: Array) -> Array:

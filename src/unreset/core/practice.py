@@ -73,7 +73,7 @@ def init(
 ) -> Run:
     """A run before its first step, in the first role, with the demonstration rows in its replay."""
     run_key, learner_key, discriminator_key, goal_key = jax.random.split(key, 4)
-    blank = method.inputs(jnp.zeros(task.observation_size), jnp.zeros(task.goal_size))
+    blank = method.inputs(jnp.zeros(task.observation_size), jnp.zeros(task.goal_size), 0)
     learners = jax.vmap(lambda k: sac.init(method.learner, k, blank.size, task.action_size))(
         jax.random.split(learner_key, len(method.learners))
     )
@@ -82,10 +82,9 @@ def init(
         size = task.observation_size + (task.goal_size if method.matching.see_goal else 0)
         discriminator = matching.init(method.matching, discriminator_key, size)
     direction = np.asarray(pinned.role)
-    pinned_roles = [
-        np.flatnonzero(np.isin(direction, role.demonstrations) & (direction >= 0))
-        for role in method.roles
-    ]
+    # One list for each role, and one more of those that show the task, for the discriminator.
+    wanted = [*(role.demonstrations for role in method.roles), (0,)]
+    pinned_lists = [np.flatnonzero(np.isin(direction, directions)) for directions in wanted]
     source = jnp.int32(GOAL_SOURCES.index(method.roles[0].goals))
     zero = jnp.int32(0)
     phase = Phase(zero, draw_goal(task, source, goal_key), source, zero, zero, zero)
@@ -94,7 +93,7 @@ def init(
         key=run_key,
         learners=learners,
         discriminator=discriminator,
-        replay=replays.init(pinned, pinned_last, pinned_roles, capacity),
+        replay=replays.init(pinned, pinned_last, pinned_lists, len(method.roles), capacity),
         phase=phase,
         ledger=Ledger(jnp.int32(1), none, none),
         totals={},
@@ -108,19 +107,20 @@ class View(NamedTuple):
 
     key: Array
     actor: Any  # stacked [learners]
+    discriminator: matching.Discriminator | None
     phase: Phase
 
 
 def view(run: Run) -> View:
     """The run's view."""
-    return View(run.key, run.learners.actor, run.phase)
+    return View(run.key, run.learners.actor, run.discriminator, run.phase)
 
 
 def act(method: Method, view: View, observation: Array, step: Array) -> Array:
     """The acting role's stochastic action [action] in (-1, 1)."""
     which = view.phase.role if not method.shared else 0
     actor = jax.tree.map(lambda x: x[which], view.actor)
-    seen = method.inputs(observation, view.phase.goal)
+    seen = method.inputs(observation, view.phase.goal, view.phase.role)
     mean, log_std = sac.policy(method.learner, actor, seen)
     return sample_tanh_normal(mean, log_std, _keys(view, step)[0])[0]
 
@@ -169,7 +169,7 @@ def switch(
 ) -> tuple[Phase, Array, Array]:
     """The phase of the next step, whether this one's ended, and whether to reset the task."""
     phase, due = view.phase, method.practice.reset_every
-    end, reset = _ends(method, phase, transition)
+    end, reset = _ends(method, view, transition)
     reset = reset | transition.terminated | transition.truncated
     if due:
         reset = reset | (phase.since_reset + 1 >= due)
@@ -177,13 +177,19 @@ def switch(
     return _next_phase(method, task, phase, end, reset, _keys(view, step)[2]), end, reset
 
 
-def _ends(method: Method, phase: Phase, transition: Transition) -> tuple[Array, Array]:
+def _ends(method: Method, view: View, transition: Transition) -> tuple[Array, Array]:
     """Whether the phase ends with this transition, and whether its end asks for a hard reset."""
+    phase, config = view.phase, method.matching
     lengths = jnp.array([role.length for role in method.roles])
     on_success = jnp.array([role.end_on_success for role in method.roles])
     at_end = jnp.array([role.reset_at_end for role in method.roles])
     timeout = phase.steps + 1 >= lengths[phase.role]
     end = timeout | (on_success[phase.role] & transition.success)
+    if config is not None and view.discriminator is not None:
+        expert = jnp.array([role.end_when_expert for role in method.roles])
+        seen = matching.seen(config, transition.next_observation, phase.goal)
+        logit = matching.logits(config, view.discriminator, seen)
+        end = end | (jax.nn.sigmoid(logit) > expert[phase.role])
     return end, end & at_end[phase.role]
 
 
@@ -192,7 +198,7 @@ def _next_phase(
 ) -> Phase:
     """The phase of the next step; after a hard reset the first role begins, with a fresh goal."""
     role = jnp.where(reset, 0, (phase.role + 1) % len(method.roles))
-    source = jnp.array(method.sources(tuple(range(len(method.roles)))))[role]
+    source = jnp.array([GOAL_SOURCES.index(r.goals) for r in method.roles])[role]
     keep = jnp.array([r.keep_goal for r in method.roles])[role] & ~reset
     goal = jnp.where(keep, phase.goal, draw_goal(task, source, key))
     fresh = Phase(role, goal, source, jnp.int32(0), phase.since_reset + 1, phase.segment + 1)

@@ -46,8 +46,8 @@ class Replay(NamedTuple):
     heads: Array  # [roles] int32: rows ever written by each role
     tails: Array  # [roles] int32: rows of each role overwritten since
     pinned_last: Array  # [pinned] int32: the last row of each demonstration row's trajectory
-    pinned_index: Array  # [roles, most] int32: demonstration rows that teach each role
-    pinned_count: Array  # [roles] int32
+    pinned_index: Array  # [lists, most] int32: demonstration rows that teach each role, and others
+    pinned_count: Array  # [lists] int32
 
     @property
     def pinned(self) -> int:
@@ -64,17 +64,21 @@ def position(replay: Replay, row_id: Array) -> Array:
 
 
 def init(
-    pinned: Rows, pinned_last: np.ndarray, pinned_roles: list[np.ndarray], capacity: int
+    pinned: Rows,
+    pinned_last: np.ndarray,
+    pinned_lists: list[np.ndarray],
+    roles: int,
+    capacity: int,
 ) -> Replay:
     """A replay that holds the demonstration rows and nothing else.
 
-    ``pinned_roles[r]`` lists the demonstration rows (those with an action) that teach role r.
+    ``pinned_lists[r]`` has the demonstration rows (those with an action) that teach role r; more
+    lists may follow those of the roles.
     """
-    roles = len(pinned_roles)
-    most = max([1, *(len(rows) for rows in pinned_roles)])
-    index = np.zeros((roles, most), np.int32)
-    for role, rows in enumerate(pinned_roles):
-        index[role, : len(rows)] = rows
+    most = max([1, *(len(rows) for rows in pinned_lists)])
+    index = np.zeros((len(pinned_lists), most), np.int32)
+    for number, places in enumerate(pinned_lists):
+        index[number, : len(places)] = places
 
     def extend(column: np.ndarray) -> Array:
         column = np.asarray(column)
@@ -93,7 +97,7 @@ def init(
         tails=counts,
         pinned_last=jnp.asarray(pinned_last, jnp.int32),
         pinned_index=jnp.asarray(index),
-        pinned_count=jnp.asarray([len(rows) for rows in pinned_roles], jnp.int32),
+        pinned_count=jnp.asarray([len(places) for places in pinned_lists], jnp.int32),
     )
 
 
@@ -195,7 +199,7 @@ def sample(replay: Replay, roles: tuple[int, ...], number: int, key: Array) -> A
 
 
 def sample_pinned(replay: Replay, roles: tuple[int, ...], number: int, key: Array) -> Array:
-    """Positions [number] drawn uniformly from the demonstration rows that teach ``roles``."""
+    """Positions [number] drawn uniformly from the demonstration rows in the lists of ``roles``."""
     counts = replay.pinned_count[jnp.array(roles)]
     upto = jnp.cumsum(counts)
     draw = jax.random.randint(key, (number,), 0, jnp.maximum(upto[-1], 1))

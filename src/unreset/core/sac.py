@@ -43,7 +43,7 @@ class SAC:
     tau: float = 0.005
     """Share of the critics that moves into their targets at every update (MEDAL)."""
     average_tau: float = 0.0005
-    """Share of the policy that moves into the averaged one, which is deployed; 1 for none (ours)."""
+    """Share of the policy that moves into its deployed average at every update; 1: all (ours)."""
     reward_scale: float = 10.0
     """Factor on the environment's reward (MEDAL code: 10)."""
     initial_temperature: float = 0.1

@@ -88,10 +88,6 @@ def _when(
     return state, {name: Measurement(value, weight) for name, value in metrics.items()}
 
 
-def _seen(config: Matching, observation: Array, goal: Array) -> Array:
-    return jnp.concatenate([observation, goal], axis=-1) if config.see_goal else observation
-
-
 def _fit_discriminator(
     method: Method,
     run: Run,
@@ -105,11 +101,11 @@ def _fit_discriminator(
     expert_key, own_key, update_key = jax.random.split(key, 3)
     half = config.batch_size // 2
     rows = run.replay.rows
-    # The first role's demonstrations are the task's; both draws stay outside the conditional.
-    expert = replays.sample_pinned(run.replay, (0,), half, expert_key)
+    # The last list of demonstration rows is the task's; both draws stay outside the conditional.
+    expert = replays.sample_pinned(run.replay, (len(method.roles),), half, expert_key)
     own = replays.sample(run.replay, own_roles, half, own_key)
-    expert_seen = _seen(config, rows.observation[expert], rows.goal[expert])
-    own_seen = _seen(config, rows.observation[own], rows.goal[own])
+    expert_seen = matching.seen(config, rows.observation[expert], rows.goal[expert])
+    own_seen = matching.seen(config, rows.observation[own], rows.goal[own])
 
     def fit(state: matching.Discriminator) -> tuple[matching.Discriminator, Metrics]:
         return matching.update(config, state, expert_seen, own_seen, update_key)
@@ -121,13 +117,34 @@ def _fit_discriminator(
 def _draw_batches(
     method: Method, task: Task, run: Run, roles: tuple[int, ...], updates: int, key: Array
 ) -> Batch:
-    """Batches [updates, B, ...] for the learner of ``roles``: draw rows, goals, then rewards."""
+    """Batches [updates, B, ...] for the learner of ``roles``.
+
+    Roles with one reward are taught by every row alike; else each role gets its part of a batch.
+    """
+    parts = [(role,) for role in roles] if method.told_roles else [roles]
+    size = method.practice.batch_size // len(parts)
+    keys = jax.random.split(key, len(parts))
+    drawn = [
+        _draw_part(method, task, run, part, (updates, size), part_key)
+        for part, part_key in zip(parts, keys, strict=True)
+    ]
+    return jax.tree.map(lambda *x: jnp.concatenate(x, axis=1), *drawn)
+
+
+def _draw_part(
+    method: Method,
+    task: Task,
+    run: Run,
+    roles: tuple[int, ...],
+    shape: tuple[int, int],
+    key: Array,
+) -> Batch:
+    """Rows [*shape, ...] that teach ``roles``, of one reward: draw rows, goals, then rewards."""
     practice, replay = method.practice, run.replay
-    number = updates * practice.batch_size
     row_key, goal_key = jax.random.split(key)
     everyone = tuple(range(len(method.roles)))
     own = everyone if practice.teach == "everyone" else roles
-    positions = _draw_rows(practice, replay, own, roles, number, row_key)
+    positions = _draw_rows(practice, replay, own, roles, shape, row_key)
     rows = replay.rows
     observation, action = rows.observation[positions], rows.action[positions]
     next_observation = rows.observation[replays.following(replay, positions)]
@@ -137,7 +154,7 @@ def _draw_batches(
     if method.roles[roles[0]].reward == "matching":
         config, discriminator = method.matching, run.discriminator
         assert config is not None and discriminator is not None
-        seen = _seen(config, next_observation, goal)
+        seen = matching.seen(config, next_observation, goal)
         logit = matching.logits(config, discriminator, seen)
         reward = config.scale * matching.reward(config.form, logit)
         ends = jnp.zeros_like(ends)
@@ -151,14 +168,14 @@ def _draw_batches(
     imitate = (positions < replay.pinned) & expected
     imitate &= jnp.isin(direction, jnp.array(sorted(imitated) or [-2]))
     batch = Batch(
-        inputs=method.inputs(observation, goal),
+        inputs=method.inputs(observation, goal, roles[0]),
         action=action,
-        next_inputs=method.inputs(next_observation, goal),
+        next_inputs=method.inputs(next_observation, goal, roles[0]),
         reward=reward,
         discount=1.0 - terminal,
         imitate=imitate.astype(jnp.float32),
     )
-    return jax.tree.map(lambda x: x.reshape(updates, practice.batch_size, *x.shape[1:]), batch)
+    return jax.tree.map(lambda x: x.reshape(*shape, *x.shape[1:]), batch)
 
 
 def _draw_rows(
@@ -166,10 +183,11 @@ def _draw_rows(
     replay: Replay,
     own: tuple[int, ...],
     roles: tuple[int, ...],
-    number: int,
+    shape: tuple[int, int],
     key: Array,
 ) -> Array:
-    """Positions of rows: the asked share of demonstrations, the rest from practice."""
+    """Positions [updates * B] of rows: the asked share of demonstrations, else of practice."""
+    number, size = shape[0] * shape[1], shape[1]
     choice_key, pinned_key, own_key = jax.random.split(key, 3)
     practised = replays.sample(replay, own, number, own_key)
     if replay.pinned == 0 or practice.demonstration_share == 0:
@@ -182,8 +200,8 @@ def _draw_rows(
         take = jax.random.uniform(choice_key, (number,)) < share
     else:
         # Every batch, a run of B rows, holds the same number of demonstrations.
-        within = jnp.arange(number) % practice.batch_size
-        take = within < round(practice.demonstration_share * practice.batch_size)
+        within = jnp.arange(number) % size
+        take = within < round(practice.demonstration_share * size)
     return jnp.where(take & (available > 0), pinned, practised)
 
 

@@ -23,8 +23,8 @@ class Evaluation(NamedTuple):
 
 
 def deterministic_action(method: Method, actor: Any, observation: Array, goal: Array) -> Array:
-    """``tanh(mean)`` of an actor's parameters, [action]."""
-    return jnp.tanh(sac.policy(method.learner, actor, method.inputs(observation, goal))[0])
+    """``tanh(mean)`` of an actor's parameters in the first role, [action]."""
+    return jnp.tanh(sac.policy(method.learner, actor, method.inputs(observation, goal, 0))[0])
 
 
 def rollout(

@@ -19,19 +19,31 @@ from unreset.methods.settings import Settings, published_learner, published_prac
 class Medal(Settings):
     """A forward role, and a backward role rewarded for matching the expert's states."""
 
-    matching: Matching = field(default_factory=lambda: Matching(scale=1.0))
+    matching: Matching = field(default_factory=lambda: Matching(scale=0.1))
     """The discriminator."""
     backward_cloning: bool = True
     """Whether the backward policy clones the backward demonstrations (MEDAL: no)."""
+    both_directions: bool = True
+    """Whether the forward learner is also taught to undo the task (MEDAL: no)."""
+    end_when_expert: float = 1.0
+    """End a backward phase once the discriminator says expert with more than this (MEDAL: 1)."""
 
     def method(self, task: Task) -> Method:
         length = self.practice.phase_length
-        forward = Role("forward", keep_goal=True, length=length, demonstrations=(0,), imitate=(0,))
+        forward = Role(
+            "forward",
+            keep_goal=True,
+            length=length,
+            other_goals=("initial",) if self.both_directions else (),
+            demonstrations=(0, 1) if self.both_directions else (0,),
+            imitate=(0, 1) if self.both_directions else (0,),
+        )
         backward = Role(
             "backward",
             reward="matching",
             length=length,
             end_on_success=False,
+            end_when_expert=self.end_when_expert,
             demonstrations=(0, 1),
             imitate=(1,) if self.backward_cloning else (),
         )
@@ -45,5 +57,6 @@ PRESETS = {
         learner=published_learner(),
         matching=Matching(),
         backward_cloning=False,
+        both_directions=False,
     ),
 }

@@ -62,7 +62,10 @@ def _split(carry: Any) -> tuple[Any, Replay]:
 def _write(path: Path, arrays: dict[str, np.ndarray]) -> str:
     """Write arrays under a temporary name, flush, rename; the file's checksum."""
     partial = path.with_name(f".{path.name}.partial")
-    save_file({name: np.asarray(array, order="C") for name, array in arrays.items()}, partial)
+    try:
+        save_file({name: np.asarray(array, order="C") for name, array in arrays.items()}, partial)
+    except SafetensorError as error:  # a full disk, most likely
+        raise OSError(str(error)) from error
     _flush(partial)
     digest = _checksum(partial)
     partial.replace(path)
@@ -109,7 +112,9 @@ def save(folder: Path, step: int, carry: Any, saved: Saved, configuration: str) 
     """
     small, replay = _split(carry)
     (folder / "replay").mkdir(parents=True, exist_ok=True)
-    segment = f"replay/{step:09d}.safetensors"
+    # The same step may be saved again: its earlier segment, which holds other rows, must stay.
+    again = sum(s["file"].startswith(f"replay/{step:09d}") for s in saved.segments)
+    segment = f"replay/{step:09d}{f'-{again}' if again else ''}.safetensors"
     reach = [int(count) for count in np.asarray(replay.written)]
     segments = [s for s in saved.segments if _needed(s, reach, replay.capacity)]
     digest = _write(folder / segment, _new_rows(replay, saved))
@@ -184,7 +189,7 @@ def load(folder: Path, step: int, carry: Any, configuration: str) -> tuple[Any, 
         arrays = _read(place / "state.safetensors", manifest["state_sha256"])
         segments = manifest["segments"]
         parts = [_read(folder / part["file"], part["sha256"]) for part in segments]
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, SafetensorError, Damaged) as error:
         raise Damaged(f"checkpoint {place} is damaged: {error}") from error
     small, replay = _split(carry)
     leaves, structure = jax.tree_util.tree_flatten(small)

@@ -56,7 +56,7 @@ def practise(method: Method, task: Task, view: View, state: Any, steps: int) -> 
 
     def body(now: tuple[Phase, Any], number: Array) -> tuple[tuple[Phase, Any], Practised]:
         phase, world = now
-        acting = View(view.key, view.actor, phase)
+        acting = view._replace(phase=phase)
         observation = observe(world)
         action = practice.act(method, acting, observation, number)
         world = step(world, action)

@@ -60,6 +60,11 @@ def init(config: Matching, key: Array, input_size: int) -> Discriminator:
     return Discriminator(params, optax.adam(config.learning_rate).init(params))
 
 
+def seen(config: Matching, observation: Array, goal: Array) -> Array:
+    """What the discriminator sees [..., input] of observations and goals."""
+    return jnp.concatenate([observation, goal], axis=-1) if config.see_goal else observation
+
+
 def logits(config: Matching, discriminator: Discriminator, inputs: Array) -> Array:
     """Inputs [..., input] to log D / (1 - D), shape [...]."""
     value: Any = _network(config).apply(discriminator.params, inputs)
