@@ -60,6 +60,7 @@ class Fused:
 
         keys = jnp.stack([jax.random.key(seed) for seed in seeds])
         self.carry = jax.jit(jax.vmap(begin))(keys)
+        self.done = 0
         every = jax.vmap(partial(step, method, task), in_axes=(0, None))
 
         def chunk(carry: Carry, start: Array, stop: Array) -> Carry:
@@ -71,5 +72,6 @@ class Fused:
 
     def advance(self, start: int, stop: int) -> None:
         """Practise steps ``start`` to ``stop`` - 1 and wait for them."""
+        self.done = stop
         self.carry = self._chunk(self.carry, jnp.int32(start), jnp.int32(stop))
         self.carry.run.ledger.hard_resets.block_until_ready()

@@ -58,6 +58,7 @@ class Live:
 
         self._advance = jax.jit(advance, donate_argnums=0)
         self._segment = 0
+        self.done = 0  # steps that are recorded, also where the environment breaks
         self._observation = self._reset(seed)
         self._show_goal()
 
@@ -91,6 +92,7 @@ class Live:
     def advance(self, start: int, stop: int) -> None:
         """Practise steps ``start`` to ``stop`` - 1."""
         for number in range(start, stop):
+            self.done = number
             step = np.int32(number)
             action = self._act(self._view, self._observation, step)
             after, terminated, truncated = self._step(np.asarray(action))

@@ -19,7 +19,7 @@ from unreset.methods.settings import Settings, published_learner, published_prac
 class Medal(Settings):
     """A forward role, and a backward role rewarded for matching the expert's states."""
 
-    matching: Matching = field(default_factory=lambda: Matching(scale=0.1))
+    matching: Matching = field(default_factory=lambda: Matching(scale=0.1, form="log D - log(1-D)"))
     """The discriminator."""
     backward_cloning: bool = True
     """Whether the backward policy clones the backward demonstrations (MEDAL: no)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import resource
+import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -31,6 +32,7 @@ from unreset.runs.folder import (
     read_rows,
     write_json,
 )
+from unreset.runs.interrupts import deferred
 
 CHUNK_SECONDS = 1.0  # aimed at: how long an interruption may have to wait
 VISIT_EVERY = 20  # steps between the states kept for the report's map
@@ -115,39 +117,50 @@ class Training:
         self._seconds = float(rows[-1]["wall_seconds"]) if rows else 0.0
 
     def practise(self, observer: Observer) -> None:
-        """Practise to the budget. Raises UnresetError after saving what can be saved."""
-        config = self.configuration
-        began, before = time.monotonic(), self.step
-        base = self._seconds
-        length = 16  # grows until a stretch takes about CHUNK_SECONDS
+        """Practise to the budget.
+
+        An interruption is saved and raised as KeyboardInterrupt; a failure (disk, environment, a
+        quantity that is not finite) is raised as Failure and leaves the last good checkpoint.
+        """
         try:
-            while self.step < config.steps:
-                stop = min(
-                    self.step + length,
-                    _next(self.step, config.eval_every),
-                    config.steps,
-                )
-                started = time.monotonic()
-                self.driver.advance(self.step, stop)
-                took = time.monotonic() - started
-                if stop - self.step == length:
-                    length = max(1, int(length * min(2.0, CHUNK_SECONDS / max(took, 1e-3))))
-                self.step = stop
-                self._seconds = base + time.monotonic() - began
-                speed = (stop - before) / (time.monotonic() - began)
-                if stop % config.eval_every == 0 or stop == config.steps:
-                    self._log(speed)
-                if stop % config.checkpoint_every == 0 or stop == config.steps:
-                    self.save()
-                observer(self._progress(speed))
-        except KeyboardInterrupt:
-            self.save()
-            raise
+            with deferred() as asked:
+                self._practise(observer, asked)
         except OSError as error:
             raise Failure(
                 f"cannot write to {self.folder}: {error.strerror or error}; the last good "
                 f"checkpoint is of step {self._last_saved()}: make room, then unreset resume"
             ) from error
+
+    def _practise(self, observer: Observer, asked: threading.Event) -> None:
+        config = self.configuration
+        began, before, base = time.monotonic(), self.step, self._seconds
+        length = 16  # grows until a stretch takes about CHUNK_SECONDS
+        while self.step < config.steps:
+            stop = min(self.step + length, _next(self.step, config.eval_every), config.steps)
+            started, begin = time.monotonic(), self.step
+            self._advance(stop)
+            took = time.monotonic() - started
+            if stop - begin == length:
+                length = max(1, int(length * min(2.0, CHUNK_SECONDS / max(took, 1e-3))))
+            self._seconds = base + time.monotonic() - began
+            speed = (stop - before) / (time.monotonic() - began)
+            if stop % config.eval_every == 0 or stop == config.steps:
+                self._log(speed)
+            if stop % config.checkpoint_every == 0 or stop == config.steps or asked.is_set():
+                self.save()
+            observer(self._progress(speed))
+            if asked.is_set():
+                raise KeyboardInterrupt
+
+    def _advance(self, stop: int) -> None:
+        """Practise to ``stop``; where the environment breaks on the way, save what went before."""
+        try:
+            self.driver.advance(self.step, stop)
+        except Failure as failure:
+            self.step = self.driver.done
+            self.save()
+            raise Failure(f"{failure}; saved at step {self.step}") from failure
+        self.step = stop
 
     def _last_saved(self) -> int:
         return max(checkpoint.steps(self.folder / "checkpoints"), default=0)
