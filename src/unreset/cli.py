@@ -116,6 +116,22 @@ class ExportOptions:
     """Which of the run's seeds, counted from 0."""
 
 
+@dataclass(frozen=True)
+class MethodsOptions:
+    """List the methods and their presets.
+
+    Example: unreset methods
+    """
+
+
+@dataclass(frozen=True)
+class TasksOptions:
+    """List the tasks.
+
+    Example: unreset tasks
+    """
+
+
 Options = TypeVar("Options")
 
 
@@ -135,10 +151,12 @@ def _parse(kind: type[Options], command: str, arguments: Sequence[str], default:
     except SystemExit as stop:
         if stop.code in (0, None):
             raise
+        # Within a frame: a title, the complaint, a rule, and advice.
         words = re.sub(r"[^\x20-\x7e\n]", "", complaint.getvalue())
-        lines = [line.strip() for line in words.splitlines() if line.strip()]
-        message = next((line for line in lines if ":" in line or "required" in line), "bad usage")
-        near = [line for line in lines[lines.index(message) + 1 :] if line.startswith("--")]
+        lines = [line.strip(" |") for line in words.splitlines()[1:]]
+        rule = next((n for n, line in enumerate(lines) if not re.search(r"\w", line)), len(lines))
+        message = " ".join(lines[:rule]) or "bad usage"
+        near = [line for line in lines[rule:] if re.match(r"--\w", line)]
         hint = f"; did you mean {near[0].split()[0]}?" if "nrecognized" in message and near else ""
         raise UnresetError(f"{message}{hint} (see unreset {command} --help)") from None
 
@@ -229,14 +247,16 @@ def _export(arguments: list[str]) -> int:
     return OK
 
 
-def _methods(_: list[str]) -> int:
+def _methods(arguments: list[str]) -> int:
+    _parse(MethodsOptions, "methods", arguments, None)
     for name, presets in registry.METHODS.items():
         about = (type(presets["default"]).__doc__ or "").splitlines()[0]
         print(f"{name:8} {about} Presets: {', '.join(presets)}.")
     return OK
 
 
-def _tasks(_: list[str]) -> int:
+def _tasks(arguments: list[str]) -> int:
+    _parse(TasksOptions, "tasks", arguments, None)
     for name in registry.TASKS:
         print(f"{name:10} {registry.task(name).summary}")
     return OK

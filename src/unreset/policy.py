@@ -43,8 +43,11 @@ class Policy:
             ) from error
 
     def save(self, path: str | Path) -> Path:
-        """Write the policy to one safetensors file."""
-        save_file(self._weights, path, metadata={"unreset_policy": json.dumps(self.metadata)})
+        """Write the policy to one safetensors file; raises OSError where that cannot be."""
+        try:
+            save_file(self._weights, path, metadata={"unreset_policy": json.dumps(self.metadata)})
+        except SafetensorError as error:
+            raise OSError(str(error)) from error
         return Path(path)
 
     def __call__(

@@ -28,12 +28,15 @@ class Trajectory(NamedTuple):
 
 
 def save(path: Path, trajectories: Sequence[Trajectory]) -> None:
-    """Write trajectories to one safetensors file."""
+    """Write trajectories to one safetensors file; raises OSError where that cannot be."""
     arrays = {}
     for number, trajectory in enumerate(trajectories):
         for name, value in trajectory._asdict().items():
             arrays[f"{number}/{name}"] = np.asarray(value, order="C")
-    save_file(arrays, path)
+    try:
+        save_file(arrays, path)
+    except SafetensorError as error:
+        raise OSError(str(error)) from error
 
 
 def load(path: Path) -> list[Trajectory]:

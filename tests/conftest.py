@@ -1,0 +1,17 @@
+"""Compiled programs are kept for the length of a test run, also between its processes."""
+
+import os
+import shutil
+import tempfile
+
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # before JAX is imported; workers inherit it
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="unreset-jax-")
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
+    _OWNED = os.environ["JAX_COMPILATION_CACHE_DIR"]
+else:
+    _OWNED = ""
+
+
+def pytest_unconfigure():
+    if _OWNED:
+        shutil.rmtree(_OWNED, ignore_errors=True)

@@ -1,0 +1,130 @@
+"""The discriminator and the rewards made of it."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from unreset.core.signals import matching
+from unreset.core.signals.matching import Discriminator, Matching
+
+KEY = jax.random.key(0)
+LOG2 = math.log(2)
+
+
+@pytest.mark.parametrize(
+    ("form", "logit", "reward"),
+    [
+        ("-log(1-D)", 0.0, LOG2),
+        ("-log(1-D)", -100.0, 0.0),
+        ("-log(1-D)", 2.0, math.log(1 + math.exp(2))),
+        ("-log(1-D)", 100.0, -math.log(1e-10)),  # 23.03
+        ("log D", 0.0, -LOG2),
+        ("log D", 100.0, 0.0),
+        ("log D", -100.0, math.log(1e-10)),
+        ("log D - log(1-D)", 0.0, 0.0),
+        ("log D - log(1-D)", 3.5, 3.5),
+        ("log D - log(1-D)", -2.0, -2.0),
+        ("log D - log(1-D)", 100.0, -math.log(1e-10)),
+    ],
+)
+def test_rewards_at_known_logits(form, logit, reward):
+    assert float(matching.reward(form, jnp.float32(logit))) == pytest.approx(reward, abs=1e-4)
+
+
+def test_rewards_have_a_finite_slope_everywhere():
+    for form in ("-log(1-D)", "log D", "log D - log(1-D)"):
+        slope = jax.vmap(jax.grad(lambda x, form=form: matching.reward(form, x)))
+        assert np.isfinite(slope(jnp.linspace(-200, 200, 41))).all()
+
+
+def linear(config, weight=(1.0, -2.0), bias=0.5):
+    """A discriminator without hidden layers: logit = weight . x + bias."""
+    fresh = matching.init(config, KEY, 2)
+    dense = {"kernel": jnp.array(weight)[:, None], "bias": jnp.array([bias])}
+    return Discriminator({"params": {"Dense_0": dense}}, fresh.optimizer)
+
+
+EXPERT, OWN = jnp.array([[1.0, 0.0], [0.0, 1.0]]), jnp.array([[-1.0, 0.0], [2.0, 2.0]])
+# Logits 1.5, -1.5 of the expert's rows and -0.5, -1.5 of the own ones.
+
+
+def test_loss_without_mixup_is_binary_cross_entropy():
+    config = Matching(hidden=(), mixup=False)
+    state = linear(config)
+    np.testing.assert_allclose(matching.logits(config, state, EXPERT), [1.5, -1.5])
+    _, metrics = matching.update(config, state, EXPERT, OWN, KEY)
+    sigmoid = [1 / (1 + math.exp(-x)) for x in (1.5, -1.5, -0.5, -1.5)]
+    wanted = -np.mean(np.log([sigmoid[0], sigmoid[1], 1 - sigmoid[2], 1 - sigmoid[3]]))
+    assert float(metrics["discriminator_loss"]) == pytest.approx(wanted, rel=1e-5)
+    assert float(metrics["discriminator_accuracy"]) == 0.75
+
+
+def mixtures(monkeypatch, expert, own):
+    """The inputs and labels on which one update trains."""
+    seen = []
+    entropy = matching.optax.sigmoid_binary_cross_entropy
+    network = matching.logits
+
+    def spy_loss(values, labels):
+        seen.append(np.asarray(labels))
+        return entropy(values, labels)
+
+    def spy_logits(config, discriminator, inputs):
+        seen.append(np.asarray(inputs))
+        return network(config, discriminator, inputs)
+
+    monkeypatch.setattr(matching.optax, "sigmoid_binary_cross_entropy", spy_loss)
+    monkeypatch.setattr(matching, "logits", spy_logits)
+    config = Matching(hidden=(), mixup=True)
+    matching.update(config, linear(config), expert, own, KEY)
+    return seen[-2], seen[-1]  # of the loss; what comes before is the metrics'
+
+
+def test_mixup_mixes_inputs_and_labels_by_the_same_shares(monkeypatch):
+    # With expert rows at (1, 0) and own rows at (0, 0) the first input is the label.
+    expert, own = jnp.tile(jnp.array([[1.0, 0.0]]), (50, 1)), jnp.zeros((50, 2))
+    inputs, labels = mixtures(monkeypatch, expert, own)
+    assert labels.shape == (100,)
+    assert (labels >= 0).all() and (labels <= 1).all()
+    assert ((labels > 0.01) & (labels < 0.99)).mean() > 0.3  # about half meet the other kind
+    np.testing.assert_allclose(inputs[:, 0], labels, atol=1e-6)
+
+
+def test_it_learns_to_tell_two_clouds_apart():
+    config = Matching(hidden=(16,), learning_rate=1e-2)
+    key = jax.random.key(1)
+
+    def cloud(key, centre):
+        return centre + 0.5 * jax.random.normal(key, (64, 2))
+
+    def one(state, key):
+        keys = jax.random.split(key, 3)
+        return matching.update(config, state, cloud(keys[0], 1.0), cloud(keys[1], -1.0), keys[2])
+
+    state, metrics = jax.jit(lambda s: jax.lax.scan(one, s, jax.random.split(key, 300)))(
+        matching.init(config, key, 2)
+    )
+    assert float(metrics["discriminator_accuracy"][-20:].mean()) > 0.95
+    assert float(metrics["discriminator_loss"][-20:].mean()) < float(
+        metrics["discriminator_loss"][0]
+    )
+    centres = matching.logits(config, state, jnp.array([[1.0, 1.0], [-1.0, -1.0]]))
+    assert float(centres[0]) > 1 and float(centres[1]) < -1
+
+
+def test_where_the_clouds_are_the_same_the_reward_stays_near_log_2():
+    config = Matching(hidden=(16,), learning_rate=1e-3)
+
+    def one(state, key):
+        keys = jax.random.split(key, 3)
+        expert, own = (jax.random.normal(k, (256, 2)) for k in keys[:2])
+        return matching.update(config, state, expert, own, keys[2])
+
+    state, _ = jax.jit(lambda s: jax.lax.scan(one, s, jax.random.split(KEY, 200)))(
+        matching.init(config, KEY, 2)
+    )
+    seen = matching.logits(config, state, jax.random.normal(KEY, (500, 2)))
+    assert float(matching.reward("-log(1-D)", seen).mean()) == pytest.approx(LOG2, abs=0.1)

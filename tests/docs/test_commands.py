@@ -1,0 +1,107 @@
+"""Every command and every marked block of Python in the documentation works, page by page."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import sys
+import types
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import jax
+import pages
+import pytest
+
+from unreset import api, cli, registry
+from unreset.core.signals.matching import Matching
+from unreset.methods.settings import Settings
+
+OTHERS = ("pip", "python3", ".", "pytest", "ruff", "mypy", "mkdocs")  # not run here
+STEPS, MORE = 60, 30
+TRAINED: dict[object, api.Run] = {}  # pages repeat each other; a copy of the folder will do
+
+
+def smaller(settings: Settings) -> Settings:
+    """The same method with networks and batches that compile and run in no time."""
+    settings = replace(
+        settings,
+        practice=replace(settings.practice, batch_size=8, replay_capacity=STEPS, seed_steps=0),
+        learner=replace(settings.learner, hidden=(8,), trunk=min(settings.learner.trunk, 4)),
+    )
+    if isinstance(getattr(settings, "matching", None), Matching):
+        settings = replace(settings, matching=replace(settings.matching, batch_size=8, hidden=(8,)))
+    return settings
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quickly_compiled() -> Iterator[None]:
+    """Programs that run for a moment are not worth optimising."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+    jax.clear_caches()
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Train and resume for a few steps whatever a page asks for, in an empty folder."""
+    train, resume = api.train, api.Run.resume
+
+    def train_little(method=registry.DEFAULT_METHOD, task=registry.DEFAULT_TASK, **options):
+        preset, seed = options.get("preset", "default"), options.get("seed", 0)
+        settings = options.pop("settings", None) or registry.settings(method, preset)
+        cut = {"steps": STEPS, "eval_every": STEPS, "wide_starts": 2, "checkpoint_every": None}
+        cut |= {"seeds": min(options.pop("seeds", 1), 2), "report": False}
+        known = (method, task, settings, seed, cut["seeds"], options.get("driver", "fused"))
+        if "demonstrations" in options:
+            known = (*known, len(options["demonstrations"]))
+        if known in TRAINED:
+            folder = options.get("out") or api.new_folder(Path("runs"), method, task, seed)
+            shutil.copytree(TRAINED[known].folder, folder)
+        else:
+            TRAINED[known] = train(method, task, settings=smaller(settings), **(options | cut))
+        return TRAINED[known]
+
+    def resume_little(run, steps=None, *others):
+        assert steps is None or steps > STEPS
+        return resume(run, None if steps is None else run.env_steps + MORE, *others)
+
+    monkeypatch.setattr(api, "train", train_little)
+    monkeypatch.setattr(api.Run, "resume", resume_little)
+    monkeypatch.setattr(api, "write_videos", lambda *_: [])  # they have tests of their own
+    monkeypatch.setattr(registry, "TASKS", dict(registry.TASKS))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("page", pages.PAGES, ids=lambda page: page.stem)
+def test_page(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = types.ModuleType(page.stem.replace("-", "_"))
+    monkeypatch.setitem(sys.modules, module.__name__, module)  # where dataclasses look names up
+    for block in pages.blocks(page):
+        if block.language == "console":
+            for line in block.content.splitlines():
+                if line.startswith("$ "):
+                    run_line(line.removeprefix("$ "))
+        elif block.language == "python" and block.marked:
+            exec(compile(block.content, str(page), "exec"), module.__dict__)
+
+
+def run_line(line: str) -> None:
+    for command in line.split(" && "):
+        program, *arguments = shlex.split(command)
+        if program != "unreset":
+            assert program in OTHERS, f"no test runs {program}"
+            continue
+        try:
+            code = cli.main(arguments)
+        except SystemExit as stop:  # --help
+            code = stop.code or 0
+        assert code == 0, command
+
+
+def test_the_example_method_is_short() -> None:
+    page = next(page for page in pages.PAGES if page.stem == "add-a-method")
+    assert len(pages.blocks(page)[0].content.splitlines()) < 40

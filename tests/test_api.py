@@ -1,0 +1,357 @@
+"""The library's front door: train, load, evaluate, act, resume, and what it refuses."""
+
+import csv
+import dataclasses
+import json
+
+import jax
+import numpy as np
+import pytest
+
+import toy
+import unreset
+from unreset import api, registry
+from unreset.errors import Failure, UnresetError
+from unreset.evaluation import deployed
+from unreset.methods import naive
+from unreset.runs import checkpoint
+
+QUICK = {"eval_every": 20, "checkpoint_every": 20, "wide_starts": 2, "report": False}
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    toy.install(monkeypatch.setitem)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        toy.install(patch.setitem)
+        folder = tmp_path_factory.mktemp("api") / "run"
+        return unreset.train("naive", "toy", seed=3, seeds=2, steps=60, out=folder, **QUICK)
+
+
+def columns(path):
+    with path.open(newline="") as file:
+        return next(csv.reader(file))
+
+
+def test_a_run_folder_holds_what_is_promised(run):
+    names = {entry.name for entry in run.folder.iterdir()}
+    assert names >= {
+        "config.json",
+        "demonstrations.safetensors",
+        "metrics.csv",
+        "eval.csv",
+        "phases.csv",
+        "visits.csv",
+        "summary.json",
+        "checkpoints",
+    }
+    assert not [name for name in names if name.startswith(".")]
+    metrics = columns(run.folder / "metrics.csv")
+    assert metrics[:4] == ["seed", "env_steps", "wall_seconds", "steps_per_second"]
+    learned = {"critic_loss", "q", "policy_loss", "entropy", "temperature", "cloning_loss"}
+    assert set(metrics) >= learned
+    assert set(columns(run.folder / "eval.csv")) >= {
+        "seed",
+        "env_steps",
+        "success",
+        "success_at_end",
+        "return",
+        "discounted_return",
+        "wide_success",
+        "wall_seconds",
+    }
+    phases = ["seed", "env_steps", "role", "phase", "goal", "success", "x", "y"]
+    assert columns(run.folder / "phases.csv") == phases
+    assert columns(run.folder / "visits.csv") == ["seed", "env_steps", "role", "x", "y"]
+    assert checkpoint.steps(run.folder / "checkpoints") == [40, 60]
+
+
+def test_the_configuration_says_everything_that_was_asked_for(run):
+    stored = json.loads((run.folder / "config.json").read_text())
+    asked = {"method": "naive", "task": "toy", "seed": 3, "seeds": 2, "steps": 60, "eval_every": 20}
+    assert {name: stored[name] for name in asked} == asked
+    assert stored["settings"]["learner"]["hidden"] == [8]
+    assert api.folders.read_configuration(run.folder).settings == registry.settings("naive")
+
+
+def test_the_summary_agrees_with_the_run(run):
+    summary = json.loads((run.folder / "summary.json").read_text())
+    assert summary["env_steps"] == 60 and summary["seeds"] == [3, 4]
+    assert summary["demonstrations"] == 2
+    assert summary["hard_resets"] == [1, 1]
+    ledger = run._training.driver.carry.run.ledger
+    ended = int(np.asarray(ledger.phases).sum())
+    assert summary["phases"]["forward"]["ended"] == sum(summary["phase_switches"]) == ended
+    with (run.folder / "phases.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == ended
+    assert sum(int(row["success"]) for row in rows) == summary["phases"]["forward"]["successful"]
+    practice = registry.settings("naive").practice
+    assert summary["updates"] == (60 - practice.seed_steps) * practice.updates_per_step
+
+
+def test_train_load_evaluate_act_resume(run):
+    loaded = unreset.load(run.folder)
+    assert loaded.env_steps == 60 and loaded.notes == []
+    seen = np.array([0.2], np.float32)
+    np.testing.assert_array_equal(loaded.policy(seen, [1.0]), run.policy(seen, [1.0]))
+    before = toy.leaf_bytes(loaded._training.driver.carry)
+    fixed, wide = loaded.evaluate(), loaded.evaluate("wide", episodes=6)
+    assert fixed == run.evaluate()
+    assert fixed["episodes"] == 2 and wide["episodes"] == 12
+    assert toy.leaf_bytes(loaded._training.driver.carry) == before
+    assert loaded.resume().env_steps == 60
+
+
+def test_a_policy_acts_as_the_network_does(run):
+    training = run._training
+    act = jax.jit(
+        jax.vmap(
+            lambda a, o, g: deployed.deterministic_action(training.method, a, o, g), (None, 0, 0)
+        )
+    )
+    generator = np.random.default_rng(0)
+    seen, goal = generator.normal(size=(2, 50, 1)).astype(np.float32)
+    for number in range(2):
+        actor = jax.tree.map(lambda x, n=number: x[n], training.actors)
+        policy = run.export(number)
+        np.testing.assert_allclose(policy(seen, goal), act(actor, seen, goal), atol=1e-5)
+        both = np.concatenate([seen, goal], axis=-1)
+        np.testing.assert_array_equal(policy(both), policy(seen, goal))
+        one = policy({"observation": seen[0], "desired_goal": goal[0], "achieved_goal": seen[0]})
+        assert one.shape == (1,)
+        np.testing.assert_allclose(one, policy(seen, goal)[0], atol=1e-6)
+
+
+VARIANTS = [{}, {"octaves": 2}, {"trunk": 4}, {"policy_layer_norm": True}, {"hidden": (6, 5, 4)}]
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=str)
+def test_every_architecture_can_be_exported(variant, tmp_path, monkeypatch):
+    """Without training: the policy of a fresh run, whose weights are stirred."""
+    settings = registry.settings("naive")
+    settings = dataclasses.replace(
+        settings, learner=dataclasses.replace(settings.learner, **variant)
+    )
+    configuration = dataclasses.replace(_configuration(), settings=settings)
+    training = api.Training(tmp_path, configuration, toy.demonstrations())
+    noise = np.random.default_rng(0)
+    carry = training.driver.carry
+    learners = jax.tree.map(
+        lambda x: x + noise.normal(0, 0.3, x.shape).astype(x.dtype), carry.run.learners.actor
+    )
+    stirred = carry.run.learners._replace(actor=learners)
+    if hasattr(stirred, "average"):
+        stirred = stirred._replace(average=learners)
+    training.driver.carry = carry._replace(run=carry.run._replace(learners=stirred))
+    file = api.Run(training).export().save(tmp_path / "policy.safetensors")
+    policy = unreset.Policy.load(file)
+    actor = jax.tree.map(lambda x: x[0], training.actors)
+    seen, goal = noise.normal(size=(2, 20, 1)).astype(np.float32)
+    wanted = deployed.deterministic_action(training.method, actor, seen, goal)
+    np.testing.assert_allclose(policy(seen, goal), wanted, atol=1e-5)
+
+
+def _configuration():
+    return api.Configuration(
+        "naive", "toy", "default", 0, 1, 20, 20, 0, 20, "fused", registry.settings("naive")
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (([0.0, 1.0], [1.0]), r"have 3 numbers, but this policy for toy needs 1 \+ 1"),
+        ((np.float32(0.0),), "numbers, but this policy"),
+        (([np.nan], [1.0]), "NaN or infinity"),
+        (([0.0], [np.inf]), "NaN or infinity"),
+    ],
+)
+def test_a_policy_refuses_what_it_cannot_see(run, arguments, message):
+    with pytest.raises(UnresetError, match=message):
+        run.policy(*arguments)
+
+
+def test_what_is_not_a_policy_is_refused(run, tmp_path):
+    other = run.folder / "demonstrations.safetensors"
+    text = tmp_path / "text"
+    text.write_text("hello")
+    for path in (other, text, tmp_path / "nothing", tmp_path):
+        with pytest.raises(UnresetError, match="is not a policy file"):
+            unreset.Policy.load(path)
+    with pytest.raises(UnresetError, match="seed number 2 does not exist; this run has 2"):
+        run.export(2)
+
+
+def wrong(**changes):
+    first, second = toy.demonstrations()
+    return [first, second._replace(**changes)]
+
+
+@pytest.mark.parametrize(
+    ("demonstrations", "message"),
+    [
+        (
+            wrong(observations=np.zeros((10, 3), np.float32)),
+            "demonstration 1: observations have sh",
+        ),
+        (wrong(actions=np.zeros(9, np.float32)), "demonstration 1: actions have shape"),
+        (wrong(goal=np.zeros(2, np.float32)), "demonstration 1: goal have shape"),
+        (wrong(actions=np.full((9, 1), np.nan, np.float32)), "actions contain NaN"),
+        (wrong(actions=np.full((9, 1), 2, np.float32)), r"outside \[-1, 1\]"),
+        (wrong(actions=np.zeros((3, 1), np.float32)), "10 observations for 3 actions"),
+        (wrong(direction=7), "direction is 7"),
+    ],
+)
+def test_unfit_demonstrations_are_refused_before_anything_is_written(
+    tmp_path, demonstrations, message
+):
+    folder = tmp_path / "run"
+    with pytest.raises(UnresetError, match=message):
+        unreset.train("naive", "toy", steps=20, out=folder, demonstrations=demonstrations, **QUICK)
+    assert not folder.exists()
+
+
+def test_without_demonstrations_one_can_practise_what_does_not_need_them(tmp_path):
+    quick = {"steps": 20, "demonstrations": []} | QUICK
+    run = unreset.train("naive", "toy", out=tmp_path / "naive", **quick)
+    assert run.summary["demonstrations"] == 0
+    with pytest.raises(UnresetError, match="demonstration"):
+        unreset.train("medal", "toy", out=tmp_path / "medal", **quick)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"steps": 0}, "--steps must be at least 1, not 0"),
+        ({"seeds": 0}, "--seeds must be at least 1"),
+        ({"checkpoint_every": 30}, "must be a multiple of --eval-every 20"),
+        ({"driver": "robot"}, "must be 'fused' or 'live'"),
+        ({"method": "naif"}, "did you mean 'naive'"),
+        ({"task": "tabeltop"}, "did you mean 'tabletop'"),
+        ({"preset": "papper"}, "did you mean 'paper'"),
+        ({"driver": "live", "seeds": 2}, "one seed at a time"),
+    ],
+)
+def test_what_cannot_work_is_one_line(tmp_path, changes, message):
+    asked = {"method": "naive", "task": "toy", "steps": 20, "out": tmp_path / "run"} | QUICK
+    with pytest.raises(UnresetError, match=message) as refusal:
+        unreset.train(**(asked | changes))
+    assert "\n" not in str(refusal.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_that_is_in_use_is_refused(run, tmp_path):
+    with pytest.raises(UnresetError, match="exists already"):
+        unreset.train("naive", "toy", steps=20, out=run.folder, **QUICK)
+    file = tmp_path / "file"
+    file.write_text("mine")
+    with pytest.raises(UnresetError):
+        unreset.train("naive", "toy", steps=20, out=file, **QUICK)
+    assert file.read_text() == "mine"
+
+
+@pytest.mark.parametrize("updates", [1, 3])
+def test_updates_that_cannot_be_shared_out_are_refused_with_a_reason(tmp_path, updates):
+    """Of two learners who are taught at every step."""
+    medal = registry.settings("medal")
+    practice = dataclasses.replace(medal.practice, updates_per_step=updates, teach="everyone")
+    settings = dataclasses.replace(medal, practice=practice)
+    with pytest.raises(UnresetError, match="update"):
+        unreset.train("medal", "toy", settings=settings, steps=20, out=tmp_path / "run", **QUICK)
+
+
+def test_a_budget_that_grows_gives_what_it_would_have_given_at_once(tmp_path):
+    once = unreset.train("naive", "toy", steps=100, out=tmp_path / "once", **QUICK)
+    grown = unreset.train("naive", "toy", steps=20, out=tmp_path / "grown", **QUICK)
+    grown.resume(100)
+    actors = [toy.leaf_bytes(run._training.actors) for run in (once, grown)]
+    assert actors[0] == actors[1]
+    again = unreset.load(grown.folder)
+    assert again.notes == [] and again.env_steps == 100
+    assert toy.leaf_bytes(again._training.actors) == actors[0]
+    with pytest.raises(UnresetError, match="is behind"):
+        again.resume(50)
+
+
+# The live driver, around an environment that breaks.
+
+
+def live(folder, breaks, **changes):
+    asked = {"steps": 60, "eval_every": 10, "checkpoint_every": 10, "wide_starts": 0}
+    environment = toy.PointEnv(breaks)
+    return unreset.train(
+        "naive",
+        "toy",
+        driver="live",
+        environment=environment,
+        report=False,
+        out=folder,
+        **(asked | changes),
+    )
+
+
+def raises(number):
+    if number == 35:
+        raise RuntimeError("the gripper is stuck")
+
+
+def at_35(value):
+    return lambda number: np.array(value, np.float32) if number == 35 else None
+
+
+@pytest.mark.parametrize(
+    ("breaks", "message"),
+    [
+        (at_35([np.nan]), r"observation\[0\] is nan"),
+        (at_35([np.inf]), r"observation\[0\] is inf"),
+        (at_35([1.0, 2.0]), r"has shape \(2,\), but the task says \(1,\)"),
+        (raises, "the gripper is stuck"),
+    ],
+    ids=["NaN", "infinity", "shape", "raises"],
+)
+def test_an_environment_that_breaks_stops_the_run_with_a_usable_checkpoint(
+    tmp_path, breaks, message
+):
+    folder = tmp_path / "run"
+    with pytest.raises(Failure, match=message) as stop:
+        live(folder, breaks)
+    assert "\n" not in str(stop.value)
+    last = checkpoint.steps(folder / "checkpoints")[-1]
+    assert 30 <= last <= 34
+    assert f"step {last}" in str(stop.value), "the message must name the last good checkpoint"
+    run = unreset.load(folder, toy.PointEnv())
+    assert run.env_steps == last
+    assert any("counted reset" in note for note in run.notes)
+    run.resume()
+    assert run.env_steps == 60
+    assert run.summary["hard_resets"] == [2]
+    rows = run._training.driver.carry.run
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(rows.learners))
+
+
+def test_the_live_driver_counts_every_reset_of_the_environment(tmp_path, monkeypatch):
+    settings = registry.settings("naive")
+    settings = dataclasses.replace(
+        settings, practice=dataclasses.replace(settings.practice, reset_every=9)
+    )
+    environment = toy.PointEnv()
+    run = unreset.train(
+        "naive",
+        "toy",
+        settings=settings,
+        driver="live",
+        environment=environment,
+        steps=30,
+        out=tmp_path / "run",
+        **(QUICK | {"eval_every": 10, "checkpoint_every": 10}),
+    )
+    assert run.summary["hard_resets"] == [environment.resets] == [4]
+
+
+def test_methods_of_one_family_are_settings_too():
+    assert isinstance(registry.settings("naive"), naive.Naive)

@@ -1,0 +1,237 @@
+"""The command line: exit codes, one-line mistakes, help, and what the commands print."""
+
+import dataclasses
+import json
+import os
+import re
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+
+import toy
+from unreset import cli, registry
+from unreset.policy import Policy
+
+SMALL = ["--steps", "40", "--eval-every", "20", "--checkpoint-every", "20", "--wide-starts", "0"]
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    toy.install(monkeypatch.setitem)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    made = tmp_path_factory.mktemp("cli") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        toy.install(patch.setitem)
+        words = ["train", "naive", "toy", *SMALL, "--no-report", "--out", str(made)]
+        assert cli.main(words) == cli.OK
+    return made
+
+
+@pytest.fixture
+def main(capsys):
+    """Runs a command; its exit code, what it printed and what it complained."""
+
+    def run(*words):
+        capsys.readouterr()
+        try:
+            code = cli.main([str(word) for word in words])
+        except SystemExit as stop:
+            code = stop.code or 0
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["trian"], "unknown command 'trian'; did you mean 'train'?"),
+        (["xyzzy"], "unknown command 'xyzzy'; there are: train, "),
+        (["train", "meddal"], "unknown method 'meddal'; did you mean 'medal'?"),
+        (["train", "medal", "tabeltop"], "unknown task 'tabeltop'; did you mean 'tabletop'?"),
+        (["train", "medal", "--preset", "papre"], "unknown preset 'papre'; did you mean 'paper'?"),
+        (["train", "medal", "--preset=papre"], "unknown preset 'papre'; did you mean 'paper'?"),
+        (["train", "medal", "toy", "--batch-sizes", "3"], "did you mean --batch-size?"),
+        (["train", "medal", "toy", "--step", "3"], "did you mean --steps?"),
+        (["train", "medal", "toy", "--steps", "0"], "--steps must be at least 1, not 0"),
+        (["train", "medal", "toy", "--steps", "-5"], "--steps must be at least 1, not -5"),
+        (["train", "medal", "toy", "--steps", "many"], "steps"),
+        (["train", "medal", "toy", "more"], "train takes a METHOD and a TASK, not also 'more'"),
+        (["train", "medal", "toy", "--driver", "robot"], "driver"),
+        (["train", "naive", "toy", "--eval-every", "7", "--checkpoint-every", "8"], "multiple"),
+        (["resume"], "required"),
+        (["resume", "/nowhere"], "/nowhere is not a run folder: it has no config.json"),
+        (["eval", "/nowhere"], "is not a run folder"),
+        (["report", "/nowhere"], "is not a run folder"),
+        (["report"], "run folder"),
+        (["export", "/nowhere", "x"], "is not a run folder"),
+        (["eval", "/nowhere", "--starts", "wild"], "starts"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_mistake_is_one_line_that_says_what_would_be_right(main, words, message):
+    code, out, err = main(*words)
+    assert code == cli.USAGE
+    assert out == ""
+    assert err.startswith("unreset: ") and err.count("\n") == 1, err
+    assert message in err
+    assert "Traceback" not in err
+
+
+def test_without_a_command_the_usage_is_shown(main):
+    code, out, _ = main()
+    assert code == cli.USAGE
+    for words in (["--help"], ["-h"], ["help"]):
+        assert main(*words)[:2] == (cli.OK, out)
+    for name in cli.COMMANDS:
+        assert re.search(rf"^  {name} ", out, re.MULTILINE)
+    assert "example: unreset train" in out
+
+
+def test_the_version(main):
+    assert re.fullmatch(r"\d+\.\d+\.\d+\n", main("--version")[1])
+
+
+@pytest.mark.parametrize("name", list(cli.COMMANDS))
+def test_the_help_of_every_command_has_an_example(main, name):
+    code, out, err = main(name, "--help")
+    assert code == cli.OK and err == ""
+    assert f"unreset {name}" in re.sub(r"\s+", " ", out)
+    assert "xample" in out
+
+
+def flags(settings, prefix=""):
+    """Every field's flag; those of the loop and the learner have no prefix."""
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        if dataclasses.is_dataclass(value):
+            inner = "" if field.name in ("practice", "learner") else f"{field.name}."
+            yield from flags(value, inner)
+        else:
+            yield prefix + field.name.replace("_", "-")
+
+
+def plain(text):
+    """Without frames and colours, in one line."""
+    return re.sub(r"\s+", " ", re.sub(r"\x1b\[[0-9;]*m|[^\x20-\x7e\n]", "", text))
+
+
+@pytest.mark.parametrize("method", list(registry.METHODS))
+def test_every_setting_is_a_flag_with_its_help(main, method, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "79")  # one column of text
+    code, out, _ = main("train", method, "--help")
+    assert code == cli.OK
+    text = plain(out)
+    names = [*flags(registry.settings(method)), *flags(cli.TrainOptions())]
+    assert len(names) > 30
+    for name in names:
+        flag = re.escape(name)
+        negated = rf"(?:,? ?--(?:[a-z]+\.)?no-{flag.split('.')[-1]})?"
+        found = re.search(rf"--{flag}(?=[ ,|]){negated}(.*?)(?= --[a-z]|$)", text)
+        assert found, f"--{name} is not in the help"
+        said = re.sub(r"\(default.*|[A-Z0-9_|{}\[\],<>.]+", " ", found[1])
+        assert len(re.findall(r"[a-z]{2,}", said)) >= 2, f"--{name} is not explained: {found[0]}"
+
+
+def test_the_lists(main):
+    code, out, _ = main("methods")
+    assert code == cli.OK
+    for name in registry.METHODS:
+        assert re.search(rf"^{name} .*Presets: .*default", out, re.MULTILINE)
+    code, out, _ = main("tasks")
+    assert code == cli.OK
+    assert re.search(r"^tabletop ", out, re.MULTILINE) and re.search(r"^toy ", out, re.MULTILINE)
+
+
+def test_train_says_where_and_what(main, tmp_path):
+    folder = tmp_path / "run"
+    words = ["--no-report", "--out", folder, "--hidden", "6", "--no-layer-norm"]
+    code, out, err = main("train", "naive", "toy", *SMALL, *words)
+    assert code == cli.OK, err
+    said = " ".join(out.split())
+    assert "naive on toy: 40 steps of 1 seed(s)" in said
+    for word in ("success", "effort", "1 hard reset(s), 2 demonstrations"):
+        assert word in said
+    stored = json.loads((folder / "config.json").read_text())
+    assert stored["settings"]["learner"]["hidden"] == [6]
+    assert stored["settings"]["learner"]["layer_norm"] is False
+
+
+def test_a_folder_that_exists_is_not_written_over(main, folder):
+    code, _, err = main("train", "naive", "toy", *SMALL, "--out", folder)
+    assert code == cli.USAGE
+    assert "exists already" in err and err.count("\n") == 1
+
+
+def test_eval_prints_its_figures(main, folder):
+    before = sorted((p, p.stat().st_mtime_ns) for p in folder.rglob("checkpoints/*/*"))
+    code, out, _ = main("eval", folder, "--starts", "wide", "--episodes", "3")
+    assert code == cli.OK
+    figures = dict(line.split() for line in out.splitlines())
+    assert float(figures["episodes"]) == 3
+    assert 0 <= float(figures["success"]) <= 1
+    assert sorted((p, p.stat().st_mtime_ns) for p in folder.rglob("checkpoints/*/*")) == before
+    code, _, err = main("eval", folder, "--starts", "wide", "--episodes", "0")
+    assert code == cli.USAGE and "episodes must be at least 1" in err
+
+
+def test_resume_behind_the_run_is_refused(main, folder):
+    code, _, err = main("resume", folder, "--steps", "10", "--no-report")
+    assert code == cli.USAGE
+    assert "is behind the run's 40 steps" in err and err.count("\n") == 1
+    assert json.loads((folder / "config.json").read_text())["steps"] == 40
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"method": "naive"}', '{"method": "nope"}'])
+def test_a_broken_configuration_is_one_line(main, tmp_path, content):
+    (tmp_path / "config.json").write_text(content)
+    code, _, err = main("eval", tmp_path)
+    assert code == cli.USAGE
+    assert err.startswith("unreset: ") and err.count("\n") == 1
+
+
+NO_JAX = """
+    import sys
+    sys.modules["jax"] = sys.modules["flax"] = None
+    import numpy as np
+    from unreset import Policy
+    policy = Policy.load(sys.argv[1])
+    given = np.load(sys.argv[2])
+    np.save(sys.argv[3], policy(given[:, :1], given[:, 1:]))
+"""
+
+
+def test_an_exported_policy_acts_without_jax(main, folder, tmp_path):
+    file = tmp_path / "policy.safetensors"
+    code, out, _ = main("export", folder, file)
+    assert code == cli.OK and out.strip() == str(file)
+    given = np.random.default_rng(0).normal(size=(30, 2)).astype(np.float32)
+    np.save(tmp_path / "in.npy", given)
+    code = textwrap.dedent(NO_JAX)
+    arguments = [file, tmp_path / "in.npy", tmp_path / "out.npy"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        env=os.environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    there = np.load(tmp_path / "out.npy")
+    assert there.shape == (30, 1)
+    np.testing.assert_array_equal(there, Policy.load(file)(given[:, :1], given[:, 1:]))
+
+
+def test_export_refuses_what_it_cannot_do(main, folder, tmp_path):
+    code, _, err = main("export", folder, tmp_path / "x", "--seed-number", "1")
+    assert code == cli.USAGE and "seed number 1 does not exist" in err
+    code, _, err = main("export", folder, tmp_path / "no" / "such" / "folder" / "x")
+    assert code == cli.USAGE
+    assert err.startswith("unreset: cannot write") and err.count("\n") == 1

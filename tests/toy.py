@@ -1,0 +1,194 @@
+"""A task small enough to work out by hand, and methods small enough to compile in a second."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import os
+import signal
+import sys
+
+import gymnasium
+import jax
+import jax.numpy as jnp
+import numpy as np
+from gymnasium import spaces
+
+from unreset import cli, registry
+from unreset.core.types import Task
+from unreset.demos import store
+from unreset.demos.store import BACKWARD, FORWARD, Trajectory
+from unreset.drivers.fused import Fused
+from unreset.methods.settings import Settings
+
+START, GOAL, SPEED, RADIUS, WALL = -1.0, 1.0, 0.25, 0.2, 1.5
+
+
+def point() -> Task:
+    """A point on a line that shall go from -1 to +1; an action of 1 moves it by 0.25."""
+    return Task(
+        name="toy",
+        summary="a point on a line",
+        observation_size=1,
+        action_size=1,
+        goals=np.array([[GOAL]], np.float32),
+        initial_goals=np.array([[START]], np.float32),
+        horizon=10,
+        train_reset_every=1000,
+        achieved=lambda observation: observation,
+        reward=lambda observation, goal: reached(observation, goal).astype(jnp.float32),
+        success=reached,
+        wide_success=reached,
+        environment_id="",
+        reset=reset,
+        step=lambda state, action: jnp.clip(state + SPEED * action, -WALL, WALL),
+        observe=lambda state: state,
+        position=(0, 0),
+    )
+
+
+def reached(observation, goal):
+    return jnp.abs(observation[0] - goal[0]) <= RADIUS
+
+
+def reset(key, wide=False):
+    return jax.random.uniform(key, (1,), minval=-WALL, maxval=WALL) if wide else jnp.full(1, START)
+
+
+def walk(start: float, goal: float, direction: int) -> Trajectory:
+    """Steps of 0.2 until the first success."""
+    action = np.float32(np.sign(goal - start) * 0.8)
+    seen = [np.float32(start)]
+    while abs(seen[-1] - goal) > RADIUS:
+        seen.append(np.float32(seen[-1] + SPEED * action))
+    observations = np.array(seen, np.float32)[:, None]
+    actions = np.full((len(seen) - 1, 1), action, np.float32)
+    return Trajectory(observations, actions, np.array([goal], np.float32), direction)
+
+
+def demonstrations() -> list[Trajectory]:
+    return [walk(START, GOAL, FORWARD), walk(GOAL, START, BACKWARD)]
+
+
+def noise_demonstrations(task: Task, steps: int = 6) -> list[Trajectory]:
+    """One trajectory each way that fits any task and means nothing."""
+    generator = np.random.default_rng(0)
+
+    def uniform(*shape):
+        return generator.uniform(-1, 1, shape).astype(np.float32)
+
+    return [
+        Trajectory(
+            uniform(steps + 1, task.observation_size), uniform(steps, task.action_size), goal, way
+        )
+        for way, goal in [(FORWARD, task.goals[0]), (BACKWARD, task.initial_goals[0])]
+    ]
+
+
+class PointEnv(gymnasium.Env):
+    """The same behind Gymnasium; ``breaks(n)`` may return an observation instead of step n's."""
+
+    def __init__(self, breaks=lambda number: None):
+        self.breaks, self.number, self.resets = breaks, 0, 0
+        box = spaces.Box(-np.inf, np.inf, (1,), np.float32)
+        self.observation_space = spaces.Dict({"observation": box, "desired_goal": box})
+        self.action_space = spaces.Box(-1.0, 1.0, (1,), np.float32)
+
+    def _seen(self):
+        return {"observation": self.at.copy(), "desired_goal": np.array([GOAL], np.float32)}
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.resets += 1
+        self.at = np.array([START], np.float32)
+        return self._seen(), {}
+
+    def step(self, action):
+        self.number += 1
+        self.at = np.clip(self.at + np.float32(SPEED) * action, -WALL, WALL).astype(np.float32)
+        broken = self.breaks(self.number)
+        seen = self._seen() if broken is None else {"observation": broken}
+        return seen, 0.0, False, False, {}
+
+
+def tiny(settings: Settings, **practice) -> Settings:
+    """A method's settings with everything small; keyword arguments go to its Practice."""
+    small = {
+        "updates_per_step": 4,
+        "batch_size": 8,
+        "phase_length": 7,
+        "replay_capacity": 600,
+        "seed_steps": min(settings.practice.seed_steps, 20),
+        "reset_every": min(settings.practice.reset_every, 50),
+    }
+    changes = {
+        "practice": dataclasses.replace(settings.practice, **(small | practice)),
+        "learner": dataclasses.replace(
+            settings.learner,
+            hidden=(8,),
+            trunk=min(settings.learner.trunk, 4),
+            octaves=min(settings.learner.octaves, 1),
+            critics=2,
+            policy_every=1,
+        ),
+    }
+    if hasattr(settings, "matching"):
+        changes["matching"] = dataclasses.replace(
+            settings.matching, hidden=(8,), batch_size=16, interval=3
+        )
+    return dataclasses.replace(settings, **changes)
+
+
+def fused(method, task, seeds=(0,), trajectories=None, capacity=600) -> Fused:
+    """A driver with the demonstrations of the toy task, unless others are given."""
+    given = demonstrations() if trajectories is None else trajectories
+    rows, last = store.pinned_rows(given, task)
+    return Fused(method, task, seeds, rows, last, capacity)
+
+
+def leaf_bytes(tree) -> dict[str, bytes]:
+    """Every leaf as bytes, by its path; random keys by their data."""
+    flat, _ = jax.tree_util.tree_flatten_with_path(tree)
+
+    def raw(leaf):
+        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            leaf = jax.random.key_data(leaf)
+        return np.asarray(leaf).tobytes()
+
+    return {jax.tree_util.keystr(path): raw(leaf) for path, leaf in flat}
+
+
+def install(setting=dict.__setitem__) -> None:
+    """Make the toy task known, and every method's presets tiny."""
+    setting(registry.TASKS, "toy", (point, demonstrations))
+    for name, presets in list(registry.METHODS.items()):
+        small = {key: tiny(value) for key, value in presets.items()}
+        setting(registry.METHODS, name, small)
+
+
+def disturb(plan: str) -> None:
+    """Stop this process at a moment: ``write:3``, ``flush:5``, or from a step on ``kill:70``."""
+    what, number = plan.split(":")
+    home, name, sign = {
+        "write": (csv.DictWriter, "writerows", signal.SIGKILL),
+        "flush": (os, "fsync", signal.SIGKILL),
+        "kill": (Fused, "advance", signal.SIGKILL),
+        "interrupt": (Fused, "advance", signal.SIGINT),  # as if it came during the compiled loop
+    }[what]
+    original, calls = getattr(home, name), []
+
+    def watched(*arguments, **named):
+        result = original(*arguments, **named)
+        calls.append(arguments)
+        if (arguments[1] >= int(number)) if home is Fused else (len(calls) == int(number)):
+            os.kill(os.getpid(), sign)
+        return result
+
+    setattr(home, name, watched)
+
+
+if __name__ == "__main__":  # the command line, with the above
+    install()
+    if "TOY_DISTURB" in os.environ:
+        disturb(os.environ["TOY_DISTURB"])
+    sys.exit(cli.main())
