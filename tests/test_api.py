@@ -187,6 +187,9 @@ def test_what_is_not_a_policy_is_refused(run, tmp_path):
         run.export(2)
 
 
+FRAMES = len(toy.demonstrations()[1].observations)
+
+
 def wrong(**changes):
     first, second = toy.demonstrations()
     return [first, second._replace(**changes)]
@@ -201,9 +204,9 @@ def wrong(**changes):
         ),
         (wrong(actions=np.zeros(9, np.float32)), "demonstration 1: actions have shape"),
         (wrong(goal=np.zeros(2, np.float32)), "demonstration 1: goal have shape"),
-        (wrong(actions=np.full((9, 1), np.nan, np.float32)), "actions contain NaN"),
-        (wrong(actions=np.full((9, 1), 2, np.float32)), r"outside \[-1, 1\]"),
-        (wrong(actions=np.zeros((3, 1), np.float32)), "10 observations for 3 actions"),
+        (wrong(actions=np.full((FRAMES - 1, 1), np.nan, np.float32)), "actions contain NaN"),
+        (wrong(actions=np.full((FRAMES - 1, 1), 2, np.float32)), r"outside \[-1, 1\]"),
+        (wrong(actions=np.zeros((3, 1), np.float32)), f"{FRAMES} observations for 3 actions"),
         (wrong(direction=7), "direction is 7"),
     ],
 )
@@ -212,12 +215,12 @@ def test_unfit_demonstrations_are_refused_before_anything_is_written(
 ):
     folder = tmp_path / "run"
     with pytest.raises(UnresetError, match=message):
-        unreset.train("naive", "toy", steps=20, out=folder, demonstrations=demonstrations, **QUICK)
+        unreset.train("naive", "toy", steps=60, out=folder, demonstrations=demonstrations, **QUICK)
     assert not folder.exists()
 
 
 def test_without_demonstrations_one_can_practise_what_does_not_need_them(tmp_path):
-    quick = {"steps": 20, "demonstrations": []} | QUICK
+    quick = {"steps": 60, "demonstrations": []} | QUICK
     run = unreset.train("naive", "toy", out=tmp_path / "naive", **quick)
     assert run.summary["demonstrations"] == 0
     with pytest.raises(UnresetError, match="demonstration"):
@@ -238,7 +241,7 @@ def test_without_demonstrations_one_can_practise_what_does_not_need_them(tmp_pat
     ],
 )
 def test_what_cannot_work_is_one_line(tmp_path, changes, message):
-    asked = {"method": "naive", "task": "toy", "steps": 20, "out": tmp_path / "run"} | QUICK
+    asked = {"method": "naive", "task": "toy", "steps": 60, "out": tmp_path / "run"} | QUICK
     with pytest.raises(UnresetError, match=message) as refusal:
         unreset.train(**(asked | changes))
     assert "\n" not in str(refusal.value)
@@ -247,32 +250,32 @@ def test_what_cannot_work_is_one_line(tmp_path, changes, message):
 
 def test_a_folder_that_is_in_use_is_refused(run, tmp_path):
     with pytest.raises(UnresetError, match="exists already"):
-        unreset.train("naive", "toy", steps=20, out=run.folder, **QUICK)
+        unreset.train("naive", "toy", steps=60, out=run.folder, **QUICK)
     file = tmp_path / "file"
     file.write_text("mine")
     with pytest.raises(UnresetError):
-        unreset.train("naive", "toy", steps=20, out=file, **QUICK)
+        unreset.train("naive", "toy", steps=60, out=file, **QUICK)
     assert file.read_text() == "mine"
 
 
 @pytest.mark.parametrize("updates", [1, 3])
 def test_updates_that_cannot_be_shared_out_are_refused_with_a_reason(tmp_path, updates):
-    """Of two learners who are taught at every step."""
+    """Between two learners who take turns."""
     medal = registry.settings("medal")
-    practice = dataclasses.replace(medal.practice, updates_per_step=updates, teach="everyone")
+    practice = dataclasses.replace(medal.practice, updates_per_step=updates, share_learner=False)
     settings = dataclasses.replace(medal, practice=practice)
     with pytest.raises(UnresetError, match="update"):
-        unreset.train("medal", "toy", settings=settings, steps=20, out=tmp_path / "run", **QUICK)
+        unreset.train("medal", "toy", settings=settings, steps=60, out=tmp_path / "run", **QUICK)
 
 
 def test_a_budget_that_grows_gives_what_it_would_have_given_at_once(tmp_path):
-    once = unreset.train("naive", "toy", steps=100, out=tmp_path / "once", **QUICK)
+    once = unreset.train("naive", "toy", steps=60, out=tmp_path / "once", **QUICK)
     grown = unreset.train("naive", "toy", steps=20, out=tmp_path / "grown", **QUICK)
-    grown.resume(100)
+    grown.resume(60)
     actors = [toy.leaf_bytes(run._training.actors) for run in (once, grown)]
     assert actors[0] == actors[1]
     again = unreset.load(grown.folder)
-    assert again.notes == [] and again.env_steps == 100
+    assert again.notes == [] and again.env_steps == 60
     assert toy.leaf_bytes(again._training.actors) == actors[0]
     with pytest.raises(UnresetError, match="is behind"):
         again.resume(50)

@@ -15,7 +15,7 @@ import toy
 from unreset import cli, registry
 from unreset.policy import Policy
 
-SMALL = ["--steps", "40", "--eval-every", "20", "--checkpoint-every", "20", "--wide-starts", "0"]
+SMALL = ["--steps", "60", "--eval-every", "20", "--checkpoint-every", "20", "--wide-starts", "0"]
 
 
 @pytest.fixture(autouse=True)
@@ -156,7 +156,7 @@ def test_train_says_where_and_what(main, tmp_path):
     code, out, err = main("train", "naive", "toy", *SMALL, *words)
     assert code == cli.OK, err
     said = " ".join(out.split())
-    assert "naive on toy: 40 steps of 1 seed(s)" in said
+    assert "naive on toy: 60 steps of 1 seed(s)" in said
     for word in ("success", "effort", "1 hard reset(s), 2 demonstrations"):
         assert word in said
     stored = json.loads((folder / "config.json").read_text())
@@ -185,8 +185,8 @@ def test_eval_prints_its_figures(main, folder):
 def test_resume_behind_the_run_is_refused(main, folder):
     code, _, err = main("resume", folder, "--steps", "10", "--no-report")
     assert code == cli.USAGE
-    assert "is behind the run's 40 steps" in err and err.count("\n") == 1
-    assert json.loads((folder / "config.json").read_text())["steps"] == 40
+    assert "is behind the run's 60 steps" in err and err.count("\n") == 1
+    assert json.loads((folder / "config.json").read_text())["steps"] == 60
 
 
 @pytest.mark.parametrize("content", ["{", "[]", "{}", '{"method": "naive"}', '{"method": "nope"}'])

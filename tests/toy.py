@@ -117,7 +117,7 @@ def tiny(settings: Settings, **practice) -> Settings:
         "updates_per_step": 4,
         "batch_size": 8,
         "phase_length": 7,
-        "replay_capacity": 600,
+        "replay_capacity": 100,
         "seed_steps": min(settings.practice.seed_steps, 20),
         "reset_every": min(settings.practice.reset_every, 50),
     }

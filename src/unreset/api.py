@@ -111,6 +111,8 @@ class Run:
                 raise UnresetError(f"--steps {steps} is behind the run's {training.step} steps")
             training.configuration = configuration
             folders.write_json(self.folder / "config.json", configuration.dictionary())
+            if configuration.driver == "fused":  # with room in the replay for the new budget
+                self._training = load(self.folder)._training
         self._training.practise(observer or _silent)
         return self
 
@@ -215,7 +217,7 @@ def train(
         demonstrations="built-in" if demonstrations is None else "given",
     )
     folder = Path(out) if out is not None else new_folder(Path("runs"), method, task, seed)
-    if folder.exists() and any(folder.iterdir()):
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UnresetError(f"{folder} exists already; choose another --out, or unreset resume it")
     training = Training(folder, configuration, trajectories, environment)
     try:

@@ -77,9 +77,14 @@ class Policy:
             raise UnresetError("observation or goal contains NaN or infinity")
         inputs = self._waves(inputs)
         if "Trunk_0/Dense_0/kernel" in self._weights:
-            inputs = np.tanh(self._normalise(self._dense(inputs, "Trunk_0/Dense_0"), "Trunk_0"))
+            inputs = np.tanh(
+                self._normalise(self._dense(inputs, "Trunk_0/Dense_0"), "Trunk_0/LayerNorm_0")
+            )
         for layer in range(self._layers - 1):
-            inputs = np.maximum(self._dense(inputs, f"MLP_0/Dense_{layer}"), 0.0)
+            inputs = self._dense(inputs, f"MLP_0/Dense_{layer}")
+            if f"MLP_0/LayerNorm_{layer}/scale" in self._weights:
+                inputs = self._normalise(inputs, f"MLP_0/LayerNorm_{layer}")
+            inputs = np.maximum(inputs, 0.0)
         mean = self._dense(inputs, f"MLP_0/Dense_{self._layers - 1}")[..., : self.action_size]
         return np.tanh(mean)
 
@@ -104,6 +109,5 @@ class Policy:
         mean = inputs.mean(axis=-1, keepdims=True)
         scale = 1 / np.sqrt(inputs.var(axis=-1, keepdims=True) + _LAYER_NORM_EPSILON)
         return np.asarray(
-            (inputs - mean) * scale * self._weights[f"{name}/LayerNorm_0/scale"]
-            + self._weights[f"{name}/LayerNorm_0/bias"]
+            (inputs - mean) * scale * self._weights[f"{name}/scale"] + self._weights[f"{name}/bias"]
         )

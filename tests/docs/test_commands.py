@@ -20,7 +20,7 @@ from unreset.methods.settings import Settings
 
 OTHERS = ("pip", "python3", ".", "pytest", "ruff", "mypy", "mkdocs")  # not run here
 STEPS, MORE = 60, 30
-TRAINED: dict[object, api.Run] = {}  # pages repeat each other; a copy of the folder will do
+TRAINED: dict[object, tuple[Path, api.Run]] = {}  # pages repeat each other
 
 
 def smaller(settings: Settings) -> Settings:
@@ -52,17 +52,18 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def train_little(method=registry.DEFAULT_METHOD, task=registry.DEFAULT_TASK, **options):
         preset, seed = options.get("preset", "default"), options.get("seed", 0)
         settings = options.pop("settings", None) or registry.settings(method, preset)
-        cut = {"steps": STEPS, "eval_every": STEPS, "wide_starts": 2, "checkpoint_every": None}
+        cut = {"steps": STEPS, "eval_every": STEPS, "wide_starts": 0, "checkpoint_every": None}
         cut |= {"seeds": min(options.pop("seeds", 1), 2), "report": False}
         known = (method, task, settings, seed, cut["seeds"], options.get("driver", "fused"))
         if "demonstrations" in options:
             known = (*known, len(options["demonstrations"]))
         if known in TRAINED:
             folder = options.get("out") or api.new_folder(Path("runs"), method, task, seed)
-            shutil.copytree(TRAINED[known].folder, folder)
+            shutil.copytree(TRAINED[known][0], folder)
         else:
-            TRAINED[known] = train(method, task, settings=smaller(settings), **(options | cut))
-        return TRAINED[known]
+            run = train(method, task, settings=smaller(settings), **(options | cut))
+            TRAINED[known] = run.folder.resolve(), run
+        return TRAINED[known][1]
 
     def resume_little(run, steps=None, *others):
         assert steps is None or steps > STEPS

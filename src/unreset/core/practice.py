@@ -20,6 +20,7 @@ from unreset.core.replay import GOAL_SOURCES, Replay
 from unreset.core.signals import matching
 from unreset.core.teaching import learn
 from unreset.core.types import Array, Measurement, Task, Transition, add
+from unreset.errors import UnresetError
 
 
 class Phase(NamedTuple):
@@ -82,6 +83,8 @@ def init(
         size = task.observation_size + (task.goal_size if method.matching.see_goal else 0)
         discriminator = matching.init(method.matching, discriminator_key, size)
     direction = np.asarray(pinned.role)
+    if method.matching is not None and not (direction == 0).any():
+        raise UnresetError(f"{method.name} needs forward demonstrations, and there are none")
     # One list for each role, and one more of those that show the task, for the discriminator.
     wanted = [*(role.demonstrations for role in method.roles), (0,)]
     pinned_lists = [np.flatnonzero(np.isin(direction, directions)) for directions in wanted]

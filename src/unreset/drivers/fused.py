@@ -75,3 +75,9 @@ class Fused:
         self.done = stop
         self.carry = self._chunk(self.carry, jnp.int32(start), jnp.int32(stop))
         self.carry.run.ledger.hard_resets.block_until_ready()
+
+    def forget_totals(self) -> None:
+        """Begin the running sums of the metrics anew."""
+        run = self.carry.run
+        zeros = jax.tree.map(jnp.zeros_like, run.totals)
+        self.carry = self.carry._replace(run=run._replace(totals=zeros))

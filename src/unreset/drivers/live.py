@@ -42,8 +42,11 @@ class Live:
         (seed,) = seeds
         self.environment = environment or gymnasium.make(task.environment_id)
         self._task = task
-        key = jax.random.key(seed)
-        self._run = practice.init(method, task, key, pinned, pinned_last, capacity)
+
+        def begin(key: Array) -> Run:
+            return practice.init(method, task, key, pinned, pinned_last, capacity)
+
+        self._run = jax.jit(begin)(jax.random.key(seed))  # every leaf its own buffer, to donate
         self._view: View = jax.tree.map(jnp.copy, practice.view(self._run))
         self._act = jax.jit(partial(practice.act, method))
 
@@ -83,6 +86,11 @@ class Live:
             self._observation = self._reset(int(ledger.hard_resets))
         self._view = jax.tree.map(jnp.copy, practice.view(self._run))
         self._show_goal()
+
+    def forget_totals(self) -> None:
+        """Begin the running sums of the metrics anew."""
+        zeros = jax.tree.map(jnp.zeros_like, self._run.totals)
+        self._run = self._run._replace(totals=zeros)
 
     @property
     def exact(self) -> bool:

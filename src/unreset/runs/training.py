@@ -214,8 +214,7 @@ class Training:
         phases, visits = self._history()
         append_rows(self.folder / "phases.csv", phases)
         append_rows(self.folder / "visits.csv", visits)
-        zeros = jax.tree.map(jnp.zeros_like, carry.run.totals)
-        self.driver.carry = carry._replace(run=carry.run._replace(totals=zeros))
+        self.driver.forget_totals()
 
     def _history(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         """Phases ended and states visited since the last log, read from the replay."""
