@@ -56,11 +56,11 @@ class SAC:
     """Critic updates for each update of policy and temperature (RLPD: the update ratio)."""
     cloning_start: float = 10.0
     """Weight of behaviour cloning on demonstration rows at step 0 (MEDAL++: 1)."""
-    cloning_end: float = 0.3
+    cloning_end: float = 0.1
     """Its weight from ``cloning_steps`` on (MEDAL++: 0.1)."""
-    cloning_steps: int = 10_000
+    cloning_steps: int = 5_000
     """Environment steps over which the weight falls linearly (MEDAL++: 10k to 50k; ours)."""
-    self_cloning: float = 0.0
+    self_cloning: float = 1.0
     """Weight of cloning rows whose action the critics prefer to the policy's (CRR, eq. 3)."""
     cloning_only: bool = False
     """Leave the reinforcement term out of the policy's loss: plain behaviour cloning."""
