@@ -54,7 +54,7 @@ class SAC:
     """Whether the target value includes the entropy bonus (SAC; RLPD often leaves it out)."""
     policy_every: int = 1
     """Critic updates for each update of policy and temperature (RLPD: the update ratio)."""
-    cloning_start: float = 10.0
+    cloning_start: float = 1.0
     """Weight of behaviour cloning on demonstration rows at step 0 (MEDAL++: 1)."""
     cloning_end: float = 0.1
     """Its weight from ``cloning_steps`` on (MEDAL++: 0.1)."""

@@ -220,11 +220,9 @@ def _draw_goals(
     sources = method.sources(roles)
     learned = method.roles[roles[0]].reward == "matching"
     fits = jnp.isin(rows.source[positions], jnp.array(sources))
-    # Demonstrations keep the goal they were given for, if it is one of the learner's.
-    free = ~fits | (positions >= replay.pinned)
     kind = jax.random.uniform(kind_key, (number,))
     hindsight = 0.0 if learned else practice.hindsight
-    redraw = ~fits | (free & (kind > 1.0 - practice.other_goals))
+    redraw = ~fits | (kind > 1.0 - practice.other_goals)
     source = jnp.array(sources)[jax.random.randint(source_key, (number,), 0, len(sources))]
     drawn = draw_goal(task, source, goal_key)
     goal = jnp.where(redraw[:, None], drawn, rows.goal[positions])
@@ -234,7 +232,7 @@ def _draw_goals(
         uniform = jax.random.uniform(later_key, (number,), minval=1e-7)
         offset = 1 + jnp.log(uniform) / jnp.log(method.learner.discount)
         reached = rows.observation[replays.later(replay, positions, offset.astype(jnp.int32))]
-        relabel = free & (kind < hindsight)
+        relabel = kind < hindsight
         goal = jnp.where(relabel[:, None], jax.vmap(task.achieved)(reached), goal)
         expected &= ~relabel
     return goal, expected
