@@ -62,7 +62,7 @@ class TrainOptions:
 class ResumeOptions:
     """Continue a run from its newest whole checkpoint.
 
-    Example: unreset resume runs/medal-tabletop-0 --steps 60000
+    Example: unreset resume runs/fbrl-tabletop-0 --steps 60000
     """
 
     run: Annotated[Path, tyro.conf.Positional]
@@ -77,7 +77,7 @@ class ResumeOptions:
 class EvalOptions:
     """Evaluate a run's deterministic policy; the run does not change.
 
-    Example: unreset eval runs/medal-tabletop-0 --starts wide --episodes 200
+    Example: unreset eval runs/fbrl-tabletop-0 --starts wide --episodes 200
     """
 
     run: Annotated[Path, tyro.conf.Positional]
@@ -92,7 +92,7 @@ class EvalOptions:
 class ReportOptions:
     """Write a run's report, or one page that compares several runs.
 
-    Example: unreset report runs/medal-tabletop-0 runs/fbrl-tabletop-0 --output compare.html
+    Example: unreset report runs/fbrl-tabletop-0 runs/medal-tabletop-0 --output compare.html
     """
 
     runs: Annotated[tuple[Path, ...], tyro.conf.Positional]
@@ -105,7 +105,7 @@ class ReportOptions:
 class ExportOptions:
     """Write a run's policy to one file that acts with NumPy alone.
 
-    Example: unreset export runs/medal-tabletop-0 policy.safetensors
+    Example: unreset export runs/fbrl-tabletop-0 policy.safetensors
     """
 
     run: Annotated[Path, tyro.conf.Positional]
@@ -151,12 +151,13 @@ def _parse(kind: type[Options], command: str, arguments: Sequence[str], default:
     except SystemExit as stop:
         if stop.code in (0, None):
             raise
-        # Within a frame: a title, the complaint, a rule, and advice.
+        # A title, the complaint, a rule, and advice; framed where the terminal can show it.
         words = re.sub(r"[^\x20-\x7e\n]", "", complaint.getvalue())
         lines = [line.strip(" |") for line in words.splitlines()[1:]]
-        rule = next((n for n, line in enumerate(lines) if not re.search(r"\w", line)), len(lines))
-        message = " ".join(lines[:rule]) or "bad usage"
-        near = [line for line in lines[rule:] if re.match(r"--\w", line)]
+        groups = itertools.groupby(lines, key=lambda line: bool(re.search(r"\w", line)))
+        blocks = [list(group) for worded, group in groups if worded]
+        message = " ".join(blocks[0]) if blocks else "bad usage"
+        near = [line for block in blocks[1:] for line in block if re.match(r"--\w", line)]
         hint = f"; did you mean {near[0].split()[0]}?" if "nrecognized" in message and near else ""
         raise UnresetError(f"{message}{hint} (see unreset {command} --help)") from None
 
