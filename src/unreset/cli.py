@@ -157,8 +157,12 @@ def _parse(kind: type[Options], command: str, arguments: Sequence[str], default:
         groups = itertools.groupby(lines, key=lambda line: bool(re.search(r"\w", line)))
         blocks = [list(group) for worded, group in groups if worded]
         message = " ".join(blocks[0]) if blocks else "bad usage"
-        near = [line for block in blocks[1:] for line in block if re.match(r"--\w", line)]
-        hint = f"; did you mean {near[0].split()[0]}?" if "nrecognized" in message and near else ""
+        advice = [line for block in blocks[1:] for line in block if re.match(r"--\w", line)]
+        flags = [line.split()[0].rstrip(",") for line in advice]
+        wrong = re.search(r"--[\w.-]+", message)
+        unknown = wrong[0] if wrong and "nrecognized" in message else ""
+        near = difflib.get_close_matches(unknown, flags, n=1, cutoff=0.5)
+        hint = f"; did you mean {near[0]}?" if near else ""
         raise UnresetError(f"{message}{hint} (see unreset {command} --help)") from None
 
 

@@ -95,7 +95,7 @@ class Training:
         return jax.tree.map(lambda x: x[:, 0], self.driver.carry.run.learners.average)
 
     def restore(self) -> None:
-        """Continue from the newest checkpoint that is whole; the logs are cut back to it."""
+        """Take up the newest checkpoint that is whole; the folder stays as it is."""
         folder = self.folder / "checkpoints"
         for step in reversed(checkpoint.steps(folder)):
             try:
@@ -112,17 +112,18 @@ class Training:
             self.notes.append("no usable checkpoint: starting from the first step")
         if isinstance(self.driver, Live) and not self.driver.exact and self.step:
             self.notes.append("this environment cannot be restored: resumed with a counted reset")
-        drop_rows_after(self.folder, self.step)
-        rows = read_rows(self.folder / "metrics.csv")
+        metrics = read_rows(self.folder / "metrics.csv")
+        rows = [row for row in metrics if int(row["env_steps"]) <= self.step]
         self._seconds = float(rows[-1]["wall_seconds"]) if rows else 0.0
 
     def practise(self, observer: Observer) -> None:
-        """Practise to the budget.
+        """Practise to the budget, after cutting the logs back to where it continues.
 
         An interruption is saved and raised as KeyboardInterrupt; a failure (disk, environment, a
         quantity that is not finite) is raised as Failure and leaves the last good checkpoint.
         """
         try:
+            drop_rows_after(self.folder, self.step)
             with deferred() as asked:
                 self._practise(observer, asked)
         except OSError as error:
