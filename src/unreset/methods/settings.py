@@ -17,7 +17,7 @@ class Settings:
     """The loop."""
     learner: SAC = field(default_factory=SAC)
     """The learner."""
-    steps: int = 40_000
+    steps: int = 30_000
     """Environment steps of each seed, unless asked otherwise."""
 
     def method(self, task: Task) -> Method:
