@@ -31,7 +31,15 @@ from unreset.drivers.fused import Fused
 from unreset.drivers.live import Live
 
 HIDDEN, BATCH = (256, 256), 256
-LEARNER = sac.SAC(hidden=HIDDEN, octaves=0, layer_norm=False, cloning_start=0.0, cloning_end=0.0)
+LEARNER = sac.SAC(
+    hidden=HIDDEN,
+    octaves=0,
+    layer_norm=False,
+    average_tau=1.0,
+    cloning_start=0.0,
+    cloning_end=0.0,
+    self_cloning=0.0,
+)
 UPDATES = 400  # of each contender and turn
 
 

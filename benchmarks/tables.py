@@ -16,7 +16,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from unreset.runs.folder import read_rows
-from unreset.runs.training import WINDOW, steps_to
+from unreset.runs.summary import WINDOW, steps_to
 
 RESULTS = Path(__file__).parent / "results"
 

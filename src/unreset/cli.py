@@ -11,126 +11,27 @@ import itertools
 import re
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import tyro
 
 from unreset import __version__, api, registry
 from unreset.errors import Failure, UnresetError
+from unreset.options import (
+    TRAIN_HELP,
+    EvalOptions,
+    ExportOptions,
+    MethodsOptions,
+    ReportOptions,
+    ResumeOptions,
+    TasksOptions,
+    TrainOptions,
+)
 from unreset.runs.display import Display
 from unreset.runs.report import write_report
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
-
-TRAIN_HELP = """Practise a task without resets, from demonstrations.
-
-Examples:
-  unreset train                                  the default method on the tabletop
-  unreset train fbrl tabletop --seeds 5          five seeds at once
-  unreset train medal --preset paper --steps 1500000
-  unreset train medal --reset-every 10000 --out runs/with-resets
-"""
-
-
-@dataclass(frozen=True)
-class TrainOptions:
-    """What ``unreset train`` takes besides the method's own settings."""
-
-    preset: str = "default"
-    """"default": the strongest recipe known; "paper": the published settings."""
-    seed: int = 0
-    """First seed."""
-    seeds: int = 1
-    """How many seeds to train at once, in one process."""
-    eval_every: int = 1000
-    """Steps between evaluations and log rows."""
-    wide_starts: int = 100
-    """Rollouts from wide random starts at every evaluation; 0 for none."""
-    checkpoint_every: int | None = None
-    """Steps between checkpoints (default: about 5,000)."""
-    driver: Literal["fused", "live"] = "fused"
-    """One compiled loop (JAX tasks), or around the task's Gymnasium environment."""
-    out: Path | None = None
-    """The run folder (default: a new one under runs/)."""
-    report: bool = True
-    """Write videos and report.html at the end."""
-
-
-@dataclass(frozen=True)
-class ResumeOptions:
-    """Continue a run from its newest whole checkpoint.
-
-    Example: unreset resume runs/fbrl-tabletop-0 --steps 60000
-    """
-
-    run: Annotated[Path, tyro.conf.Positional]
-    """The run folder."""
-    steps: int | None = None
-    """A new budget of environment steps (default: the run's own)."""
-    report: bool = True
-    """Write videos and report.html at the end."""
-
-
-@dataclass(frozen=True)
-class EvalOptions:
-    """Evaluate a run's deterministic policy; the run does not change.
-
-    Example: unreset eval runs/fbrl-tabletop-0 --starts wide --episodes 200
-    """
-
-    run: Annotated[Path, tyro.conf.Positional]
-    """The run folder."""
-    starts: Literal["fixed", "wide"] = "fixed"
-    """The task's initial state, one rollout per goal; or random states (robustness)."""
-    episodes: int = 100
-    """How many wide starts."""
-
-
-@dataclass(frozen=True)
-class ReportOptions:
-    """Write a run's report, or one page that compares several runs.
-
-    Example: unreset report runs/fbrl-tabletop-0 runs/medal-tabletop-0 --output compare.html
-    """
-
-    runs: Annotated[tuple[Path, ...], tyro.conf.Positional]
-    """The run folders."""
-    output: Path | None = None
-    """The page (default: report.html in the run folder, or in the current one for several)."""
-
-
-@dataclass(frozen=True)
-class ExportOptions:
-    """Write a run's policy to one file that acts with NumPy alone.
-
-    Example: unreset export runs/fbrl-tabletop-0 policy.safetensors
-    """
-
-    run: Annotated[Path, tyro.conf.Positional]
-    """The run folder."""
-    file: Annotated[Path, tyro.conf.Positional]
-    """The file to write; read it with unreset.Policy.load(FILE)."""
-    seed_number: int = 0
-    """Which of the run's seeds, counted from 0."""
-
-
-@dataclass(frozen=True)
-class MethodsOptions:
-    """List the methods and their presets.
-
-    Example: unreset methods
-    """
-
-
-@dataclass(frozen=True)
-class TasksOptions:
-    """List the tasks.
-
-    Example: unreset tasks
-    """
-
 
 Options = TypeVar("Options")
 
@@ -142,7 +43,7 @@ def _parse(kind: type[Options], command: str, arguments: Sequence[str], default:
         with contextlib.redirect_stderr(complaint):
             options: Any = tyro.cli(
                 kind,
-                prog=f"unreset {command}",
+                prog=f"unreset {command}" + " [METHOD] [TASK]" * (command == "train"),
                 description=inspect.getdoc(kind),
                 args=list(arguments),
                 default=default,
@@ -337,8 +238,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UnresetError as mistake:
         print(f"unreset: {mistake}", file=sys.stderr)
         return USAGE
-    except KeyboardInterrupt:
-        print("unreset: interrupted; saved, continue with: unreset resume RUN", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        print(f"unreset: interrupted{interrupt}", file=sys.stderr)
         return INTERRUPTED
 
 

@@ -67,7 +67,7 @@ class Practice:
     seed_steps: int = 0
     """Steps before the first update (MEDAL code: 10,000)."""
     reset_every: int = 0
-    """Steps between hard resets, 0 for never (EARL: 200,000; pipeline paper: 10,000)."""
+    """Steps between hard resets, 0 for never (EARL: 200,000; MEDAL++: 10,000)."""
     replay_capacity: int = 1_000_000
     """Most rows of practice kept (MEDAL code: 10 million)."""
 

@@ -30,7 +30,7 @@ def add(totals: dict[str, Measurement], step: dict[str, Measurement]) -> dict[st
     }
 
 
-#: What a critic's target does at the end of a phase (see :class:`unreset.core.practice.Method`).
+#: What a critic's target does at the end of a phase (see :class:`unreset.core.method.Method`).
 Boundary = Literal["bootstrap", "terminal", "terminal_on_success"]
 
 

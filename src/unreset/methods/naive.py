@@ -1,6 +1,6 @@
 """Naive reinforcement learning: one policy, no resets, nothing that undoes the task.
 
-The baseline of the lecture and of EARL (Sharma, Xu et al. 2022, arXiv 2112.09605): standard RL in a
+The baseline of EARL (Sharma, Xu et al. 2022, arXiv 2112.09605): standard RL in a
 world that is not reset drifts to states from which it does not learn.
 """
 

@@ -18,7 +18,7 @@ class Settings:
     learner: SAC = field(default_factory=SAC)
     """The learner."""
     steps: int = 30_000
-    """Environment steps of each seed, unless asked otherwise."""
+    """Environment steps of each seed."""
 
     def method(self, task: Task) -> Method:
         """The method for a task."""

@@ -33,10 +33,10 @@ from unreset.runs.folder import (
     write_json,
 )
 from unreset.runs.interrupts import deferred
+from unreset.runs.summary import summarize
 
 CHUNK_SECONDS = 1.0  # aimed at: how long an interruption may have to wait
 VISIT_EVERY = 20  # steps between the states kept for the report's map
-WINDOW = 5  # evaluations whose mean decides when a threshold is reached
 
 
 class Progress(NamedTuple):
@@ -151,7 +151,7 @@ class Training:
                 self.save()
             observer(self._progress(speed))
             if asked.is_set():
-                raise KeyboardInterrupt
+                raise KeyboardInterrupt(f"; saved, continue with: unreset resume {self.folder}")
 
     def _advance(self, stop: int) -> None:
         """Practise to ``stop``; where the environment breaks on the way, save what went before."""
@@ -159,9 +159,24 @@ class Training:
             self.driver.advance(self.step, stop)
         except Failure as failure:
             self.step = self.driver.done
+            self._totals()
             self.save()
             raise Failure(f"{failure}; saved at step {self.step}") from failure
         self.step = stop
+        self._totals()
+
+    def _totals(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Sums and weights [seeds] of the metrics so far; a Failure where one is not finite."""
+        totals = self.driver.carry.run.totals
+        read = {k: (np.asarray(v), np.asarray(w)) for k, (v, w) in totals.items()}
+        for name, (value, _) in read.items():
+            if not np.isfinite(value).all():
+                seed = self.seeds[int(np.flatnonzero(~np.isfinite(value))[0])]
+                raise Failure(
+                    f"{name} is not finite before step {self.step} (seed {seed}): stopped; the "
+                    f"last good checkpoint is of step {self._last_saved()}"
+                )
+        return read
 
     def _last_saved(self) -> int:
         return max(checkpoint.steps(self.folder / "checkpoints"), default=0)
@@ -178,16 +193,8 @@ class Training:
         write_json(self.folder / "summary.json", self.summary())
 
     def _log(self, speed: float) -> None:
-        """One row per seed in each log; stops the run where a metric is not finite."""
-        carry = self.driver.carry
-        totals = {k: (np.asarray(v), np.asarray(w)) for k, (v, w) in carry.run.totals.items()}
-        for name, (value, _) in totals.items():
-            if not np.isfinite(value).all():
-                seed = self.seeds[int(np.flatnonzero(~np.isfinite(value))[0])]
-                raise Failure(
-                    f"{name} is not finite before step {self.step} (seed {seed}): stopped; the "
-                    f"last good checkpoint is of step {self._last_saved()}"
-                )
+        """One row per seed in each log."""
+        totals = self._totals()
         evaluation = self.evaluate()
         common = [
             {"seed": seed, "env_steps": self.step, "wall_seconds": round(self._seconds, 2)}
@@ -266,37 +273,11 @@ class Training:
         )
 
     def summary(self) -> dict[str, Any]:
-        """What the run is, cost and reached; JSON types only."""
-        run, config = self.driver.carry.run, self.configuration
+        """What ``summary.json`` holds: what the run is, cost and reached."""
         rows = read_rows(self.folder / "eval.csv")
-        last = {int(r["seed"]): r for r in rows}
-        ledger = run.ledger
-
-        def mean(column: str) -> float | None:
-            values = [float(r[column]) for r in last.values() if r.get(column)]
-            return round(float(np.mean(values)), 4) if values else None
-
-        return {
-            "method": config.method,
-            "task": config.task,
-            "preset": config.preset,
-            "seeds": self.seeds,
+        facts = summarize(self.configuration, self.method, self.driver.carry.run, rows)
+        return facts | {
             "env_steps": self.step,
-            "updates": int(np.asarray(run.learners.updates)[0].sum()),
-            "final_success": mean("success"),
-            "final_success_per_seed": [float(r["success"]) for r in last.values()],
-            "robustness": mean("wide_success"),
-            "robustness_object": mean("wide_object_success"),
-            "steps_to_095": steps_to(rows, 0.95),
-            "hard_resets": [int(n) for n in np.asarray(ledger.hard_resets)],
-            "phase_switches": [int(n) for n in np.asarray(ledger.phases).sum(axis=1)],
-            "phases": {
-                role.name: {
-                    "ended": int(np.asarray(ledger.phases)[:, i].sum()),
-                    "successful": int(np.asarray(ledger.successes)[:, i].sum()),
-                }
-                for i, role in enumerate(self.method.roles)
-            },
             "demonstrations": self.demonstrations,
             "wall_seconds": round(self._seconds, 1),
             "steps_per_second": round(self.step / self._seconds, 1) if self._seconds else None,
@@ -322,16 +303,3 @@ def _evaluate(method: Method, task: Task, wide_starts: int, actor: Any) -> dict[
 
 def _next(step: int, period: int) -> int:
     return (step // period + 1) * period
-
-
-def steps_to(rows: Sequence[dict[str, str]], threshold: float) -> int | None:
-    """The first step whose trailing window of evaluations, averaged over seeds, passes."""
-    steps = sorted({int(row["env_steps"]) for row in rows})
-    means = [
-        np.mean([float(r["success"]) for r in rows if int(r["env_steps"]) == step])
-        for step in steps
-    ]
-    for end in range(WINDOW, len(steps) + 1):
-        if np.mean(means[end - WINDOW : end]) >= threshold:
-            return steps[end - 1]
-    return None

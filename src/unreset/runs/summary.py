@@ -1,0 +1,61 @@
+"""What a run cost and reached, in figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from unreset.core.method import Method
+from unreset.core.practice import Run
+from unreset.runs.folder import Configuration
+
+WINDOW = 5  # evaluations whose mean decides when a threshold is reached
+
+
+def summarize(
+    config: Configuration, method: Method, run: Run, evaluations: Sequence[dict[str, str]]
+) -> dict[str, Any]:
+    """The figures of a run that its state and its rows of ``eval.csv`` tell; JSON types only."""
+    last = {int(row["seed"]): row for row in evaluations}
+    phases, successes = np.asarray(run.ledger.phases), np.asarray(run.ledger.successes)
+
+    def mean(column: str) -> float | None:
+        values = [float(row[column]) for row in last.values() if row.get(column)]
+        return round(float(np.mean(values)), 4) if values else None
+
+    return {
+        "method": config.method,
+        "task": config.task,
+        "preset": config.preset,
+        "seeds": [config.seed + i for i in range(config.seeds)],
+        "updates": int(np.asarray(run.learners.updates)[0].sum()),
+        "final_success": mean("success"),
+        "final_success_per_seed": [float(row["success"]) for row in last.values()],
+        "robustness": mean("wide_success"),
+        "robustness_object": mean("wide_object_success"),
+        "steps_to_095": steps_to(evaluations, 0.95),
+        "hard_resets": [int(n) for n in np.asarray(run.ledger.hard_resets)],
+        "phase_switches": [int(n) for n in phases.sum(axis=1)],
+        "phases": {
+            role.name: {
+                "ended": int(phases[:, i].sum()),
+                "successful": int(successes[:, i].sum()),
+            }
+            for i, role in enumerate(method.roles)
+        },
+    }
+
+
+def steps_to(rows: Sequence[dict[str, str]], threshold: float) -> int | None:
+    """The first step whose trailing window of evaluations, averaged over seeds, passes."""
+    steps = sorted({int(row["env_steps"]) for row in rows})
+    means = [
+        np.mean([float(r["success"]) for r in rows if int(r["env_steps"]) == step])
+        for step in steps
+    ]
+    for end in range(WINDOW, len(steps) + 1):
+        if np.mean(means[end - WINDOW : end]) >= threshold:
+            return steps[end - 1]
+    return None
