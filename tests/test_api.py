@@ -111,7 +111,8 @@ def test_a_policy_acts_as_the_network_does(run):
     training = run._training
     act = jax.jit(
         jax.vmap(
-            lambda a, o, g: deployed.deterministic_action(training.method, a, o, g), (None, 0, 0)
+            lambda a, o, g: deployed.deterministic_action(training.method, training.task, a, o, g),
+            (None, 0, 0),
         )
     )
     generator = np.random.default_rng(0)
@@ -127,7 +128,14 @@ def test_a_policy_acts_as_the_network_does(run):
         np.testing.assert_allclose(one, policy(seen, goal)[0], atol=1e-6)
 
 
-VARIANTS = [{}, {"octaves": 2}, {"trunk": 4}, {"policy_layer_norm": True}, {"hidden": (6, 5, 4)}]
+VARIANTS = [
+    {},
+    {"relative": False},
+    {"octaves": 2},
+    {"trunk": 4},
+    {"policy_layer_norm": True},
+    {"hidden": (6, 5, 4)},
+]
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)
@@ -152,7 +160,7 @@ def test_every_architecture_can_be_exported(variant, tmp_path, monkeypatch):
     policy = unreset.Policy.load(file)
     actor = jax.tree.map(lambda x: x[0], training.actors)
     seen, goal = noise.normal(size=(2, 20, 1)).astype(np.float32)
-    wanted = deployed.deterministic_action(training.method, actor, seen, goal)
+    wanted = deployed.deterministic_action(training.method, training.task, actor, seen, goal)
     np.testing.assert_allclose(policy(seen, goal), wanted, atol=1e-5)
 
 
@@ -230,9 +238,9 @@ def test_without_demonstrations_one_can_practise_what_does_not_need_them(tmp_pat
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"steps": 0}, "--steps must be at least 1, not 0"),
-        ({"seeds": 0}, "--seeds must be at least 1"),
-        ({"checkpoint_every": 30}, "must be a multiple of --eval-every 20"),
+        ({"steps": 0}, "steps must be at least 1, not 0"),
+        ({"seeds": 0}, "seeds must be at least 1"),
+        ({"checkpoint_every": 30}, "must be a multiple of eval_every=20"),
         ({"driver": "robot"}, "must be 'fused' or 'live'"),
         ({"method": "naif"}, "did you mean 'naive'"),
         ({"task": "tabeltop"}, "did you mean 'tabletop'"),

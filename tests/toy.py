@@ -43,6 +43,7 @@ def point() -> Task:
         reset=reset,
         step=lambda state, action: jnp.clip(state + SPEED * action, -WALL, WALL),
         observe=lambda state: state,
+        offsets=np.array([[1.0, -1.0], [1.0, 0.0]], np.float32),
         position=(0, 0),
     )
 

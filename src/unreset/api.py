@@ -65,6 +65,8 @@ class Run:
         actor = jax.tree.map(lambda x: np.asarray(x[seed_number]), training.actors)
         flat = jax.tree_util.tree_flatten_with_path(actor["params"])[0]
         weights = {"/".join(str(part.key) for part in path): leaf for path, leaf in flat}
+        if training.method.learner.relative and training.task.offsets is not None:
+            weights["offsets"] = training.task.offsets
         metadata = {
             "method": training.configuration.method,
             "task": training.task.name,
@@ -108,7 +110,7 @@ class Run:
             training = self._training
             configuration = dataclasses.replace(training.configuration, steps=steps)
             if steps < training.step:
-                raise UnresetError(f"--steps {steps} is behind the run's {training.step} steps")
+                raise UnresetError(f"steps={steps} is behind the run's {training.step} steps")
             training.configuration = configuration
             folders.write_json(self.folder / "config.json", configuration.dictionary())
             if configuration.driver == "fused":  # with room in the replay for the new budget
@@ -189,18 +191,18 @@ def train(
     for name, value, least in [
         ("steps", steps, 1),
         ("seeds", seeds, 1),
-        ("eval-every", eval_every, 1),
-        ("wide-starts", wide_starts, 0),
-        ("checkpoint-every", checkpoint_every, 1),
+        ("eval_every", eval_every, 1),
+        ("wide_starts", wide_starts, 0),
+        ("checkpoint_every", checkpoint_every, 1),
     ]:
         if value < least:
-            raise UnresetError(f"--{name} must be at least {least}, not {value}")
+            raise UnresetError(f"{name} must be at least {least}, not {value}")
     if checkpoint_every % eval_every:
         raise UnresetError(
-            f"--checkpoint-every {checkpoint_every} must be a multiple of --eval-every {eval_every}"
+            f"checkpoint_every={checkpoint_every} must be a multiple of eval_every={eval_every}"
         )
     if driver not in ("fused", "live"):
-        raise UnresetError(f"--driver must be 'fused' or 'live', not {driver!r}")
+        raise UnresetError(f"driver must be 'fused' or 'live', not {driver!r}")
     trajectories = registry.demonstrations(task) if demonstrations is None else demonstrations
     configuration = Configuration(
         method=method,

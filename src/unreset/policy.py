@@ -75,6 +75,8 @@ class Policy:
             )
         if not np.isfinite(inputs).all():
             raise UnresetError("observation or goal contains NaN or infinity")
+        if "offsets" in self._weights:
+            inputs = inputs @ self._weights["offsets"].T
         inputs = self._waves(inputs)
         if "Trunk_0/Dense_0/kernel" in self._weights:
             inputs = np.tanh(

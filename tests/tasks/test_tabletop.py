@@ -166,6 +166,26 @@ def test_what_is_achieved_is_a_goal_that_succeeds():
     assert tabletop.success(seen, goal)
 
 
+def test_offsets_are_differences_of_positions():
+    observation = np.array([1.0, 2.0, 0.5, -1.0, 0.0, 0.0], np.float32)
+    goal = np.array([0.0, 0.0, -2.5, 1.0, -1.0, -1.0], np.float32)
+    offsets = tabletop.tabletop().seen(observation, goal, relative=True)
+    np.testing.assert_allclose(offsets, [0.5, 3.0, 3.0, -2.0, 1.0, 2.0, 0.0], atol=1e-6)
+    both = tabletop.tabletop().seen(observation, goal, relative=False)
+    np.testing.assert_array_equal(both, [*observation, *goal])
+
+
+@given(shift=st.tuples(st.floats(-3, 3), st.floats(-3, 3)))
+@settings(deadline=None)
+def test_offsets_are_the_same_anywhere_on_the_table(shift):
+    task = tabletop.tabletop()
+    observation = np.array([1.0, 2.0, 0.5, -1.0, -1.0, -1.0], np.float32)
+    by = np.array([*shift, *shift, 0.0, 0.0], np.float32)
+    here = task.seen(observation, task.goals[0], relative=True)
+    there = task.seen(observation + by, task.goals[0] + by, relative=True)
+    np.testing.assert_allclose(here, there, atol=1e-5)
+
+
 def test_wide_starts_keep_their_distances_and_cover_the_table():
     keys = jax.random.split(jax.random.key(0), 4000)
     starts = jax.jit(jax.vmap(lambda key: tabletop.reset(key, wide=True)))(keys)

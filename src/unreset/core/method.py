@@ -90,7 +90,7 @@ class Method:
         updates, learners = self.practice.updates_per_step, len(self.learners)
         if self.practice.teach == "everyone" and updates % learners:
             raise UnresetError(
-                f"--updates-per-step {updates} must be a multiple of {learners}, so that the "
+                f"updates_per_step={updates} must be a multiple of {learners}, so that the "
                 f"learners of {self.name} can take turns"
             )
 
@@ -116,9 +116,9 @@ class Method:
         named = [name for r in roles for name in (self.roles[r].goals, *self.roles[r].other_goals)]
         return [GOAL_SOURCES.index(name) for name in dict.fromkeys(named)]
 
-    def inputs(self, observation: Array, goal: Array, role: Array | int) -> Array:
+    def inputs(self, task: Task, observation: Array, goal: Array, role: Array | int) -> Array:
         """What policies and critics see [..., input] of observations and goals in a role []."""
-        waves = octaves(jnp.concatenate([observation, goal], axis=-1), self.learner.octaves)
+        waves = octaves(task.seen(observation, goal, self.learner.relative), self.learner.octaves)
         if not self.told_roles:
             return waves
         told = jax.nn.one_hot(role, self.told_roles)

@@ -74,14 +74,16 @@ def init(
 ) -> Run:
     """A run before its first step, in the first role, with the demonstration rows in its replay."""
     run_key, learner_key, discriminator_key, goal_key = jax.random.split(key, 4)
-    blank = method.inputs(jnp.zeros(task.observation_size), jnp.zeros(task.goal_size), 0)
+    blank = method.inputs(task, jnp.zeros(task.observation_size), jnp.zeros(task.goal_size), 0)
     learners = jax.vmap(lambda k: sac.init(method.learner, k, blank.size, task.action_size))(
         jax.random.split(learner_key, len(method.learners))
     )
     discriminator = None
     if method.matching is not None:
-        size = task.observation_size + (task.goal_size if method.matching.see_goal else 0)
-        discriminator = matching.init(method.matching, discriminator_key, size)
+        seen = matching.seen(
+            method.matching, task, jnp.zeros(task.observation_size), jnp.zeros(task.goal_size)
+        )
+        discriminator = matching.init(method.matching, discriminator_key, seen.size)
     direction = np.asarray(pinned.role)
     if method.matching is not None and not (direction == 0).any():
         raise UnresetError(f"{method.name} needs forward demonstrations, and there are none")
@@ -119,11 +121,11 @@ def view(run: Run) -> View:
     return View(run.key, run.learners.actor, run.discriminator, run.phase)
 
 
-def act(method: Method, view: View, observation: Array, step: Array) -> Array:
+def act(method: Method, task: Task, view: View, observation: Array, step: Array) -> Array:
     """The acting role's stochastic action [action] in (-1, 1)."""
     which = view.phase.role if not method.shared else 0
     actor = jax.tree.map(lambda x: x[which], view.actor)
-    seen = method.inputs(observation, view.phase.goal, view.phase.role)
+    seen = method.inputs(task, observation, view.phase.goal, view.phase.role)
     mean, log_std = sac.policy(method.learner, actor, seen)
     return sample_tanh_normal(mean, log_std, _keys(view, step)[0])[0]
 
@@ -172,7 +174,7 @@ def switch(
 ) -> tuple[Phase, Array, Array]:
     """The phase of the next step, whether this one's ended, and whether to reset the task."""
     phase, due = view.phase, method.practice.reset_every
-    end, reset = _ends(method, view, transition)
+    end, reset = _ends(method, task, view, transition)
     reset = reset | transition.terminated | transition.truncated
     if due:
         reset = reset | (phase.since_reset + 1 >= due)
@@ -180,7 +182,7 @@ def switch(
     return _next_phase(method, task, phase, end, reset, _keys(view, step)[2]), end, reset
 
 
-def _ends(method: Method, view: View, transition: Transition) -> tuple[Array, Array]:
+def _ends(method: Method, task: Task, view: View, transition: Transition) -> tuple[Array, Array]:
     """Whether the phase ends with this transition, and whether its end asks for a hard reset."""
     phase, config = view.phase, method.matching
     lengths = jnp.array([role.length for role in method.roles])
@@ -190,7 +192,7 @@ def _ends(method: Method, view: View, transition: Transition) -> tuple[Array, Ar
     end = timeout | (on_success[phase.role] & transition.success)
     if config is not None and view.discriminator is not None:
         expert = jnp.array([role.end_when_expert for role in method.roles])
-        seen = matching.seen(config, transition.next_observation, phase.goal)
+        seen = matching.seen(config, task, transition.next_observation, phase.goal)
         logit = matching.logits(config, view.discriminator, seen)
         end = end | (jax.nn.sigmoid(logit) > expert[phase.role])
     return end, end & at_end[phase.role]

@@ -26,6 +26,8 @@ class SAC:
     """Widths of the hidden layers of policy and critics (MEDAL: 256 256)."""
     trunk: int = 0
     """Width of a dense-LayerNorm-tanh bottleneck before them; 0 for none (MEDAL code: 50)."""
+    relative: bool = True
+    """See the task's offsets instead of observation and goal, where it has offsets (ours)."""
     octaves: int = 3
     """Sines and cosines of each input, from 8 units down by octaves; 0 for none (ours)."""
     layer_norm: bool = True
@@ -48,8 +50,8 @@ class SAC:
     """Factor on the environment's reward (MEDAL code: 10)."""
     initial_temperature: float = 0.1
     """Entropy coefficient at the start (MEDAL code: 1.0; ours: 0.1)."""
-    target_entropy: float = -0.5
-    """Entropy aimed at, per action dimension, in nats (MEDAL code: -1/2)."""
+    target_entropy: float = 0.0
+    """Entropy aimed at, per action dimension, in nats (MEDAL code: -1/2; ours: 0)."""
     entropy_backup: bool = True
     """Whether the target value includes the entropy bonus (SAC; RLPD often leaves it out)."""
     policy_every: int = 1

@@ -30,7 +30,7 @@ def learn(
     metrics: dict[str, Measurement] = {}
     if method.matching is not None and run.discriminator is not None:
         discriminator, signal_metrics = _fit_discriminator(
-            method, run, method.matching, run.discriminator, step, signal_key
+            method, task, run, method.matching, run.discriminator, step, signal_key
         )
         run = run._replace(discriminator=discriminator)
         metrics |= signal_metrics
@@ -90,6 +90,7 @@ def _when(
 
 def _fit_discriminator(
     method: Method,
+    task: Task,
     run: Run,
     config: Matching,
     discriminator: matching.Discriminator,
@@ -104,8 +105,8 @@ def _fit_discriminator(
     # The last list of demonstration rows is the task's; both draws stay outside the conditional.
     expert = replays.sample_pinned(run.replay, (len(method.roles),), half, expert_key)
     own = replays.sample(run.replay, own_roles, half, own_key)
-    expert_seen = matching.seen(config, rows.observation[expert], rows.goal[expert])
-    own_seen = matching.seen(config, rows.observation[own], rows.goal[own])
+    expert_seen = matching.seen(config, task, rows.observation[expert], rows.goal[expert])
+    own_seen = matching.seen(config, task, rows.observation[own], rows.goal[own])
 
     def fit(state: matching.Discriminator) -> tuple[matching.Discriminator, Metrics]:
         return matching.update(config, state, expert_seen, own_seen, update_key)
@@ -154,7 +155,7 @@ def _draw_part(
     if method.roles[roles[0]].reward == "matching":
         config, discriminator = method.matching, run.discriminator
         assert config is not None and discriminator is not None
-        seen = matching.seen(config, next_observation, goal)
+        seen = matching.seen(config, task, next_observation, goal)
         logit = matching.logits(config, discriminator, seen)
         reward = config.scale * matching.reward(config.form, logit)
         ends = jnp.zeros_like(ends)
@@ -168,9 +169,9 @@ def _draw_part(
     imitate = (positions < replay.pinned) & expected
     imitate &= jnp.isin(direction, jnp.array(sorted(imitated) or [-2]))
     batch = Batch(
-        inputs=method.inputs(observation, goal, roles[0]),
+        inputs=method.inputs(task, observation, goal, roles[0]),
         action=action,
-        next_inputs=method.inputs(next_observation, goal, roles[0]),
+        next_inputs=method.inputs(task, next_observation, goal, roles[0]),
         reward=reward,
         discount=1.0 - terminal,
         imitate=imitate.astype(jnp.float32),

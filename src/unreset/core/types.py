@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 Array = jax.Array
@@ -87,8 +88,18 @@ class Task:
     """(environment, observation, goal): put its environment where the observation was taken."""
     render: Callable[..., Array] | None = None
     """(observation, goal, size) -> uint8 image [size, size, 3]."""
+    offsets: np.ndarray | None = None
+    """[offsets, observation + goal]: observation and goal as differences of positions, by a matrix,
+    where they say everything that matters: what is learned in one place then holds in another."""
     position: tuple[int, int] = (0, 1)  # the two observation numbers drawn on the report's map
     position_name: str = "position"
+
+    def seen(self, observation: Array, goal: Array, relative: bool) -> Array:
+        """Observation and goal in one array [..., seen]; as offsets if wanted and there are any."""
+        both = jnp.concatenate([observation, goal], axis=-1)
+        if not relative or self.offsets is None:
+            return both
+        return jnp.matmul(both, self.offsets.T, precision=jax.lax.Precision.HIGHEST)
 
     @property
     def goal_size(self) -> int:

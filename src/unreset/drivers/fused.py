@@ -29,7 +29,7 @@ def step(method: Method, task: Task, carry: Carry, number: Array) -> Carry:
     assert task.step is not None and task.observe is not None and task.reset is not None
     run, state = carry
     observation = task.observe(state)
-    action = practice.act(method, practice.view(run), observation, number)
+    action = practice.act(method, task, practice.view(run), observation, number)
     state = task.step(state, action)
     after = task.observe(state)
     transition = practice.observed(task, run.phase, observation, action, after)

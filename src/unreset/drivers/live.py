@@ -48,7 +48,7 @@ class Live:
 
         self._run = jax.jit(begin)(jax.random.key(seed))  # every leaf its own buffer, to donate
         self._view: View = jax.tree.map(jnp.copy, practice.view(self._run))
-        self._act = jax.jit(partial(practice.act, method))
+        self._act = jax.jit(partial(practice.act, method, task))
 
         def advance(
             run: Run, observation: Array, action: Array, after: Array, ends: Array, step: Array

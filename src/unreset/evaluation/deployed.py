@@ -22,9 +22,12 @@ class Evaluation(NamedTuple):
     discounted_return: Array
 
 
-def deterministic_action(method: Method, actor: Any, observation: Array, goal: Array) -> Array:
+def deterministic_action(
+    method: Method, task: Task, actor: Any, observation: Array, goal: Array
+) -> Array:
     """``tanh(mean)`` of an actor's parameters in the first role, [action]."""
-    return jnp.tanh(sac.policy(method.learner, actor, method.inputs(observation, goal, 0))[0])
+    inputs = method.inputs(task, observation, goal, 0)
+    return jnp.tanh(sac.policy(method.learner, actor, inputs)[0])
 
 
 def rollout(
@@ -36,7 +39,7 @@ def rollout(
 
     def body(state: Any, _: None) -> tuple[Any, tuple[Array, Array]]:
         seen = observe(state)
-        state = step(state, deterministic_action(method, actor, seen, goal))
+        state = step(state, deterministic_action(method, task, actor, seen, goal))
         return state, (observe(state), seen)
 
     _, (after, before) = jax.lax.scan(body, state, None, length=task.horizon)

@@ -1,8 +1,8 @@
 """MEDAL (Sharma, Ahmad & Finn 2022, arXiv 2205.05212): go back to where experts have been.
 
 The forward role learns the task. The backward role learns to visit the states of the task's
-demonstrations: its reward is ``-log(1 - D(s'))`` with D a discriminator between those states and
-its own. It is given the goal that the forward role attempts next, and its phases have fixed length.
+demonstrations: its reward grows with D(s'), a discriminator between those states and its own
+(the paper's: ``-log(1 - D(s'))``). It is given the goal that the forward role attempts next.
 """
 
 from __future__ import annotations
@@ -19,13 +19,22 @@ from unreset.methods.settings import Settings, published_learner, published_prac
 class Medal(Settings):
     """A forward role, and a backward role rewarded for matching the expert's states."""
 
-    matching: Matching = field(default_factory=lambda: Matching(scale=0.1, form="log D - log(1-D)"))
+    matching: Matching = field(
+        default_factory=lambda: Matching(
+            hidden=(128, 128),
+            learning_rate=1e-3,
+            interval=1,
+            batch_size=256,
+            scale=0.02,
+            form="log D - log(1-D)",
+        )
+    )
     """The discriminator."""
     backward_cloning: bool = True
     """Whether the backward policy clones the backward demonstrations (MEDAL: no)."""
     both_directions: bool = True
     """Whether the forward learner is also taught to undo the task (MEDAL: no)."""
-    end_when_expert: float = 1.0
+    end_when_expert: float = 0.7
     """End a backward phase once the discriminator says expert with more than this (MEDAL: 1)."""
 
     def method(self, task: Task) -> Method:
@@ -55,7 +64,8 @@ PRESETS = {
     "paper": Medal(
         practice=published_practice(),
         learner=published_learner(),
-        matching=Matching(),
+        matching=Matching(relative=False),
+        end_when_expert=1.0,
         backward_cloning=False,
         both_directions=False,
     ),

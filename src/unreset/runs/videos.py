@@ -58,7 +58,7 @@ def practise(method: Method, task: Task, view: View, state: Any, steps: int) -> 
         phase, world = now
         acting = view._replace(phase=phase)
         observation = observe(world)
-        action = practice.act(method, acting, observation, number)
+        action = practice.act(method, task, acting, observation, number)
         world = step(world, action)
         transition = practice.observed(task, phase, observation, action, observe(world))
         then, end, reset = practice.switch(method, task, acting, transition, number)

@@ -28,6 +28,11 @@ _WIDE_TRIES = 64  # a try is rejected about half the time: 2^-64 remains
 GOALS = np.array([(*HOME, *coaster, -1.0, -1.0) for coaster in COASTERS], np.float32)
 INITIAL = np.array([(*HOME, *MUG_START, -1.0, -1.0)], np.float32)
 
+#: Of (gripper, mug, held, held; goal): from the mug to the gripper, from the goal to the mug,
+#: from the goal to the gripper, held.
+OFFSETS = np.eye(12, dtype=np.float32)[[0, 1, 2, 3, 0, 1, 4]]
+OFFSETS[range(6), [2, 3, 8, 9, 6, 7]] = -1.0
+
 
 class State(NamedTuple):
     """Positions in table units; ``held`` says whether the mug is in the gripper."""
@@ -129,6 +134,7 @@ def tabletop() -> Task:
         step=step,
         observe=observe,
         render=render,
+        offsets=OFFSETS,
         position=(2, 3),
         position_name="mug position",
     )
