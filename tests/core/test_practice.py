@@ -124,7 +124,8 @@ def test_a_phase_may_end_where_the_discriminator_says_expert():
     until = dataclasses.replace(chosen, roles=(forward, ending))
     never = dataclasses.replace(backward, end_when_expert=1.0)
     always = dataclasses.replace(chosen, roles=(forward, never))
-    fresh = matching.init(chosen.matching, jax.random.key(0), 12)
+    size = chosen.judged(TABLETOP, jnp.zeros(6), jnp.zeros(6)).size
+    fresh = matching.init(chosen.matching, jax.random.key(0), size)
     for probability, ends in [(limit - 0.01, False), (limit + 0.01, True)]:
         params = jax.tree.map(jnp.zeros_like, fresh.params)
         params["params"]["Dense_1"]["bias"] += np.log(probability / (1 - probability))
@@ -267,7 +268,8 @@ def test_a_true_end_always_ends_the_bootstrap():
 def test_rewards_are_recomputed_for_relabelled_goals():
     task = TOY
     chosen = method("fbrl", task, hindsight=0.5, other_goals=0.2, boundary="terminal_on_success")
-    chosen = dataclasses.replace(chosen, learner=dataclasses.replace(chosen.learner, octaves=0))
+    bare = dataclasses.replace(chosen.learner, octaves=0, relative=False)
+    chosen = dataclasses.replace(chosen, learner=bare)
     run = filled(chosen, task)
     batch, rows = batches(chosen, task, run, (0, 1))
     goal, after = batch.inputs[:, 1], batch.next_inputs[:, 0]
@@ -283,7 +285,8 @@ def test_rewards_are_recomputed_for_relabelled_goals():
 def test_hindsight_goals_are_states_reached_later_in_the_demonstration():
     task = TOY
     chosen = method("naive", task, hindsight=1.0, other_goals=0.0, demonstration_share=1.0)
-    chosen = dataclasses.replace(chosen, learner=dataclasses.replace(chosen.learner, octaves=0))
+    bare = dataclasses.replace(chosen.learner, octaves=0, relative=False)
+    chosen = dataclasses.replace(chosen, learner=bare)
     run = filled(chosen, task)
     batch, rows = batches(chosen, task, run, (0,))
     walk = toy.walk(toy.START, toy.GOAL, 0).observations[:, 0]
@@ -351,7 +354,8 @@ def test_before_the_first_own_row_batches_come_from_what_there_is():
 def test_learned_rewards_come_from_the_present_discriminator():
     task = TOY
     chosen = method("medal", task, hindsight=0.0, other_goals=0.0)
-    chosen = dataclasses.replace(chosen, learner=dataclasses.replace(chosen.learner, octaves=0))
+    bare = dataclasses.replace(chosen.learner, octaves=0, relative=False)
+    chosen = dataclasses.replace(chosen, learner=bare)
     run = filled(chosen, task, role=1)
     kept = run.replay.rows.reward
     rewards = []
@@ -408,7 +412,7 @@ def test_acting_depends_on_role_goal_and_step_only_through_the_view():
     task = TOY
     chosen = method("medal", task)
     run = filled(chosen, task)
-    act = jax.jit(partial(practice.act, chosen))
+    act = jax.jit(partial(practice.act, chosen, task))
     view, seen = practice.view(run), jnp.array([0.3])
     first = act(view, seen, jnp.int32(0))
     assert (first == act(view, seen, jnp.int32(0))).all()

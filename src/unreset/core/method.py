@@ -125,6 +125,12 @@ class Method:
         told = jnp.broadcast_to(told, (*waves.shape[:-1], self.told_roles))
         return jnp.concatenate([waves, told], axis=-1)
 
+    def judged(self, task: Task, observation: Array, goal: Array) -> Array:
+        """What the discriminator sees [..., input] of observations and goals."""
+        if self.matching is not None and not self.matching.see_goal:
+            return observation
+        return task.seen(observation, goal, self.learner.relative)
+
 
 def draw_goal(task: Task, source: Array, key: Array) -> Array:
     """Goals [..., goal]: for each source, one of the task's goals (0) or initial states (1)."""

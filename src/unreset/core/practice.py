@@ -74,15 +74,14 @@ def init(
 ) -> Run:
     """A run before its first step, in the first role, with the demonstration rows in its replay."""
     run_key, learner_key, discriminator_key, goal_key = jax.random.split(key, 4)
-    blank = method.inputs(task, jnp.zeros(task.observation_size), jnp.zeros(task.goal_size), 0)
+    nothing = jnp.zeros(task.observation_size), jnp.zeros(task.goal_size)
+    blank = method.inputs(task, *nothing, 0)
     learners = jax.vmap(lambda k: sac.init(method.learner, k, blank.size, task.action_size))(
         jax.random.split(learner_key, len(method.learners))
     )
     discriminator = None
     if method.matching is not None:
-        seen = matching.seen(
-            method.matching, task, jnp.zeros(task.observation_size), jnp.zeros(task.goal_size)
-        )
+        seen = method.judged(task, *nothing)
         discriminator = matching.init(method.matching, discriminator_key, seen.size)
     direction = np.asarray(pinned.role)
     if method.matching is not None and not (direction == 0).any():
@@ -192,7 +191,7 @@ def _ends(method: Method, task: Task, view: View, transition: Transition) -> tup
     end = timeout | (on_success[phase.role] & transition.success)
     if config is not None and view.discriminator is not None:
         expert = jnp.array([role.end_when_expert for role in method.roles])
-        seen = matching.seen(config, task, transition.next_observation, phase.goal)
+        seen = method.judged(task, transition.next_observation, phase.goal)
         logit = matching.logits(config, view.discriminator, seen)
         end = end | (jax.nn.sigmoid(logit) > expert[phase.role])
     return end, end & at_end[phase.role]

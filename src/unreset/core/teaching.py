@@ -105,8 +105,8 @@ def _fit_discriminator(
     # The last list of demonstration rows is the task's; both draws stay outside the conditional.
     expert = replays.sample_pinned(run.replay, (len(method.roles),), half, expert_key)
     own = replays.sample(run.replay, own_roles, half, own_key)
-    expert_seen = matching.seen(config, task, rows.observation[expert], rows.goal[expert])
-    own_seen = matching.seen(config, task, rows.observation[own], rows.goal[own])
+    expert_seen = method.judged(task, rows.observation[expert], rows.goal[expert])
+    own_seen = method.judged(task, rows.observation[own], rows.goal[own])
 
     def fit(state: matching.Discriminator) -> tuple[matching.Discriminator, Metrics]:
         return matching.update(config, state, expert_seen, own_seen, update_key)
@@ -155,7 +155,7 @@ def _draw_part(
     if method.roles[roles[0]].reward == "matching":
         config, discriminator = method.matching, run.discriminator
         assert config is not None and discriminator is not None
-        seen = matching.seen(config, task, next_observation, goal)
+        seen = method.judged(task, next_observation, goal)
         logit = matching.logits(config, discriminator, seen)
         reward = config.scale * matching.reward(config.form, logit)
         ends = jnp.zeros_like(ends)

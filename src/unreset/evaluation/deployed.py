@@ -71,3 +71,19 @@ def evaluate_wide(method: Method, task: Task, actor: Any, key: Array, number: in
         return rollout(method, task, actor, reset(key, wide=True), goal)[0]
 
     return jax.vmap(one)(jax.random.split(key, number), goals)
+
+
+def figures(method: Method, task: Task, wide_starts: int, actor: Any) -> dict[str, Array]:
+    """Mean figures of one seed's policy: the fixed start, and (keys of its own) wide starts."""
+    fixed = evaluate(method, task, actor)
+    found = {
+        "success": fixed.success,
+        "success_at_end": fixed.success_at_end,
+        "return": fixed.episode_return,
+        "discounted_return": fixed.discounted_return,
+        "object_success": fixed.object_success,
+    }
+    if wide_starts:
+        wide = evaluate_wide(method, task, actor, jax.random.key(0), wide_starts)
+        found |= {"wide_success": wide.success, "wide_object_success": wide.object_success}
+    return {name: jnp.mean(value.astype(jnp.float32)) for name, value in found.items()}

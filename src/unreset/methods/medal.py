@@ -64,7 +64,7 @@ PRESETS = {
     "paper": Medal(
         practice=published_practice(),
         learner=published_learner(),
-        matching=Matching(relative=False),
+        matching=Matching(),
         end_when_expert=1.0,
         backward_cloning=False,
         both_directions=False,

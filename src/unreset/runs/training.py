@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from unreset import registry
@@ -86,7 +85,7 @@ class Training:
             else Live(*arguments, environment=environment)
         )
         self._evaluate = jax.jit(
-            jax.vmap(partial(_evaluate, self.method, self.task, configuration.wide_starts))
+            jax.vmap(partial(deployed.figures, self.method, self.task, configuration.wide_starts))
         )
 
     @property
@@ -283,22 +282,6 @@ class Training:
             "steps_per_second": round(self.step / self._seconds, 1) if self._seconds else None,
             "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
         }
-
-
-def _evaluate(method: Method, task: Task, wide_starts: int, actor: Any) -> dict[str, jax.Array]:
-    """Mean figures of one seed's policy: the fixed start, and (keys of its own) wide starts."""
-    fixed = deployed.evaluate(method, task, actor)
-    figures = {
-        "success": fixed.success,
-        "success_at_end": fixed.success_at_end,
-        "return": fixed.episode_return,
-        "discounted_return": fixed.discounted_return,
-        "object_success": fixed.object_success,
-    }
-    if wide_starts:
-        wide = deployed.evaluate_wide(method, task, actor, jax.random.key(0), wide_starts)
-        figures |= {"wide_success": wide.success, "wide_object_success": wide.object_success}
-    return {name: jnp.mean(value.astype(jnp.float32)) for name, value in figures.items()}
 
 
 def _next(step: int, period: int) -> int:

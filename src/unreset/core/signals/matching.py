@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import optax
 
 from unreset.core.networks import MLP
-from unreset.core.types import Array, Metrics, Task
+from unreset.core.types import Array, Metrics
 
 RewardForm = Literal["-log(1-D)", "log D", "log D - log(1-D)"]
 _torch_default = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
@@ -37,8 +37,6 @@ class Matching:
     """Train on convex mixtures of pairs, weights ~ Beta(1, 1) (MEDAL code)."""
     see_goal: bool = True
     """Whether it sees the goal beside the state (MEDAL code: yes)."""
-    relative: bool = True
-    """See the task's offsets instead of both, where it has offsets (ours)."""
     form: RewardForm = "-log(1-D)"
     """Reward as a function of D, the probability of being expert (MEDAL: -log(1-D))."""
     scale: float = 10.0
@@ -60,11 +58,6 @@ def init(config: Matching, key: Array, input_size: int) -> Discriminator:
     """A fresh discriminator for inputs [input_size]."""
     params = _network(config).init(key, jnp.zeros(input_size))
     return Discriminator(params, optax.adam(config.learning_rate).init(params))
-
-
-def seen(config: Matching, task: Task, observation: Array, goal: Array) -> Array:
-    """What the discriminator sees [..., input] of observations and goals."""
-    return task.seen(observation, goal, config.relative) if config.see_goal else observation
 
 
 def logits(config: Matching, discriminator: Discriminator, inputs: Array) -> Array:
