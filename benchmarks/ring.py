@@ -9,7 +9,6 @@ learning), the compiled loop's scratch memory, and the ring-sized copies inside 
 from __future__ import annotations
 
 import argparse
-import csv
 import re
 import statistics
 import time
@@ -21,6 +20,7 @@ import jax.numpy as jnp
 from unreset import registry
 from unreset.demos import store
 from unreset.drivers.fused import Fused
+from unreset.runs.folder import append_rows
 
 STEPS = 200  # of one turn
 
@@ -80,10 +80,8 @@ def main() -> None:
             rows.append(measure(options.method, seeds, capacity, options.turns))
             print(rows[-1], flush=True)
     options.output.parent.mkdir(parents=True, exist_ok=True)
-    with options.output.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    options.output.unlink(missing_ok=True)
+    append_rows(options.output, rows)
 
 
 if __name__ == "__main__":

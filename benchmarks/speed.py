@@ -9,7 +9,6 @@ take turns several times and each ratio is a median over turns, since shared mac
 from __future__ import annotations
 
 import argparse
-import csv
 import statistics
 import time
 from collections.abc import Callable
@@ -29,6 +28,7 @@ from unreset.core.types import Batch
 from unreset.demos import store
 from unreset.drivers.fused import Fused
 from unreset.drivers.live import Live
+from unreset.runs.folder import append_rows
 
 HIDDEN, BATCH = (256, 256), 256
 LEARNER = sac.SAC(
@@ -184,10 +184,8 @@ def main() -> None:
         )
         print(rows[-1])
     options.output.parent.mkdir(parents=True, exist_ok=True)
-    with options.output.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    options.output.unlink(missing_ok=True)
+    append_rows(options.output, rows)
 
 
 if __name__ == "__main__":
