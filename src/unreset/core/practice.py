@@ -107,7 +107,7 @@ def init(
 
 
 class View(NamedTuple):
-    """What acting needs of a run: small, and never donated, so that one can act while learning."""
+    """What acting needs of a run."""
 
     key: Array
     actor: Any  # stacked [learners]

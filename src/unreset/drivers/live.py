@@ -13,7 +13,7 @@ import numpy as np
 
 from unreset.core import practice
 from unreset.core.method import Method
-from unreset.core.practice import Run, View
+from unreset.core.practice import Run
 from unreset.core.replay import Rows
 from unreset.core.types import Array, Task
 from unreset.drivers.fused import Carry
@@ -47,17 +47,15 @@ class Live:
             return practice.init(method, task, key, pinned, pinned_last, capacity)
 
         self._run = jax.jit(begin)(jax.random.key(seed))  # every leaf its own buffer, to donate
-        self._view: View = jax.tree.map(jnp.copy, practice.view(self._run))
         self._act = jax.jit(partial(practice.act, method, task))
 
         def advance(
             run: Run, observation: Array, action: Array, after: Array, ends: Array, step: Array
-        ) -> tuple[Run, View, Array]:
+        ) -> tuple[Run, Array]:
             transition = practice.observed(
                 task, run.phase, observation, action, after, ends[0], ends[1]
             )
-            run, reset = practice.advance(method, task, run, transition, step)
-            return run, practice.view(run), reset
+            return practice.advance(method, task, run, transition, step)
 
         self._advance = jax.jit(advance, donate_argnums=0)
         self._segment = 0
@@ -84,7 +82,6 @@ class Live:
                 ledger=ledger._replace(hard_resets=ledger.hard_resets + 1)
             )
             self._observation = self._reset(int(ledger.hard_resets))
-        self._view = jax.tree.map(jnp.copy, practice.view(self._run))
         self._show_goal()
 
     def forget_totals(self) -> None:
@@ -102,9 +99,9 @@ class Live:
         for number in range(start, stop):
             self.done = number
             step = np.int32(number)
-            action = self._act(self._view, self._observation, step)
+            action = self._act(practice.view(self._run), self._observation, step)
             after, terminated, truncated = self._step(np.asarray(action))
-            self._run, self._view, reset = self._advance(
+            self._run, reset = self._advance(
                 self._run,
                 self._observation,
                 action,
@@ -143,9 +140,9 @@ class Live:
 
     def _show_goal(self) -> None:
         """Tell an environment that shows its goal when the goal has changed."""
-        segment = int(self._view.phase.segment)
+        segment = int(self._run.phase.segment)
         if segment != self._segment or segment == 0:
             self._segment = segment
             set_goal = getattr(self.environment.unwrapped, "set_goal", None)
             if set_goal is not None:
-                set_goal(np.asarray(self._view.phase.goal))
+                set_goal(np.asarray(self._run.phase.goal))
