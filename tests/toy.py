@@ -191,5 +191,7 @@ def disturb(plan: str) -> None:
 if __name__ == "__main__":  # the command line, with the above
     install()
     if "TOY_DISTURB" in os.environ:
+        # A shell's background job is deaf to SIGINT, and so would be this process.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         disturb(os.environ["TOY_DISTURB"])
     sys.exit(cli.main())
