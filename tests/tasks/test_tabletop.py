@@ -1,5 +1,7 @@
 """The rules of the tabletop, each against numbers worked out by hand."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from unreset.errors import UnresetError
 from unreset.tasks import tabletop
 from unreset.tasks.tabletop import State
 
@@ -173,6 +176,11 @@ def test_offsets_are_differences_of_positions():
     np.testing.assert_allclose(offsets, [0.5, 3.0, 3.0, -2.0, 1.0, 2.0, 0.0], atol=1e-6)
     both = tabletop.tabletop().seen(observation, goal, relative=False)
     np.testing.assert_array_equal(both, [*observation, *goal])
+
+
+def test_offsets_must_fit_observation_and_goal():
+    with pytest.raises(UnresetError, match=r"offsets of task 'tabletop' have shape \(7, 11\).* 12"):
+        dataclasses.replace(tabletop.tabletop(), offsets=tabletop.OFFSETS[:, 1:])
 
 
 @given(shift=st.tuples(st.floats(-3, 3), st.floats(-3, 3)))

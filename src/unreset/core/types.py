@@ -10,6 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from unreset.errors import UnresetError
+
 Array = jax.Array
 Metrics = dict[str, Array]
 
@@ -93,6 +95,15 @@ class Task:
     where they say everything that matters: what is learned in one place then holds in another."""
     position: tuple[int, int] = (0, 1)  # the two observation numbers drawn on the report's map
     position_name: str = "position"
+
+    def __post_init__(self) -> None:
+        """Refuse offsets that do not fit."""
+        size = self.observation_size + self.goal_size
+        if self.offsets is not None and self.offsets.shape[1:] != (size,):
+            raise UnresetError(
+                f"offsets of task {self.name!r} have shape {self.offsets.shape}; a row must have "
+                f"{size} numbers, of observation and goal"
+            )
 
     def seen(self, observation: Array, goal: Array, relative: bool) -> Array:
         """Observation and goal in one array [..., seen]; as offsets if wanted and there are any."""
