@@ -33,6 +33,7 @@ from unreset.runs.folder import append_rows
 HIDDEN, BATCH = (256, 256), 256
 LEARNER = sac.SAC(
     hidden=HIDDEN,
+    relative=False,
     octaves=0,
     layer_norm=False,
     average_tau=1.0,

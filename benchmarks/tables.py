@@ -33,7 +33,7 @@ def main() -> None:
     runs = sorted(path.parent for path in RESULTS.glob("*/eval.csv"))
     lines = [
         "| run | method | preset | seeds | steps | steps to .95 | last 5 evaluations, by seed "
-        "| wide starts (mug alone) | hard resets |",
+        "| wide starts (mug alone) | hard resets, by seed |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     figure = Figure(figsize=(7, 4), layout="constrained")
@@ -56,7 +56,7 @@ def main() -> None:
             f"{', '.join(map(str, summary['seeds']))} | {steps[-1]:,} | "
             f"{'-' if first is None else f'{first:,}'} | "
             f"{by_seed.mean():.2f} ({' '.join(f'{value:.2f}' for value in by_seed)}) | "
-            f"{wide} | {max(summary['hard_resets'])} |"
+            f"{wide} | {' '.join(map(str, summary['hard_resets']))} |"
         )
         if summary["preset"] == "default":
             mean = [np.mean(success[step]) for step in steps]

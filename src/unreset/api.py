@@ -220,7 +220,7 @@ def train(
     )
     folder = Path(out) if out is not None else new_folder(Path("runs"), method, task, seed)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UnresetError(f"{folder} exists already; choose another --out, or unreset resume it")
+        raise UnresetError(f"{folder} exists already; choose another folder, or unreset resume it")
     training = Training(folder, configuration, trajectories, environment)
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -203,13 +203,16 @@ def _load(folder: Path) -> api.Run:
 
 def _summary(run: api.Run) -> str:
     figures = run.summary
-    success = figures["final_success"]
+    success, robustness = (
+        "-" if value is None else f"{value:.2f}"
+        for value in (figures["final_success"], figures["robustness"])
+    )
     return "\n".join(
         [
             f"{figures['method']} on {figures['task']}: {figures['env_steps']:,} steps of "
             f"{len(figures['seeds'])} seed(s) in {figures['wall_seconds']:.0f} s",
-            f"  success  {'-' if success is None else f'{success:.2f}'} of the goals from the "
-            f"initial state, {figures['robustness'] or 0:.2f} from wide starts",
+            f"  success  {success} of the goals from the "
+            f"initial state, {robustness} from wide starts",
             f"  effort   {max(figures['hard_resets'])} hard reset(s), "
             f"{figures['demonstrations']} demonstrations",
             f"  folder   {run.folder}",
@@ -239,7 +242,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"unreset: {mistake}", file=sys.stderr)
         return USAGE
     except KeyboardInterrupt as interrupt:
-        print(f"unreset: interrupted{interrupt}", file=sys.stderr)
+        print(": ".join(["unreset", "interrupted", *map(str, interrupt.args)]), file=sys.stderr)
         return INTERRUPTED
 
 

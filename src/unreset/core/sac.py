@@ -27,7 +27,7 @@ class SAC:
     trunk: int = 0
     """Width of a dense-LayerNorm-tanh bottleneck before them; 0 for none (MEDAL code: 50)."""
     relative: bool = True
-    """See how far apart things are, not where, if the task says how (``Task.offsets``; ours)."""
+    """Networks see how far apart things are, not where, if ``Task.offsets`` says how (ours)."""
     octaves: int = 3
     """Sines and cosines of each input, from 8 units down by octaves; 0 for none (ours)."""
     layer_norm: bool = True

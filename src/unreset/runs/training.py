@@ -150,7 +150,7 @@ class Training:
                 self.save()
             observer(self._progress(speed))
             if asked.is_set():
-                raise KeyboardInterrupt(f"; saved, continue with: unreset resume {self.folder}")
+                raise KeyboardInterrupt(f"saved, continue with: unreset resume {self.folder}")
 
     def _advance(self, stop: int) -> None:
         """Practise to ``stop``; where the environment breaks on the way, save what went before."""

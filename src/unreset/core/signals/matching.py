@@ -28,7 +28,7 @@ class Matching:
     hidden: tuple[int, ...] = (128,)
     """Widths of its hidden layers (MEDAL code: 128)."""
     learning_rate: float = 3e-4
-    """Adam's step size (MEDAL code)."""
+    """Adam's step size (MEDAL code: 3e-4)."""
     interval: int = 10
     """Environment steps between its updates (MEDAL code: 10)."""
     batch_size: int = 800
@@ -36,7 +36,7 @@ class Matching:
     mixup: bool = True
     """Train on convex mixtures of pairs, weights ~ Beta(1, 1) (MEDAL code)."""
     see_goal: bool = True
-    """Whether it sees the goal beside the state (MEDAL code: yes)."""
+    """Whether it sees the goal beside the state (MEDAL code: yes); if not, no offsets either."""
     form: RewardForm = "-log(1-D)"
     """Reward as a function of D, the probability of being expert (MEDAL: -log(1-D))."""
     scale: float = 10.0
