@@ -16,6 +16,7 @@ from unreset.core.practice import Phase, View
 from unreset.core.signals import matching
 from unreset.core.types import Transition
 from unreset.demos import store
+from unreset.errors import UnresetError
 from unreset.tasks.tabletop import GOALS, INITIAL, tabletop
 
 LENGTH = 7
@@ -420,3 +421,15 @@ def test_acting_depends_on_role_goal_and_step_only_through_the_view():
     other = view._replace(phase=view.phase._replace(role=jnp.int32(1)))
     assert (first != act(other, seen, jnp.int32(0))).all()
     assert (jnp.abs(first) < 1).all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"batch_size": 7}, "batch_size=7 must be a multiple of 2"),
+        ({"share_learner": False, "updates_per_step": 3}, "updates_per_step=3 must be a multiple"),
+    ],
+)
+def test_a_batch_and_the_updates_can_be_shared(changes, message):
+    with pytest.raises(UnresetError, match=message):
+        method("medal", **changes)

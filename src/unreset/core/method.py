@@ -93,6 +93,11 @@ class Method:
                 f"updates_per_step={updates} must be a multiple of {learners}, so that the "
                 f"learners of {self.name} can take turns"
             )
+        if self.told_roles and self.practice.batch_size % self.told_roles:
+            raise UnresetError(
+                f"batch_size={self.practice.batch_size} must be a multiple of {self.told_roles}, "
+                f"so that the roles of {self.name} can share a batch"
+            )
 
     @property
     def shared(self) -> bool:

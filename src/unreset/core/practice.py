@@ -189,11 +189,11 @@ def _ends(method: Method, task: Task, view: View, transition: Transition) -> tup
     at_end = jnp.array([role.reset_at_end for role in method.roles])
     timeout = phase.steps + 1 >= lengths[phase.role]
     end = timeout | (on_success[phase.role] & transition.success)
-    if config is not None and view.discriminator is not None:
-        expert = jnp.array([role.end_when_expert for role in method.roles])
+    limits = [role.end_when_expert for role in method.roles]
+    if config is not None and view.discriminator is not None and min(limits) < 1:
         seen = method.judged(task, transition.next_observation, phase.goal)
         logit = matching.logits(config, view.discriminator, seen)
-        end = end | (jax.nn.sigmoid(logit) > expert[phase.role])
+        end = end | (jax.nn.sigmoid(logit) > jnp.array(limits)[phase.role])
     return end, end & at_end[phase.role]
 
 
