@@ -48,7 +48,7 @@ class TrainOptions:
 class ResumeOptions:
     """Continue a run from its newest whole checkpoint.
 
-    Example: unreset resume runs/medal-tabletop-0 --steps 60000
+    Example: unreset resume runs/fbrl-tabletop-0 --steps 60000
     """
 
     run: RunFolder
@@ -63,7 +63,7 @@ class ResumeOptions:
 class EvalOptions:
     """Evaluate a run's deterministic policy; the run does not change.
 
-    Example: unreset eval runs/medal-tabletop-0 --starts wide --episodes 200
+    Example: unreset eval runs/fbrl-tabletop-0 --starts wide --episodes 200
     """
 
     run: RunFolder
@@ -78,7 +78,7 @@ class EvalOptions:
 class ReportOptions:
     """Write a run's report, or one page that compares several runs.
 
-    Example: unreset report runs/medal-tabletop-0 runs/fbrl-tabletop-0 --output compare.html
+    Example: unreset report runs/fbrl-tabletop-0 runs/medal-tabletop-0 --output compare.html
     """
 
     runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN ...")]
@@ -91,7 +91,7 @@ class ReportOptions:
 class ExportOptions:
     """Write a run's policy to one file that acts with NumPy alone.
 
-    Example: unreset export runs/medal-tabletop-0 policy.safetensors
+    Example: unreset export runs/fbrl-tabletop-0 policy.safetensors
     """
 
     run: RunFolder

@@ -17,6 +17,9 @@ from unreset.methods.settings import Settings, published_learner, published_prac
 class FBRL(Settings):
     """A forward and a backward role, both rewarded for reaching their goal."""
 
+    steps: int = 20_000
+    """Environment steps of each seed."""
+
     def method(self, task: Task) -> Method:
         length = self.practice.phase_length
         forward = Role("forward", length=length, demonstrations=(0,), imitate=(0,))
