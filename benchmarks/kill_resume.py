@@ -49,6 +49,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--steps", type=int, default=6000)
     parser.add_argument("--method", default="medal")
+    parser.add_argument("--task", default="tabletop")
     parser.add_argument("--output", type=Path, default=Path("kill_resume.csv"))
     options = parser.parse_args()
     chance = random.Random(0)
@@ -56,9 +57,10 @@ def main() -> int:
         cache = {"JAX_COMPILATION_CACHE_DIR": f"{scratch}/cache"}
         environment = os.environ | cache | {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
         flags = ["--steps", str(options.steps), "--eval-every", "250", "--checkpoint-every", "250"]
-        flags += ["--hidden", "32", "32", "--batch-size", "32", "--wide-starts", "4", "--no-report"]
+        flags += ["--hidden", "32", "32", "--batch-size", "32", "--no-report"]
+        flags += ["--wide-starts", "4"] if options.task == "tabletop" else ["--horizon", "20"]
         plain, disturbed = Path(scratch, "plain"), Path(scratch, "disturbed")
-        train = ["train", options.method, "tabletop", *flags]
+        train = ["train", options.method, options.task, *flags]
         quiet = {"stdout": subprocess.DEVNULL, "env": environment}
         subprocess.run(command(*train, "--out", str(plain)), check=True, **quiet)
         began = time.monotonic()

@@ -27,7 +27,7 @@ STEPS = 200  # of one turn
 
 def driver(method: str, seeds: int, capacity: int) -> Fused:
     task = registry.task("tabletop")
-    rows, last = store.pinned_rows(registry.demonstrations("tabletop"), task)
+    rows, last = store.pinned_rows(task.demonstrations(), task)
     return Fused(registry.settings(method).method(task), task, range(seeds), rows, last, capacity)
 
 

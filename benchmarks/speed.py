@@ -77,7 +77,7 @@ def _parts() -> tuple[Any, ...]:
         demonstration_share=0.0,
     )
     method = replace(registry.settings("fbrl"), learner=LEARNER, practice=practice).method(task)
-    rows, last = store.pinned_rows(registry.demonstrations("tabletop"), task)
+    rows, last = store.pinned_rows(task.demonstrations(), task)
     return method, task, [0], rows, last, 100_000
 
 

@@ -39,7 +39,8 @@ def point() -> Task:
         reward=lambda observation, goal: reached(observation, goal).astype(jnp.float32),
         success=reached,
         wide_success=reached,
-        environment_id="",
+        starts=("initial", "wide"),
+        demonstrations=demonstrations,
         reset=reset,
         step=lambda state, action: jnp.clip(state + SPEED * action, -WALL, WALL),
         observe=lambda state: state,
@@ -52,8 +53,9 @@ def reached(observation, goal):
     return jnp.abs(observation[0] - goal[0]) <= RADIUS
 
 
-def reset(key, wide=False):
-    return jax.random.uniform(key, (1,), minval=-WALL, maxval=WALL) if wide else jnp.full(1, START)
+def reset(key, start="initial"):
+    anywhere = jax.random.uniform(key, (1,), minval=-WALL, maxval=WALL)
+    return anywhere if start == "wide" else jnp.full(1, START)
 
 
 def walk(start: float, goal: float, direction: int) -> Trajectory:
@@ -120,7 +122,7 @@ def tiny(settings: Settings, **practice) -> Settings:
         "phase_length": 7,
         "replay_capacity": 100,
         "seed_steps": min(settings.practice.seed_steps, 20),
-        "reset_every": min(settings.practice.reset_every, 50),
+        "reset_every": 50 if settings.practice.reset_every is None else 0,
     }
     changes = {
         "practice": dataclasses.replace(settings.practice, **(small | practice)),
@@ -161,7 +163,7 @@ def leaf_bytes(tree) -> dict[str, bytes]:
 
 def install(setting=dict.__setitem__) -> None:
     """Make the toy task known, and every method's presets tiny."""
-    setting(registry.TASKS, "toy", (point, demonstrations))
+    setting(registry.TASKS, "toy", point)
     for name, presets in list(registry.METHODS.items()):
         small = {key: tiny(value) for key, value in presets.items()}
         setting(registry.METHODS, name, small)

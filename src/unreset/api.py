@@ -11,10 +11,11 @@ import jax
 import numpy as np
 
 from unreset import registry
+from unreset.core.types import Task
 from unreset.demos import store
 from unreset.demos.store import Trajectory
+from unreset.drivers.live import Live
 from unreset.errors import UnresetError
-from unreset.evaluation import deployed
 from unreset.methods.settings import Settings
 from unreset.policy import Policy
 from unreset.runs import folder as folders
@@ -84,25 +85,22 @@ class Run:
         """Deployed evaluation, averaged over seeds; nothing about the run changes.
 
         Args:
-            starts: ``"fixed"``, one rollout per goal from the task's initial state; or ``"wide"``,
-                ``episodes`` random starts.
-            episodes: how many wide starts.
+            starts: ``"fixed"``, from the task's initial states (one rollout per goal where that says
+                all, on a JAX task); or ``"wide"``, from random ones.
+            episodes: how many random starts.
         """
         training = self._training
-        method, task = training.method, training.task
-
-        def one(actor: Any) -> deployed.Evaluation:
-            if starts == "fixed":
-                return deployed.evaluate(method, task, actor)
-            return deployed.evaluate_wide(method, task, actor, jax.random.key(1), episodes)
-
         if starts not in ("fixed", "wide"):
             raise UnresetError(f"starts must be 'fixed' or 'wide', not {starts!r}")
+        if starts == "wide" and "wide" not in training.task.starts:
+            raise UnresetError(f"task {training.task.name!r} has no wide starts")
         if episodes < 1:
             raise UnresetError(f"episodes must be at least 1, not {episodes}")
-        result = jax.jit(jax.vmap(one))(training.actors)
+        start = "initial" if starts == "fixed" else "wide"
+        result = training.evaluator(training.actors, start, episodes, 1)
         figures = {name: float(np.mean(np.asarray(v))) for name, v in result._asdict().items()}
-        return figures | {"episodes": float(np.asarray(result.success).size)}
+        known = {name: value for name, value in figures.items() if not np.isnan(value)}
+        return known | {"episodes": float(np.asarray(result.success).size)}
 
     def resume(self, steps: int | None = None, observer: Observer | None = None) -> Run:
         """Continue to the budget, or to a new one of ``steps``."""
@@ -113,8 +111,8 @@ class Run:
                 raise UnresetError(f"steps={steps} is behind the run's {training.step} steps")
             training.configuration = configuration
             folders.write_json(self.folder / "config.json", configuration.dictionary())
-            if configuration.driver == "fused":  # with room in the replay for the new budget
-                self._training = load(self.folder)._training
+            # With room in the replay for the new budget.
+            self._training = load(self.folder, training.environment)._training
         self._training.practise(observer or _silent)
         return self
 
@@ -123,7 +121,11 @@ class Run:
         training = self._training
         carry = jax.tree.map(lambda x: x[0], training.driver.carry)
         actor = jax.tree.map(lambda x: x[0], training.actors)
-        write_videos(self.folder, training.method, training.task, actor, carry)
+        try:
+            live = isinstance(training.driver, Live)
+            write_videos(self.folder, training.method, training.task, actor, carry, live=live)
+        except Exception as error:  # a page without videos beats none, whatever the renderer says
+            training.notes.append(f"no videos: {error}")
         write_curves(self.folder)
         return write_report([self.folder], self.folder / "report.html")
 
@@ -148,12 +150,16 @@ def train(
     seed: int = 0,
     seeds: int = 1,
     steps: int | None = None,
-    eval_every: int = 1000,
-    wide_starts: int = 100,
+    eval_every: int | None = None,
+    wide_starts: int | None = None,
     checkpoint_every: int | None = None,
-    driver: str = "fused",
+    driver: str | None = None,
+    evaluation: str = "deployed",
+    reward: str | None = None,
+    start: str = "initial",
+    horizon: int | None = None,
     out: str | Path | None = None,
-    demonstrations: Sequence[Trajectory] | None = None,
+    demonstrations: Sequence[Trajectory] | str | Path | None = None,
     environment: Any = None,
     observer: Observer | None = None,
     on_start: Callable[[Path], None] | None = None,
@@ -163,19 +169,29 @@ def train(
 
     Args:
         method: a name from ``unreset methods``.
-        task: a name from ``unreset tasks``.
+        task: a name from ``unreset tasks``, or ``package.module:make_task`` for one's own.
         preset: ``"default"``, the strongest recipe known, or ``"paper"``, the published settings.
         settings: hyper-parameters; by default the preset's.
         seed: the first seed.
         seeds: how many seeds to train at once.
         steps: environment steps of each seed; by default the preset's budget.
-        eval_every: steps between evaluations and log rows.
-        wide_starts: rollouts from wide random starts at every evaluation, 0 for none.
+        eval_every: steps between evaluations and log rows; by default 1,000 for JAX tasks, else
+            5,000.
+        wide_starts: rollouts from wide random starts at every evaluation, 0 for none; by default
+            100 for JAX tasks, else none.
         checkpoint_every: steps between checkpoints, a multiple of ``eval_every``.
-        driver: ``"fused"`` (JAX tasks) or ``"live"`` (around a Gymnasium environment).
+        driver: ``"fused"`` (one compiled loop; the default where the task is in JAX) or ``"live"``
+            (around a Gymnasium environment; one seed at a time).
+        evaluation: ``"deployed"`` (the policy from the initial states, now and then),
+            ``"continuing"`` (reward of a step over the whole life, for a goal that the task changes
+            every two horizons, with the benchmark's period of resets) or ``"both"``.
+        reward: one of the task's rewards; by default its own choice.
+        start: where hard resets put the task: ``"initial"``, or ``"goal"`` or ``"wide"`` where it
+            has them.
+        horizon: steps of one evaluation episode; by default the benchmark's.
         out: the run folder, which must not exist; by default a new one under ``runs/``.
-        demonstrations: by default the task's own.
-        environment: for the live driver; by default the task's registered one.
+        demonstrations: trajectories; a file, folder or Minari id; by default the task's own.
+        environment: for the live driver; by default one that the task makes.
         observer: called with a Progress after every stretch of practice.
         on_start: called with the folder before the first step.
         report: whether to write videos and ``report.html`` at the end.
@@ -184,8 +200,13 @@ def train(
         UnresetError: where something asked for does not exist or cannot work; one line says what.
     """
     settings = settings or registry.settings(method, preset)
-    registry.task(task)
+    made = registry.task(task, reward)
+    in_jax = made.step is not None
     steps = settings.steps if steps is None else steps
+    eval_every = (1000 if in_jax else 5000) if eval_every is None else eval_every
+    if wide_starts is None:
+        wide_starts = 100 if in_jax and "wide" in made.starts else 0
+    driver = ("fused" if in_jax else "live") if driver is None else driver
     if checkpoint_every is None:
         checkpoint_every = max(1, 5000 // max(eval_every, 1)) * eval_every
     for name, value, least in [
@@ -194,6 +215,7 @@ def train(
         ("eval_every", eval_every, 1),
         ("wide_starts", wide_starts, 0),
         ("checkpoint_every", checkpoint_every, 1),
+        ("horizon", made.horizon if horizon is None else horizon, 1),
     ]:
         if value < least:
             raise UnresetError(f"{name} must be at least {least}, not {value}")
@@ -203,7 +225,11 @@ def train(
         )
     if driver not in ("fused", "live"):
         raise UnresetError(f"driver must be 'fused' or 'live', not {driver!r}")
-    trajectories = registry.demonstrations(task) if demonstrations is None else demonstrations
+    if evaluation not in ("deployed", "continuing", "both"):
+        raise UnresetError(
+            f"evaluation must be 'deployed', 'continuing' or 'both', not {evaluation!r}"
+        )
+    trajectories = _demonstrations(made, demonstrations)
     configuration = Configuration(
         method=method,
         task=task,
@@ -217,8 +243,12 @@ def train(
         driver=driver,
         settings=settings,
         demonstrations="built-in" if demonstrations is None else "given",
+        reward=reward,
+        start=start,
+        horizon=horizon,
+        evaluation=evaluation,
     )
-    folder = Path(out) if out is not None else new_folder(Path("runs"), method, task, seed)
+    folder = Path(out) if out is not None else new_folder(Path("runs"), method, made.name, seed)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UnresetError(f"{folder} exists already; choose another folder, or unreset resume it")
     training = Training(folder, configuration, trajectories, environment)
@@ -235,6 +265,19 @@ def train(
     if report:
         run.report()
     return run
+
+
+def _demonstrations(
+    task: Task, given: Sequence[Trajectory] | str | Path | None
+) -> Sequence[Trajectory]:
+    """The given demonstrations, read where they are a file; else the task's own, if any."""
+    if isinstance(given, str | Path):
+        from unreset.demos import formats
+
+        return formats.read(given, task)
+    if given is not None:
+        return given
+    return [] if task.demonstrations is None else task.demonstrations()
 
 
 def load(folder: str | Path, environment: Any = None) -> Run:

@@ -1,4 +1,4 @@
-"""The command line: ``unreset train | resume | eval | report | export | methods | tasks``."""
+"""The command line: ``unreset train | check | demos | resume | eval | report | …``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import tyro
 
-from unreset import __version__, api, registry
+from unreset import __version__, api, check_cli, demos_cli, registry
 from unreset.errors import Failure, UnresetError
 from unreset.options import (
     TRAIN_HELP,
@@ -83,7 +83,7 @@ def _train(arguments: list[str]) -> int:
         raise UnresetError(f"train takes a METHOD and a TASK, not also {names[2]!r}")
     method, task = [*names, *[registry.DEFAULT_METHOD, registry.DEFAULT_TASK][len(names) :]]
     settings = registry.settings(method, _flag(arguments, "preset", "default"))
-    registry.task(task)
+    registry.task(task, _flag(arguments, "reward", "") or None)
     # The options, with the method's settings as further flags; those of the loop and the learner,
     # which every method has, go without a prefix.
     bare: Any = tyro.conf.OmitArgPrefixes
@@ -162,20 +162,43 @@ def _methods(arguments: list[str]) -> int:
 
 
 def _tasks(arguments: list[str]) -> int:
-    _parse(TasksOptions, "tasks", arguments, None)
-    for name in registry.TASKS:
-        print(f"{name:10} {registry.task(name).summary}")
+    options = _parse(TasksOptions, "tasks", arguments, None)
+    if options.task is None:
+        for name in registry.TASKS:
+            print(f"{name:12} {registry.task(name).summary}")
+        return OK
+    task = registry.task(options.task)
+    relabelling = "are" if task.pure else "are not"
+    rows = {
+        "summary": task.summary,
+        "observation": f"{task.observation_size} numbers",
+        "goals": f"{len(task.goals)} of {task.goal_size} numbers",
+        "initial states": f"{len(task.initial_goals)}, as goals",
+        "action": f"{task.action_size} numbers in [-1, 1]",
+        "evaluation": f"{task.horizon} steps (--horizon)",
+        "training": f"benchmark's reset every {task.train_reset_every:,} steps (--reset-every)",
+        "continuing": f"reset every {task.continuing_reset_every:,} steps, new goal every "
+        f"{task.goal_change_every or 2 * task.horizon:,} (--goal-change-every)",
+        "starts": f"{', '.join(task.starts)} (--start)",
+        "reward": f"reward and success {relabelling} functions of observation and goal alone",
+        "demonstrations": "none" if task.demonstrations is None else "scripted",
+        "simulation": "JAX" if task.step is not None else "Gymnasium environment, live driver",
+    }
+    for name, text in rows.items():
+        print(f"{name:15} {text}")
     return OK
 
 
 COMMANDS: dict[str, tuple[Callable[[list[str]], int], str]] = {
     "train": (_train, "practise a task without resets"),
+    "check": (check_cli.main, "try an environment before training, with advice"),
+    "demos": (demos_cli.main, "make, inspect, convert, replay and record demonstrations"),
     "resume": (_resume, "continue a run from its newest checkpoint"),
     "eval": (_eval, "evaluate a run's policy"),
     "report": (_report, "write a run's report, or compare runs on one page"),
     "export": (_export, "write a policy that acts with NumPy alone"),
     "methods": (_methods, "list the methods"),
-    "tasks": (_tasks, "list the tasks"),
+    "tasks": (_tasks, "list the tasks, or show one task's protocol"),
 }
 
 
@@ -207,12 +230,14 @@ def _summary(run: api.Run) -> str:
         "-" if value is None else f"{value:.2f}"
         for value in (figures["final_success"], figures["robustness"])
     )
+    life = figures["continuing_reward"]
     return "\n".join(
         [
             f"{figures['method']} on {figures['task']}: {figures['env_steps']:,} steps of "
             f"{len(figures['seeds'])} seed(s) in {figures['wall_seconds']:.0f} s",
             f"  success  {success} of the goals from the "
             f"initial state, {robustness} from wide starts",
+            *([] if life is None else [f"  life     {life:.4f} reward per step"]),
             f"  effort   {max(figures['hard_resets'])} hard reset(s), "
             f"{figures['demonstrations']} demonstrations",
             f"  folder   {run.folder}",

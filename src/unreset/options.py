@@ -17,6 +17,8 @@ Examples:
   unreset train fbrl tabletop --seeds 5          five seeds at once
   unreset train medal --preset paper --steps 1500000
   unreset train medal --reset-every 10000 --out runs/with-resets
+  unreset train fbrl sawyer_door --evaluation both
+  unreset train medal my_package.my_module:make_task --demos my_demonstrations.npz
 """
 
 
@@ -30,14 +32,24 @@ class TrainOptions:
     """First seed."""
     seeds: int = 1
     """How many seeds to train at once, in one process."""
-    eval_every: int = 1000
-    """Steps between evaluations and log rows."""
-    wide_starts: int = 100
-    """Rollouts from wide random starts at every evaluation; 0 for none."""
+    eval_every: int | None = None
+    """Steps between evaluations and log rows; None for 1,000 (JAX tasks) or 5,000."""
+    wide_starts: int | None = None
+    """Rollouts from wide random starts at every evaluation; None for 100 (JAX tasks) or 0."""
     checkpoint_every: int | None = None
     """Steps between checkpoints; None for about 5,000."""
-    driver: Literal["fused", "live"] = "fused"
-    """One compiled loop (JAX tasks), or around the task's Gymnasium environment."""
+    driver: Literal["fused", "live"] | None = None
+    """One compiled loop (JAX tasks), or around the task's Gymnasium environment; None: by task."""
+    evaluation: Literal["deployed", "continuing", "both"] = "deployed"
+    """The policy from initial states; reward of the whole life for changing goals; or both."""
+    reward: str | None = None
+    """One of the task's rewards; None for its own choice."""
+    start: Literal["initial", "goal", "wide"] = "initial"
+    """Where hard resets put the task."""
+    horizon: int | None = None
+    """Steps of one evaluation episode; None for the benchmark's."""
+    demonstrations: Annotated[str | None, tyro.conf.arg(name="demos", metavar="PATH|ID")] = None
+    """Demonstrations: a file, a folder or a Minari id; None for the task's own."""
     out: Path | None = None
     """The run folder; None for a new one under runs/."""
     report: bool = True
@@ -112,7 +124,10 @@ class MethodsOptions:
 
 @dataclass(frozen=True)
 class TasksOptions:
-    """List the tasks.
+    """List the tasks, or show the protocol of one.
 
-    Example: unreset tasks
+    Example: unreset tasks sawyer_door
     """
+
+    task: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="[TASK]")] = None
+    """Which task; None for a list."""

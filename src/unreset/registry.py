@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import difflib
+import importlib
+import os
+import sys
 from collections.abc import Callable, Iterable, Mapping
 
 from unreset.core.types import Task
-from unreset.demos.scripted import tabletop_demonstrations
-from unreset.demos.store import Trajectory
 from unreset.errors import UnresetError
 from unreset.methods import fbrl, medal, naive, oracle
 from unreset.methods.settings import Settings
+from unreset.tasks.cube_grasp import cube_grasp
+from unreset.tasks.dexterous import dexterous
+from unreset.tasks.kitchen import kitchen
+from unreset.tasks.minitaur import minitaur
+from unreset.tasks.sawyer_door import sawyer_door
+from unreset.tasks.sawyer_peg import sawyer_peg
 from unreset.tasks.tabletop import tabletop
 
 #: Presets of each method. The first line of a settings class says what the method is.
@@ -21,9 +28,15 @@ METHODS: Mapping[str, Mapping[str, Settings]] = {
     "oracle": oracle.PRESETS,
 }
 
-#: What makes each task, and its built-in demonstrations.
-TASKS: Mapping[str, tuple[Callable[[], Task], Callable[[], list[Trajectory]]]] = {
-    "tabletop": (tabletop, tabletop_demonstrations),
+#: What makes each task; a benchmark's task takes the name of its reward.
+TASKS: dict[str, Callable[..., Task]] = {
+    "tabletop": tabletop,
+    "sawyer_door": sawyer_door,
+    "sawyer_peg": sawyer_peg,
+    "kitchen": kitchen,
+    "minitaur": minitaur,
+    "dexterous": dexterous,
+    "cube_grasp": cube_grasp,
 }
 
 DEFAULT_METHOD = "fbrl"  # the faster and steadier of those measured in benchmarks/
@@ -45,13 +58,46 @@ def settings(method: str, preset: str = "default") -> Settings:
     return METHODS[method][preset]
 
 
-def task(name: str) -> Task:
-    """A task by name, or an error that suggests the nearest name."""
-    _look_up("task", name, TASKS)
-    return TASKS[name][0]()
+def task(name: str, reward: str | None = None) -> Task:
+    """A task by name, or of one's own: ``package.module:make_task``.
+
+    Args:
+        name: a name from ``unreset tasks``; or the place of a function without arguments that
+            returns a Task, found from the current folder too.
+        reward: one of the task's rewards; None for its own choice.
+
+    Raises:
+        UnresetError: where there is no such task or reward; it suggests the nearest name.
+    """
+    if ":" in name:
+        make = _imported(name)
+    else:
+        _look_up("task", name, TASKS)
+        make = TASKS[name]
+    try:
+        made = make() if reward is None else make(reward=reward)
+    except (KeyError, TypeError) as error:
+        if reward is None:
+            raise
+        raise UnresetError(f"task {name!r} has no reward {reward!r}") from error
+    if not isinstance(made, Task):
+        raise UnresetError(f"{name} returned {type(made).__name__}, not a Task")
+    return made
 
 
-def demonstrations(name: str) -> list[Trajectory]:
-    """The built-in demonstrations of a task."""
-    _look_up("task", name, TASKS)
-    return TASKS[name][1]()
+def _imported(place: str) -> Callable[..., Task]:
+    """The function at ``module:name``."""
+    module_name, _, name = place.partition(":")
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError as error:
+        raise UnresetError(
+            f"cannot import {module_name!r} of task {place!r}: {error}; it must be importable "
+            "from here, for example my_task.py in the current folder as my_task:make_task"
+        ) from error
+    make = getattr(module, name, None)
+    if not callable(make):
+        raise UnresetError(f"{module_name} has no function {name!r} that makes a task")
+    return make  # type: ignore[no-any-return]

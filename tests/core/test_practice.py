@@ -44,7 +44,8 @@ def switched(
     """The next phase, whether this one ended, and whether to reset."""
     source = jnp.int32(method.sources((role,))[0])
     count = map(jnp.int32, (steps, since_reset, 5))
-    phase = Phase(jnp.int32(role), jnp.asarray(KEPT), source, *count)
+    goal = jnp.asarray(KEPT)
+    phase = Phase(jnp.int32(role), goal, source, *count, goal, jnp.int32(0))
     flags = {"terminated": False, "truncated": False} | ends
     transition = Transition(
         jnp.zeros(6),

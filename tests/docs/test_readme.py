@@ -9,7 +9,7 @@ from pathlib import Path
 import pages
 import pytest
 
-from unreset import cli, registry
+from unreset import cli, demos_cli, registry
 
 FOREIGN = {"--xla_cpu_multi_thread_eigen"}  # not a flag of ours
 
@@ -54,6 +54,8 @@ def flags(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -
         "eval",
         "report",
         "export",
+        "check",
+        *(f"demos {name}" for name in demos_cli.COMMANDS),
         *(f"train {m}" for m in registry.METHODS),
     ):
         with pytest.raises(SystemExit):

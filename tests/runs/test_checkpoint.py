@@ -218,7 +218,7 @@ def test_a_full_disk_leaves_the_older_checkpoint(tmp_path, carries, monkeypatch,
 
 @pytest.fixture
 def training(tmp_path, monkeypatch):
-    monkeypatch.setitem(registry.TASKS, "toy", (toy.point, toy.demonstrations))
+    monkeypatch.setitem(registry.TASKS, "toy", toy.point)
     settings = toy.tiny(fbrl.PRESETS["default"])
     configuration = Configuration("fbrl", "toy", "default", 0, 1, 60, 20, 0, 20, "fused", settings)
     folder = tmp_path / "run"
@@ -263,7 +263,7 @@ def test_a_disk_that_fills_up_is_one_line_that_names_the_last_good_checkpoint(
         training.practise(lambda _: None)
     assert "\n" not in str(stop.value)
     monkeypatch.undo()
-    monkeypatch.setitem(registry.TASKS, "toy", (toy.point, toy.demonstrations))
+    monkeypatch.setitem(registry.TASKS, "toy", toy.point)
     run = api.load(training.folder)
     assert run.env_steps == 20 and run.notes == []
     assert run.resume().env_steps == 60

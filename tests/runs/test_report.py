@@ -292,7 +292,7 @@ def test_videos_of_every_goal_and_role(tmp_path: Path) -> None:
         settings, practice=dataclasses.replace(settings.practice, phase_length=9)
     )
     method = settings.method(task)
-    rows, last = store.pinned_rows(registry.demonstrations("tabletop")[:1], task)
+    rows, last = store.pinned_rows(task.demonstrations()[:1], task)
     key = jax.random.key(0)
     assert task.reset is not None
     run = practice.init(method, task, key, rows, last, 32)

@@ -196,7 +196,7 @@ def test_offsets_are_the_same_anywhere_on_the_table(shift):
 
 def test_wide_starts_keep_their_distances_and_cover_the_table():
     keys = jax.random.split(jax.random.key(0), 4000)
-    starts = jax.jit(jax.vmap(lambda key: tabletop.reset(key, wide=True)))(keys)
+    starts = jax.jit(jax.vmap(lambda key: tabletop.reset(key, start="wide")))(keys)
     gripper, mug = np.asarray(starts.gripper), np.asarray(starts.mug)
     assert not starts.held.any()
     assert max(np.abs(gripper).max(), np.abs(mug).max()) <= 2.5

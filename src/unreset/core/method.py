@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import jax
@@ -62,14 +62,22 @@ class Practice:
     """Share of a batch whose goal is drawn anew from the role's own goals."""
     boundary: Boundary = "terminal_on_success"
     """What ends the bootstrap: nothing, success, or success and every end of a phase."""
-    phase_length: int = 150
-    """Steps after which a phase ends (the benchmark evaluates for 200; ours)."""
+    phase_length: int | None = None
+    """Steps after which a phase ends; None for three quarters of an evaluation episode (ours)."""
+    pretraining: int = 0
+    """Steps' worth of updates on demonstrations alone before the first step (ours)."""
     seed_steps: int = 0
     """Steps before the first update (MEDAL code: 10,000)."""
-    reset_every: int = 0
-    """Steps between hard resets, 0 for never (EARL: 200,000; MEDAL++: 10,000)."""
+    reset_every: int | None = 0
+    """Steps between hard resets, 0 for never; None for the benchmark's period of the task."""
+    goal_change_every: int = 0
+    """Steps for which the task asks for one goal (continuing evaluation); 0: for one phase."""
     replay_capacity: int = 1_000_000
     """Most rows of practice kept (MEDAL code: 10 million)."""
+
+    def length(self, task: Task) -> int:
+        """Steps of a phase on a task."""
+        return self.phase_length or max(1, 3 * task.horizon // 4)
 
 
 @dataclass(frozen=True)
@@ -135,6 +143,14 @@ class Method:
         if self.matching is not None and not self.matching.see_goal:
             return observation
         return task.seen(observation, goal, self.learner.relative)
+
+
+def without_relabelling(method: Method) -> Method:
+    """The method for a task whose rewards are observed: no row is taught with another goal."""
+    practice = method.practice
+    teach = practice.teach if method.shared else "acting"
+    practice = replace(practice, hindsight=0.0, other_goals=0.0, teach=teach)
+    return replace(method, practice=practice)
 
 
 def draw_goal(task: Task, source: Array, key: Array) -> Array:

@@ -6,6 +6,7 @@ around a step of the task.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
@@ -22,6 +23,8 @@ from unreset.core.teaching import learn
 from unreset.core.types import Array, Measurement, Task, Transition, add
 from unreset.errors import UnresetError
 
+CONTINUING = "continuing_reward"  # the metric of continuing evaluation: reward of one step
+
 
 class Phase(NamedTuple):
     """Who is acting, for which goal, since when."""
@@ -32,6 +35,8 @@ class Phase(NamedTuple):
     steps: Array  # [] int32, in this phase
     since_reset: Array  # [] int32
     segment: Array  # [] int32, the phase's number
+    asked: Array  # [goal], what the task asks for meanwhile (continuing evaluation)
+    since_asked: Array  # [] int32
 
 
 class Ledger(NamedTuple):
@@ -91,7 +96,8 @@ def init(
     pinned_lists = [np.flatnonzero(np.isin(direction, directions)) for directions in wanted]
     source = jnp.int32(GOAL_SOURCES.index(method.roles[0].goals))
     zero = jnp.int32(0)
-    phase = Phase(zero, draw_goal(task, source, goal_key), source, zero, zero, zero)
+    goal = draw_goal(task, source, goal_key)
+    phase = Phase(zero, goal, source, zero, zero, zero, goal, zero)
     none = jnp.zeros(len(method.roles), jnp.int32)
     run = Run(
         key=run_key,
@@ -103,7 +109,24 @@ def init(
         totals={},
     )
     measured = jax.eval_shape(lambda r: learn(method, task, r, zero, r.key)[1], run)
-    return run._replace(totals=jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), measured))
+    if method.practice.goal_change_every:
+        measured |= {CONTINUING: Measurement(jnp.float32(0), jnp.float32(0))}
+    run = run._replace(totals=jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), measured))
+    return _pretrained(method, task, run)
+
+
+def _pretrained(method: Method, task: Task, run: Run) -> Run:
+    """The run after its first updates, on demonstrations alone."""
+    number = method.practice.pretraining
+    if not number or not run.replay.pinned:
+        return run
+    offline = replace(method, practice=replace(method.practice, demonstration_share=1.0))
+    key = jax.random.fold_in(run.key, 2**31 - 1)  # no step has this number
+
+    def body(count: Array, run: Run) -> Run:
+        return learn(offline, task, run, jnp.int32(0), jax.random.fold_in(key, count))[0]
+
+    return jax.lax.fori_loop(0, number, body, run)
 
 
 class View(NamedTuple):
@@ -135,13 +158,21 @@ def observed(
     observation: Array,
     action: Array,
     after: Array,
-    terminated: Array | bool = False,
-    truncated: Array | bool = False,
+    ends: Array | tuple[bool, bool] = (False, False),
+    scores: Array | None = None,
 ) -> Transition:
-    """A transition with the reward and success that the task gives for the current goal."""
-    reward, success = task.reward(after, phase.goal), task.success(after, phase.goal)
-    ends = jnp.asarray(terminated), jnp.asarray(truncated)
-    return Transition(observation, action, after, reward, success, *ends)
+    """A transition with the reward and success that the task gives for the current goal.
+
+    ``ends`` says whether the task terminated and was truncated. ``scores`` [3], for a task that is
+    not pure, are reward and success for the current goal, and reward for the goal asked for.
+    """
+    terminated, truncated = jnp.asarray(ends)
+    if scores is None:
+        reward, success = task.reward(after, phase.goal), task.success(after, phase.goal)
+        asked = task.reward(after, phase.asked)
+    else:
+        reward, success, asked = scores[0], scores[1] > 0, scores[2]
+    return Transition(observation, action, after, reward, success, terminated, truncated, asked)
 
 
 def advance(
@@ -158,6 +189,8 @@ def advance(
     )
     run = run._replace(replay=replay)
     run, metrics = learn(method, task, run, step, learn_key)
+    if method.practice.goal_change_every:
+        metrics |= {CONTINUING: Measurement(transition.asked_reward, jnp.float32(1))}
     acted = jax.nn.one_hot(phase.role, len(method.roles), dtype=jnp.int32)
     ledger = Ledger(
         run.ledger.hard_resets + reset,
@@ -177,8 +210,28 @@ def switch(
     reset = reset | transition.terminated | transition.truncated
     if due:
         reset = reset | (phase.since_reset + 1 >= due)
-    end = end | reset
-    return _next_phase(method, task, phase, end, reset, _keys(view, step)[2]), end, reset
+    switch_key, asked_key = jax.random.split(_keys(view, step)[2])
+    asked, since_asked = _asked(method, task, phase, reset, asked_key)
+    # A role that pursues what the task asks for begins anew when the task asks for something else.
+    anew = ~end & (phase.source == 0) & (asked != phase.asked).any()
+    phase = phase._replace(asked=asked, since_asked=since_asked)
+    end = end | reset | anew
+    return _next_phase(method, task, phase, end, anew, reset, switch_key), end, reset
+
+
+def _asked(
+    method: Method, task: Task, phase: Phase, reset: Array, key: Array
+) -> tuple[Array, Array]:
+    """The goal that the task asks for, drawn anew at every reset and after its period."""
+    every = method.practice.goal_change_every
+    if not every:
+        return phase.asked, phase.since_asked
+    change = reset | (phase.since_asked + 1 >= every)
+    drawn = draw_goal(task, jnp.int32(0), key)
+    return (
+        jnp.where(change, drawn, phase.asked),
+        jnp.where(change, 0, phase.since_asked + 1),
+    )
 
 
 def _ends(method: Method, task: Task, view: View, transition: Transition) -> tuple[Array, Array]:
@@ -198,14 +251,20 @@ def _ends(method: Method, task: Task, view: View, transition: Transition) -> tup
 
 
 def _next_phase(
-    method: Method, task: Task, phase: Phase, end: Array, reset: Array, key: Array
+    method: Method, task: Task, phase: Phase, end: Array, anew: Array, reset: Array, key: Array
 ) -> Phase:
     """The phase of the next step; after a hard reset the first role begins, with a fresh goal."""
-    role = jnp.where(reset, 0, (phase.role + 1) % len(method.roles))
+    role = jnp.where(anew, phase.role, (phase.role + 1) % len(method.roles))
+    role = jnp.where(reset, 0, role)
     source = jnp.array([GOAL_SOURCES.index(r.goals) for r in method.roles])[role]
-    keep = jnp.array([r.keep_goal for r in method.roles])[role] & ~reset
-    goal = jnp.where(keep, phase.goal, draw_goal(task, source, key))
-    fresh = Phase(role, goal, source, jnp.int32(0), phase.since_reset + 1, phase.segment + 1)
+    keep = jnp.array([r.keep_goal for r in method.roles])[role] & ~reset & ~anew
+    drawn = draw_goal(task, source, key)
+    if method.practice.goal_change_every:
+        drawn = jnp.where(source == 0, phase.asked, drawn)
+    goal = jnp.where(keep, phase.goal, drawn)
     same = phase._replace(steps=phase.steps + 1, since_reset=phase.since_reset + 1)
+    fresh = same._replace(
+        role=role, goal=goal, source=source, steps=jnp.int32(0), segment=phase.segment + 1
+    )
     chosen: Phase = jax.tree.map(lambda a, b: jnp.where(end, a, b), fresh, same)
     return chosen._replace(since_reset=jnp.where(reset, 0, chosen.since_reset))

@@ -150,8 +150,12 @@ def _draw_part(
     observation, action = rows.observation[positions], rows.action[positions]
     next_observation = rows.observation[replays.following(replay, positions)]
     goal, expected = _draw_goals(method, task, replay, roles, positions, goal_key)
-    reward = jax.vmap(task.reward)(next_observation, goal) * method.learner.reward_scale
-    ends = jax.vmap(task.success)(next_observation, goal)
+    if task.pure:
+        reward = jax.vmap(task.reward)(next_observation, goal)
+        ends = jax.vmap(task.success)(next_observation, goal)
+    else:
+        reward, ends = rows.reward[positions], rows.success[positions]
+    reward = reward * method.learner.reward_scale
     if method.roles[roles[0]].reward == "matching":
         config, discriminator = method.matching, run.discriminator
         assert config is not None and discriminator is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -47,6 +47,7 @@ class Transition(NamedTuple):
     success: Array  # [] bool
     terminated: Array  # [] bool, a true end of the task
     truncated: Array  # [] bool, the task's own time limit: it must be reset, nothing has ended
+    asked_reward: Array | float = 0.0  # [] for what the task asks for meanwhile (continuing)
 
 
 class Batch(NamedTuple):
@@ -65,9 +66,12 @@ class Task:
     """A goal-conditioned task that is practised for as long as one likes.
 
     ``reward``, ``success`` and ``achieved`` are pure JAX functions of one observation and one goal
-    (no batch axis), so that rewards can be recomputed for any goal when a batch is drawn.
-    ``reset`` and ``step`` are given where the whole task is in JAX; otherwise the task is stepped
-    through its Gymnasium environment ``environment_id``.
+    (no batch axis), so that rewards can be recomputed for any goal when a batch is drawn. Where
+    they cannot be, because a reward needs the simulator or a predicate is NumPy, ``score`` answers
+    for them at every step, and no row's goal is ever exchanged.
+
+    ``reset``, ``step`` and ``observe`` are given where the whole task is in JAX; otherwise the task
+    is stepped through the Gymnasium environment that ``environment`` makes.
     """
 
     name: str
@@ -81,13 +85,23 @@ class Task:
     achieved: Callable[[Array], Array]  # observation -> the goal it satisfies
     reward: Callable[[Array, Array], Array]  # (observation, goal) -> reward
     success: Callable[[Array, Array], Array]  # (observation, goal) -> bool
-    wide_success: Callable[[Array, Array], Array]  # the looser predicate used with wide starts
-    environment_id: str
-    reset: Callable[..., Any] | None = None  # (key, wide=False) -> task state
+    wide_success: Callable[[Array, Array], Array] | None = None
+    """The looser predicate used with wide starts, if there is one."""
+    continuing_reset_every: int = 50_000  # period of hard resets in continuing evaluation
+    goal_change_every: int | None = None  # in continuing evaluation; None for two horizons
+    reset: Callable[..., Any] | None = None  # (key, start="initial") -> task state
     step: Callable[[Any, Array], Any] | None = None  # (task state, action) -> task state
     observe: Callable[[Any], Array] | None = None  # task state -> observation
-    restore: Callable[[Any, np.ndarray, np.ndarray], None] | None = None
-    """(environment, observation, goal): put its environment where the observation was taken."""
+    environment: Callable[..., Any] | None = None
+    """(render_mode=None) -> a Gymnasium environment for this task."""
+    state: Callable[[Any], np.ndarray] = lambda observation: observation["observation"]
+    """The part of its environment's observation that is the task's observation."""
+    score: Callable[[Any, np.ndarray, np.ndarray], tuple[float, bool]] | None = None
+    """(environment, observation, goal) -> reward and success of the present state."""
+    starts: tuple[str, ...] = ("initial",)
+    """The kinds of start that resets know: "initial", and perhaps "goal" and "wide"."""
+    demonstrations: Callable[..., Sequence[Any]] | None = None
+    """(seed=0) -> the task's own demonstrations (:class:`unreset.demos.store.Trajectory`)."""
     render: Callable[..., Array] | None = None
     """(observation, goal, size) -> uint8 image [size, size, 3]."""
     offsets: np.ndarray | None = None
@@ -111,6 +125,11 @@ class Task:
         if not relative or self.offsets is None:
             return both
         return jnp.matmul(both, self.offsets.T, precision=jax.lax.Precision.HIGHEST)
+
+    @property
+    def pure(self) -> bool:
+        """Whether reward and success are functions of observation and goal alone, in JAX."""
+        return self.score is None
 
     @property
     def goal_size(self) -> int:

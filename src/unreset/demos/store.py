@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
 
 from unreset.core.replay import Rows
 from unreset.core.types import Task
+from unreset.demos.success import successes
 from unreset.errors import UnresetError
 
 FORWARD, BACKWARD = 0, 1
@@ -19,42 +20,59 @@ DIRECTIONS = ("forward", "backward")
 
 
 class Trajectory(NamedTuple):
-    """One demonstration of T steps, ending with its first success."""
+    """One demonstration of T steps; without ``rewards`` its last step is its first success."""
 
     observations: np.ndarray  # [T + 1, observation]
     actions: np.ndarray  # [T, action], in [-1, 1]
     goal: np.ndarray  # [goal]
     direction: int  # FORWARD: to a goal of the task; BACKWARD: to an initial state
+    rewards: np.ndarray | None = None  # [T]; None: 1 at the last step and 0 before
 
 
-def save(path: Path, trajectories: Sequence[Trajectory]) -> None:
-    """Write trajectories to one safetensors file; raises OSError where that cannot be."""
+def save(
+    path: Path, trajectories: Sequence[Trajectory], metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write trajectories to one safetensors file; raises OSError where that cannot be.
+
+    ``metadata`` is stored beside them, as :func:`unreset.demos.formats.write` does with the task's
+    name and the success rate.
+    """
     arrays = {}
     for number, trajectory in enumerate(trajectories):
         for name, value in trajectory._asdict().items():
-            arrays[f"{number}/{name}"] = np.asarray(value, order="C")
+            if value is not None:
+                arrays[f"{number}/{name}"] = np.asarray(value, order="C")
     try:
-        save_file(arrays, path)
+        save_file(arrays, path, dict(metadata) if metadata else None)
     except SafetensorError as error:
         raise OSError(str(error)) from error
 
 
 def load(path: Path) -> list[Trajectory]:
     """Read trajectories written by :func:`save`; raises UnresetError where there are none."""
+    return load_with_metadata(path)[0]
+
+
+def load_with_metadata(path: Path) -> tuple[list[Trajectory], dict[str, str]]:
+    """The same, and what :func:`save` was given to store beside them."""
     try:
-        arrays = load_file(path)
+        with safe_open(path, "numpy") as file:
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            metadata = file.metadata() or {}
         numbers = sorted({int(name.split("/")[0]) for name in arrays})
-        return [
+        trajectories = [
             Trajectory(
                 arrays[f"{n}/observations"],
                 arrays[f"{n}/actions"],
                 arrays[f"{n}/goal"],
                 int(arrays[f"{n}/direction"]),
+                arrays.get(f"{n}/rewards"),
             )
             for n in numbers
         ]
-    except (OSError, KeyError, ValueError, SafetensorError) as error:
+    except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
         raise UnresetError(f"{path} holds no demonstrations: {error}") from error
+    return trajectories, metadata
 
 
 def check(trajectories: Sequence[Trajectory], task: Task) -> None:
@@ -81,6 +99,14 @@ def check(trajectories: Sequence[Trajectory], task: Task) -> None:
                 f"demonstration {number}: {frames} observations for {steps} actions; "
                 f"there must be at least one action, and one observation more than actions"
             )
+        rewards = trajectory.rewards
+        if rewards is not None and np.shape(rewards) != (steps,):
+            raise UnresetError(
+                f"demonstration {number}: rewards have shape {np.shape(rewards)} for {steps} "
+                f"actions; there must be one reward for each action"
+            )
+        if rewards is not None and not np.isfinite(rewards).all():
+            raise UnresetError(f"demonstration {number}: rewards contain NaN or infinity")
         if np.abs(trajectory.actions).max() > 1:
             raise UnresetError(f"demonstration {number}: actions lie outside [-1, 1]")
         if trajectory.direction not in (FORWARD, BACKWARD):
@@ -93,7 +119,8 @@ def check(trajectories: Sequence[Trajectory], task: Task) -> None:
 def pinned_rows(trajectories: Sequence[Trajectory], task: Task) -> tuple[Rows, np.ndarray]:
     """The trajectories as replay rows [P, ...], and the last row [P] of each row's trajectory.
 
-    Every trajectory keeps its last frame as a row without an action; its last step is a success.
+    Every trajectory keeps its last frame as a row without an action. Its last step is a success,
+    unless it brings its own rewards: then every step's success is what the task says (if it does).
     """
     total = sum(len(trajectory.observations) for trajectory in trajectories)
     rows: Any = Rows(
@@ -119,8 +146,15 @@ def pinned_rows(trajectories: Sequence[Trajectory], task: Task) -> tuple[Rows, n
         rows.segment[frames] = number
         rows.action[acted] = trajectory.actions
         rows.role[acted] = trajectory.direction
-        rows.reward[final] = 1.0
-        rows.success[final] = rows.end[final] = True
+        rows.end[final] = True
+        if trajectory.rewards is None:
+            rows.reward[final] = 1.0
+            rows.success[final] = True
+        else:
+            goals = np.broadcast_to(trajectory.goal, (stop - 1 - begin, task.goal_size))
+            rows.reward[acted] = trajectory.rewards
+            reached = successes(task, trajectory.observations[1:], goals)
+            rows.success[acted] = False if reached is None else reached
         last[frames] = stop - 1
         begin = stop
     return rows, last

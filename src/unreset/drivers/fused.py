@@ -15,6 +15,7 @@ from unreset.core.method import Method
 from unreset.core.practice import Run
 from unreset.core.replay import Rows
 from unreset.core.types import Array, Task
+from unreset.errors import UnresetError
 
 
 class Carry(NamedTuple):
@@ -24,7 +25,7 @@ class Carry(NamedTuple):
     state: Any
 
 
-def step(method: Method, task: Task, carry: Carry, number: Array) -> Carry:
+def step(method: Method, task: Task, start: str, carry: Carry, number: Array) -> Carry:
     """One step of one seed (no leading axis): act, step the task, advance, reset if asked."""
     assert task.step is not None and task.observe is not None and task.reset is not None
     run, state = carry
@@ -35,7 +36,7 @@ def step(method: Method, task: Task, carry: Carry, number: Array) -> Carry:
     transition = practice.observed(task, run.phase, observation, action, after)
     key = practice.reset_key(run, number)
     run, reset = practice.advance(method, task, run, transition, number)
-    return Carry(run, jax.tree.map(partial(jnp.where, reset), task.reset(key), state))
+    return Carry(run, jax.tree.map(partial(jnp.where, reset), task.reset(key, start), state))
 
 
 class Fused:
@@ -49,19 +50,22 @@ class Fused:
         pinned: Rows,
         pinned_last: np.ndarray,
         capacity: int,
+        start: str = "initial",
     ) -> None:
-
-        assert task.reset is not None
+        if task.step is None or task.reset is None:
+            raise UnresetError(
+                f"task {task.name!r} is not simulated in JAX; practise it with driver='live'"
+            )
         reset = task.reset
 
         def begin(key: Array) -> Carry:
             run = practice.init(method, task, key, pinned, pinned_last, capacity)
-            return Carry(run, reset(key))
+            return Carry(run, reset(key, start))
 
         keys = jnp.stack([jax.random.key(seed) for seed in seeds])
         self.carry = jax.jit(jax.vmap(begin))(keys)
         self.done = 0
-        every = jax.vmap(partial(step, method, task), in_axes=(0, None))
+        every = jax.vmap(partial(step, method, task, start), in_axes=(0, None))
 
         def chunk(carry: Carry, start: Array, stop: Array) -> Carry:
             return jax.lax.fori_loop(start, stop, lambda number, c: every(c, number), carry)
@@ -75,6 +79,11 @@ class Fused:
         self.done = stop
         self.carry = self._chunk(self.carry, jnp.int32(start), jnp.int32(stop))
         self.carry.run.ledger.hard_resets.block_until_ready()
+
+    @property
+    def run(self) -> Run:
+        """The run without its replay; every leaf has a leading axis of seeds."""
+        return self.carry.run._replace(replay=None)  # type: ignore[arg-type]
 
     def forget_totals(self) -> None:
         """Begin the running sums of the metrics anew."""

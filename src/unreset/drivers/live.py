@@ -17,11 +17,12 @@ from unreset.core.practice import Run
 from unreset.core.replay import Rows
 from unreset.core.types import Array, Task
 from unreset.drivers.fused import Carry
-from unreset.errors import Failure, UnresetError
+from unreset.drivers.world import World
+from unreset.errors import UnresetError
 
 
 class Live:
-    """Drives one seed of a method in an environment with a dictionary observation.
+    """Drives one seed of a method in an environment.
 
     Each step makes two jitted calls: one to act, one to record, learn and switch. The functions are
     the fused driver's.
@@ -35,13 +36,13 @@ class Live:
         pinned: Rows,
         pinned_last: np.ndarray,
         capacity: int,
+        start: str = "initial",
         environment: gymnasium.Env[Any, Any] | None = None,
     ) -> None:
         if len(seeds) != 1:
             raise UnresetError(f"the live driver practises one seed at a time, not {len(seeds)}")
         (seed,) = seeds
-        self.environment = environment or gymnasium.make(task.environment_id)
-        self._task = task
+        self.world = World(task, environment, start)
 
         def begin(key: Array) -> Run:
             return practice.init(method, task, key, pinned, pinned_last, capacity)
@@ -50,38 +51,51 @@ class Live:
         self._act = jax.jit(partial(practice.act, method, task))
 
         def advance(
-            run: Run, observation: Array, action: Array, after: Array, ends: Array, step: Array
+            run: Run,
+            observation: Array,
+            action: Array,
+            after: Array,
+            ends: Array,
+            scores: Array | None,
+            step: Array,
         ) -> tuple[Run, Array]:
             transition = practice.observed(
-                task, run.phase, observation, action, after, ends[0], ends[1]
+                task, run.phase, observation, action, after, ends, scores
             )
             return practice.advance(method, task, run, transition, step)
 
         self._advance = jax.jit(advance, donate_argnums=0)
-        self._segment = 0
+        self._segment = -1
         self.done = 0  # steps that are recorded, also where the environment breaks
-        self._observation = self._reset(seed)
+        self._observation = self.world.reset(seed)
         self._show_goal()
 
     @property
+    def run(self) -> Run:
+        """The run without its replay, with an axis of one seed."""
+        run = self._run._replace(replay=None)  # type: ignore[arg-type]
+        return jax.tree.map(lambda x: x[None], run)
+
+    @property
     def carry(self) -> Carry:
-        """The run and the last observation, with an axis of one seed."""
-        return jax.tree.map(lambda x: x[None], Carry(self._run, jnp.asarray(self._observation)))
+        """The run, the last observation and the environment's state, with an axis of one seed."""
+        state = (self._observation, self.world.save())
+        return jax.tree.map(lambda x: x[None], Carry(self._run, state))
 
     @carry.setter
     def carry(self, carry: Carry) -> None:
         """Continue from a saved carry; see :meth:`exact` for what the environment does."""
-        self._run, state = jax.tree.map(lambda x: x[0], carry)
-        if self._task.restore is not None:
-            self._observation = np.asarray(state)
-            goal = np.asarray(self._run.phase.goal)
-            self._task.restore(self.environment, self._observation, goal)
+        self._run, (observation, state) = jax.tree.map(lambda x: x[0], carry)
+        self._segment = -1
+        if self.exact:
+            self.world.restore(state)
+            self._observation = np.asarray(observation)
         else:
             ledger = self._run.ledger
             self._run = self._run._replace(
                 ledger=ledger._replace(hard_resets=ledger.hard_resets + 1)
             )
-            self._observation = self._reset(int(ledger.hard_resets))
+            self._observation = self.world.reset(int(ledger.hard_resets))
         self._show_goal()
 
     def forget_totals(self) -> None:
@@ -92,7 +106,7 @@ class Live:
     @property
     def exact(self) -> bool:
         """Whether a restored run goes on exactly; if not, it begins with a counted reset."""
-        return self._task.restore is not None
+        return self.world.exact
 
     def advance(self, start: int, stop: int) -> None:
         """Practise steps ``start`` to ``stop`` - 1."""
@@ -100,49 +114,23 @@ class Live:
             self.done = number
             step = np.int32(number)
             action = self._act(practice.view(self._run), self._observation, step)
-            after, terminated, truncated = self._step(np.asarray(action))
+            after, ends = self.world.step(np.asarray(action))
+            scores = self.world.scores(after, self._goal, self._asked)
             self._run, reset = self._advance(
-                self._run,
-                self._observation,
-                action,
-                after,
-                np.array([terminated, truncated]),
-                step,
+                self._run, self._observation, action, after, ends, scores, step
             )
             self._observation = after
             if reset:
                 key = practice.reset_key(self._run, jnp.int32(number))
-                self._observation = self._reset(int(jax.random.bits(key) >> 1))
+                self._observation = self.world.reset(int(jax.random.bits(key) >> 1))
+                self._segment = -1
             self._show_goal()
 
-    def _reset(self, seed: int) -> np.ndarray:
-        observation, _ = self.environment.reset(seed=seed)
-        return self._checked(observation)
-
-    def _step(self, action: np.ndarray) -> tuple[np.ndarray, bool, bool]:
-        try:
-            observation, _, terminated, truncated, _ = self.environment.step(action)
-        except Exception as error:
-            raise Failure(f"the environment's step failed: {error!r}") from error
-        return self._checked(observation), bool(terminated), bool(truncated)
-
-    def _checked(self, observation: Any) -> np.ndarray:
-        array = np.asarray(observation["observation"], np.float32)
-        if array.shape != (self._task.observation_size,):
-            raise Failure(
-                f"the environment's observation has shape {array.shape}, "
-                f"but the task says ({self._task.observation_size},)"
-            )
-        if not np.isfinite(array).all():
-            bad = int(np.flatnonzero(~np.isfinite(array))[0])
-            raise Failure(f"the environment's observation[{bad}] is {array[bad]}")
-        return array
-
     def _show_goal(self) -> None:
-        """Tell an environment that shows its goal when the goal has changed."""
+        """Tell the environment when the goal has changed, and keep the goals for its scores."""
         segment = int(self._run.phase.segment)
-        if segment != self._segment or segment == 0:
+        if segment != self._segment:
             self._segment = segment
-            set_goal = getattr(self.environment.unwrapped, "set_goal", None)
-            if set_goal is not None:
-                set_goal(np.asarray(self._run.phase.goal))
+            self._goal = np.asarray(self._run.phase.goal)
+            self._asked = np.asarray(self._run.phase.asked)
+            self.world.show(self._goal)

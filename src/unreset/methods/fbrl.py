@@ -21,7 +21,7 @@ class FBRL(Settings):
     """Environment steps of each seed."""
 
     def method(self, task: Task) -> Method:
-        length = self.practice.phase_length
+        length = self.practice.length(task)
         forward = Role("forward", length=length, demonstrations=(0,), imitate=(0,))
         backward = Role("backward", "initial", length=length, demonstrations=(1,), imitate=(1,))
         return Method("fbrl", (forward, backward), self.learner, self.practice)

@@ -38,7 +38,7 @@ class Medal(Settings):
     """End a backward phase once the discriminator says expert with more than this (MEDAL: 1)."""
 
     def method(self, task: Task) -> Method:
-        length = self.practice.phase_length
+        length = self.practice.length(task)
         forward = Role(
             "forward",
             keep_goal=True,

@@ -19,7 +19,7 @@ class Naive(Settings):
 
     def method(self, task: Task) -> Method:
         forward = Role(
-            "forward", length=self.practice.phase_length, demonstrations=(0,), imitate=(0,)
+            "forward", length=self.practice.length(task), demonstrations=(0,), imitate=(0,)
         )
         return Method("naive", (forward,), self.learner, self.practice)
 

@@ -20,7 +20,7 @@ class Oracle(Settings):
     def method(self, task: Task) -> Method:
         forward = Role(
             "forward",
-            length=self.practice.phase_length,
+            length=self.practice.length(task),
             reset_at_end=True,
             demonstrations=(0,),
             imitate=(0,),

@@ -25,7 +25,7 @@ class Settings:
         raise NotImplementedError
 
 
-def published_practice(task_reset_every: int = 200_000) -> Practice:
+def published_practice() -> Practice:
     """The loop of the released MEDAL code, on EARL's reset period."""
     return Practice(
         updates_per_step=1,
@@ -38,7 +38,7 @@ def published_practice(task_reset_every: int = 200_000) -> Practice:
         boundary="terminal",
         phase_length=200,
         seed_steps=10_000,
-        reset_every=task_reset_every,
+        reset_every=None,
         replay_capacity=10_000_000,
     )
 

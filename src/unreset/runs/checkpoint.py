@@ -201,7 +201,9 @@ def load(folder: Path, step: int, carry: Any, configuration: str) -> tuple[Any, 
                 f"checkpoint {place} does not fit this version of the method: "
                 f"{name} should have shape {wanted.shape}"
             )
-        array = jnp.asarray(arrays[name])
+        array = arrays[name]
+        if not isinstance(leaf, np.ndarray):  # an environment's state keeps its 64 bits
+            array = jnp.asarray(array)
         restored.append(jax.random.wrap_key_data(array) if _is_key(leaf) else array)
     small = jax.tree_util.tree_unflatten(structure, restored)
     filled = _refill(replay, parts)._replace(

@@ -21,6 +21,7 @@ class Quantity(NamedTuple):
     label: str
     value: str
     note: str = ""
+    optional: bool = False  # not worth a tile where it is missing
 
 
 def mean(value: Any) -> float:
@@ -35,6 +36,12 @@ def share(value: Any) -> str:
     """A success rate."""
     number = mean(value)
     return f"{number:.2f}" if math.isfinite(number) else MISSING
+
+
+def small(value: Any) -> str:
+    """A reward of one step."""
+    number = mean(value)
+    return f"{number:.4f}" if math.isfinite(number) else MISSING
 
 
 def count(value: Any) -> str:
@@ -115,6 +122,7 @@ def headline(record: Record) -> list[Quantity]:
     if wall is None:
         wall = _tail(record, "wall_seconds", np.max)
     wide = summary.get("robustness")
+    life = summary.get("continuing_reward", list(last(record, "continuing_reward").values()))
     switches = summary.get("phase_switches")
     if switches is None and record.phases:
         switches = len(record.phases["env_steps"]) / number
@@ -131,6 +139,7 @@ def headline(record: Record) -> list[Quantity]:
             share(list(last(record, "wide_success").values()) if wide is None else wide),
             "from wide starts",
         ),
+        Quantity("Reward per step", small(life), "of the whole life", optional=True),
         Quantity("Hard resets", count(summary.get("hard_resets")), each),
         Quantity("Phases", count(switches), each),
         Quantity("Wall time", duration(wall), f"{number} seeds at once" if number > 1 else ""),

@@ -36,6 +36,10 @@ class Configuration:
     driver: str
     settings: Settings
     demonstrations: str = "built-in"
+    reward: str | None = None
+    start: str = "initial"
+    horizon: int | None = None
+    evaluation: str = "deployed"
 
     def dictionary(self) -> dict[str, Any]:
         """As stored in ``config.json``."""

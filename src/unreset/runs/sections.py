@@ -28,7 +28,9 @@ _WHAT = {
 def tiles(record: Record) -> str:
     """The headline quantities."""
     parts = []
-    for label, value, note in facts.headline(record):
+    for label, value, note, optional in facts.headline(record):
+        if optional and value == facts.MISSING:
+            continue
         known = note if value != facts.MISSING else ""
         parts.append(
             f"<div><dt>{page.escape(label)}</dt><dd>{page.escape(value)}"
@@ -76,6 +78,7 @@ def per_seed(record: Record) -> str:
         "success_at_end": "at the end",
         "wide_success": "wide starts",
         "return": "return",
+        "continuing_reward": "reward per step",
     }
     columns = {column: name for column, name in columns.items() if facts.last(record, column)}
     last = {column: facts.last(record, column) for column in columns}
@@ -84,7 +87,7 @@ def per_seed(record: Record) -> str:
     head += [f"{page.escape(role)} phases in success" for role in roles]
     rows = []
     for seed in record.seeds:
-        row = [str(seed), *(facts.share(last[column].get(seed)) for column in columns)]
+        row = [str(seed), *(facts.small(last[column].get(seed)) for column in columns)]
         for role in roles:
             ended, won = facts.phases(record, role, seed)
             row.append(f"{won:,} of {ended:,}")

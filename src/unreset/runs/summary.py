@@ -15,7 +15,11 @@ WINDOW = 5  # evaluations whose mean decides when a threshold is reached
 
 
 def summarize(
-    config: Configuration, method: Method, run: Run, evaluations: Sequence[dict[str, str]]
+    config: Configuration,
+    method: Method,
+    run: Run,
+    env_steps: int,
+    evaluations: Sequence[dict[str, str]],
 ) -> dict[str, Any]:
     """The figures of a run that its state and its rows of ``eval.csv`` tell; JSON types only."""
     last = {int(row["seed"]): row for row in evaluations}
@@ -32,11 +36,13 @@ def summarize(
         "seeds": [config.seed + i for i in range(config.seeds)],
         "updates": int(np.asarray(run.learners.updates)[0].sum()),
         "final_success": mean("success"),
-        "final_success_per_seed": [float(row["success"]) for row in last.values()],
+        "final_success_per_seed": [float(r["success"]) for r in last.values() if "success" in r],
+        "continuing_reward": mean("continuing_reward"),
         "robustness": mean("wide_success"),
         "robustness_object": mean("wide_object_success"),
         "steps_to_095": steps_to(evaluations, 0.95),
         "hard_resets": [int(n) for n in np.asarray(run.ledger.hard_resets)],
+        "steps_per_reset": [round(env_steps / int(n)) for n in np.asarray(run.ledger.hard_resets)],
         "phase_switches": [int(n) for n in phases.sum(axis=1)],
         "phases": {
             role.name: {
@@ -50,6 +56,7 @@ def summarize(
 
 def steps_to(rows: Sequence[dict[str, str]], threshold: float) -> int | None:
     """The first step whose trailing window of evaluations, averaged over seeds, passes."""
+    rows = [row for row in rows if row.get("success")]
     steps = sorted({int(row["env_steps"]) for row in rows})
     means = [
         np.mean([float(r["success"]) for r in rows if int(r["env_steps"]) == step])

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import resource
 import threading
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,13 +15,14 @@ import jax
 import numpy as np
 
 from unreset import registry
-from unreset.core.method import Method
+from unreset.core.method import Method, without_relabelling
+from unreset.core.practice import CONTINUING
 from unreset.core.replay import GOAL_SOURCES
 from unreset.core.types import Task
 from unreset.demos import store
 from unreset.drivers.fused import Fused
 from unreset.drivers.live import Live
-from unreset.errors import Failure
+from unreset.errors import Failure, UnresetError
 from unreset.evaluation import deployed
 from unreset.runs import checkpoint
 from unreset.runs.folder import (
@@ -65,33 +66,55 @@ class Training:
         environment: Any = None,
     ) -> None:
         self.folder, self.configuration = folder, configuration
-        self.task: Task = registry.task(configuration.task)
-        self.method: Method = configuration.settings.method(self.task)
-        store.check(trajectories, self.task)
-        self.demonstrations = len(trajectories)
+        self.environment = environment
         self.seeds = [configuration.seed + i for i in range(configuration.seeds)]
         self.step = 0
         self.notes: list[str] = []
+        self.task = task = _task(configuration)
+        self.method = self._fitted(configuration.settings.method(task))
+        store.check(trajectories, task)
+        self.demonstrations = len(trajectories)
         self._saved = checkpoint.NOTHING
         self._seconds = 0.0
         self._evaluation: dict[str, float] = {}
         capacity = min(self.method.practice.replay_capacity, 2 * configuration.steps + 2)
         capacity = max(capacity, 2 * configuration.eval_every + 2)
         rows, last = store.pinned_rows(trajectories, self.task)
-        arguments = (self.method, self.task, self.seeds, rows, last, capacity)
+        arguments = (self.method, task, self.seeds, rows, last, capacity, configuration.start)
         self.driver: Fused | Live = (
             Fused(*arguments)
             if configuration.driver == "fused"
             else Live(*arguments, environment=environment)
         )
-        self._evaluate = jax.jit(
-            jax.vmap(partial(deployed.figures, self.method, self.task, configuration.wide_starts))
-        )
+        self.evaluator = deployed.evaluator(self.method, task)
+
+    def _fitted(self, method: Method) -> Method:
+        """The method with the periods of the task's protocol, and what the task allows."""
+        config, task, practice = self.configuration, self.task, method.practice
+        period = task.train_reset_every
+        if config.evaluation != "deployed":
+            period = task.continuing_reset_every
+            every = practice.goal_change_every or task.goal_change_every or 2 * task.horizon
+            reset_every = practice.reset_every or None
+            practice = dataclasses.replace(
+                practice, goal_change_every=every, reset_every=reset_every
+            )
+        if practice.reset_every is None:
+            practice = dataclasses.replace(practice, reset_every=period)
+        method = dataclasses.replace(method, practice=practice)
+        if task.pure:
+            return method
+        if practice.hindsight or practice.other_goals:
+            self.notes.append(
+                f"{task.name}'s reward is no function of observation and goal in JAX: "
+                "no relabelling (hindsight, other_goals)"
+            )
+        return without_relabelling(method)
 
     @property
     def actors(self) -> Any:
         """The first role's deployed policy: its parameters, stacked over seeds."""
-        return jax.tree.map(lambda x: x[:, 0], self.driver.carry.run.learners.average)
+        return jax.tree.map(lambda x: x[:, 0], self.driver.run.learners.average)
 
     def restore(self) -> None:
         """Take up the newest checkpoint that is whole; the folder stays as it is."""
@@ -145,7 +168,11 @@ class Training:
             self._seconds = base + time.monotonic() - began
             speed = (stop - before) / (time.monotonic() - began)
             if stop % config.eval_every == 0 or stop == config.steps:
-                self._log(speed)
+                try:
+                    self._log(speed)
+                except Failure as failure:  # of the environment in which policies are evaluated
+                    self.save()
+                    raise Failure(f"{failure}; saved at step {self.step}") from failure
             if stop % config.checkpoint_every == 0 or stop == config.steps or asked.is_set():
                 self.save()
             observer(self._progress(speed))
@@ -166,7 +193,7 @@ class Training:
 
     def _totals(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """Sums and weights [seeds] of the metrics so far; a Failure where one is not finite."""
-        totals = self.driver.carry.run.totals
+        totals = self.driver.run.totals
         read = {k: (np.asarray(v), np.asarray(w)) for k, (v, w) in totals.items()}
         for name, (value, _) in read.items():
             if not np.isfinite(value).all():
@@ -208,6 +235,8 @@ class Training:
                 for i, row in enumerate(common)
             ],
         )
+        if self.configuration.evaluation != "deployed":
+            evaluation |= {"continuing_reward": self._continuing()}
         append_rows(
             self.folder / "eval.csv",
             [
@@ -254,10 +283,22 @@ class Training:
 
     def evaluate(self) -> dict[str, np.ndarray]:
         """Deployed evaluation of every seed's present policy: figures [seeds]."""
-        return {name: np.asarray(v) for name, v in self._evaluate(self.actors).items()}
+        if self.configuration.evaluation == "continuing":
+            return {}
+        return deployed.figures(self.evaluator, self.configuration.wide_starts, self.actors)
+
+    def _continuing(self) -> np.ndarray:
+        """Mean reward [seeds] of a step over the whole life, for what the task asked for."""
+        rows = read_rows(self.folder / "metrics.csv")
+        sums, before = dict.fromkeys(self.seeds, 0.0), dict.fromkeys(self.seeds, 0)
+        for row in rows:
+            seed, step = int(row["seed"]), int(row["env_steps"])
+            sums[seed] += float(row[CONTINUING]) * (step - before[seed])
+            before[seed] = step
+        return np.array([sums[seed] / before[seed] for seed in self.seeds])
 
     def _progress(self, speed: float) -> Progress:
-        run = self.driver.carry.run
+        run = self.driver.run
         ended = np.asarray(run.ledger.phases).sum(axis=0)
         reached = np.asarray(run.ledger.successes).sum(axis=0)
         names = [role.name for role in self.method.roles]
@@ -274,7 +315,7 @@ class Training:
     def summary(self) -> dict[str, Any]:
         """What ``summary.json`` holds: what the run is, cost and reached."""
         rows = read_rows(self.folder / "eval.csv")
-        facts = summarize(self.configuration, self.method, self.driver.carry.run, rows)
+        facts = summarize(self.configuration, self.method, self.driver.run, self.step, rows)
         return facts | {
             "env_steps": self.step,
             "demonstrations": self.demonstrations,
@@ -282,6 +323,18 @@ class Training:
             "steps_per_second": round(self.step / self._seconds, 1) if self._seconds else None,
             "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
         }
+
+
+def _task(config: Configuration) -> Task:
+    """The task, with what the configuration changes about it."""
+    task = registry.task(config.task, config.reward)
+    if config.start not in task.starts:
+        raise UnresetError(
+            f"task {task.name!r} has no start {config.start!r}; there are: {', '.join(task.starts)}"
+        )
+    if config.wide_starts and "wide" not in task.starts:
+        raise UnresetError(f"task {task.name!r} has no wide starts; say wide_starts=0")
+    return task if config.horizon is None else dataclasses.replace(task, horizon=config.horizon)
 
 
 def _next(step: int, period: int) -> int:

@@ -21,16 +21,16 @@ from unreset.core.types import Array, Task
 from unreset.drivers.fused import Carry
 from unreset.evaluation import deployed
 from unreset.runs.drawing import LIGHT
+from unreset.runs.films import Camera, Frames
 
 FRAMES_PER_SECOND = 20
 MOST_BYTES = 400_000  # of one GIF
 _LINGER = 10  # frames after the first success
 _LONG = 120  # steps from which only every other one is shown
 _LONGEST = 2_000  # steps of practice simulated for its video
+_MOST_GOALS = 4  # of a task in a Gymnasium environment, where an episode takes seconds to film
 _BATCH = 32  # frames rendered at once
 _STRIP = 0.12  # height of the strip with the role's name, in heights of the picture
-
-Frames = list[Image.Image]
 
 
 class Practised(NamedTuple):
@@ -63,19 +63,23 @@ def practise(method: Method, task: Task, view: View, state: Any, steps: int) -> 
         transition = practice.observed(task, phase, observation, action, observe(world))
         then, end, reset = practice.switch(method, task, acting, transition, number)
         key = practice.reset_key(acting, number)
-        world = jax.tree.map(partial(jnp.where, reset), reset_task(key), world)
+        world = jax.tree.map(partial(jnp.where, reset), reset_task(key, "initial"), world)
         seen = Practised(observation, phase.goal, phase.role, phase.steps, transition.success, end)
         return (then, world), seen
 
     return jax.lax.scan(body, (view.phase, state), jnp.arange(steps))[1]
 
 
-def _one_of_each(practised: Practised, roles: int) -> slice:
+def _stretch(method: Method) -> int:
+    """Steps of practice simulated for its video."""
+    return min(2 * sum(role.length for role in method.roles), _LONGEST)
+
+
+def _one_of_each(role: np.ndarray, number: np.ndarray, end: np.ndarray, roles: int) -> slice:
     """From the beginning of a phase of the first role to the end of the last role's next phase.
 
     Where the stretch holds no such thing, as much of it as there is.
     """
-    role, number, end = (np.asarray(x) for x in (practised.role, practised.number, practised.end))
     begins = np.flatnonzero((role == 0) & (number == 0))
     start = int(begins[0]) if len(begins) else 0
     ends = np.flatnonzero((role == roles - 1) & end)
@@ -158,7 +162,7 @@ def _policy_videos(
     folder: Path, method: Method, task: Task, actor: Any, size: int
 ) -> list[dict[str, str]]:
     assert task.reset is not None
-    start, goals = task.reset(jax.random.key(0)), jnp.asarray(task.goals)
+    start, goals = task.reset(jax.random.key(0), "initial"), jnp.asarray(task.goals)
     every = jax.vmap(lambda goal: deployed.rollout(method, task, actor, start, goal))
     evaluation, observations = jax.jit(every)(goals)
     among = jax.vmap(jax.vmap(task.success, in_axes=(0, None)))(observations, goals)
@@ -168,25 +172,68 @@ def _policy_videos(
         seen = np.flatnonzero(among[number])
         stop = int(seen[0]) + 1 + _LINGER if len(seen) else task.horizon
         rows = np.asarray(observations[number])[:stop]
-        name = f"policy_goal{number}.gif"
-        stride = _save(folder / name, pictures(rows, np.broadcast_to(goal, (len(rows), len(goal)))))
-        outcome = f"reached after {int(seen[0])} steps" if len(seen) else "not reached"
-        outcome = "reached with the last step" if reached and not len(seen) else outcome
-        caption = f"Policy, goal {number}: {outcome}{_faster(stride)}"
-        entries.append({"file": name, "caption": caption})
+        frames = pictures(rows, np.broadcast_to(goal, (len(rows), len(goal))))
+        first = int(seen[0]) if len(seen) else task.horizon if reached else None
+        entries.append(_policy_video(folder, task, number, frames, first))
     return entries
 
 
-def _practice_video(
+def _policy_video(
+    folder: Path, task: Task, number: int, frames: Frames, first: int | None
+) -> dict[str, str]:
+    """Write an episode whose first success came after ``first`` steps, if it came."""
+    name = f"policy_goal{number}.gif"
+    stride = _save(folder / name, frames)
+    outcome = "not reached" if first is None else f"reached after {first} steps"
+    outcome = "reached with the last step" if first == task.horizon else outcome
+    return {"file": name, "caption": f"Policy, goal {number}: {outcome}{_faster(stride)}"}
+
+
+def _filmed(
+    folder: Path, method: Method, task: Task, actor: Any, carry: Carry | None, size: int
+) -> list[dict[str, str]]:
+    """The same videos of a task that is stepped through its Gymnasium environment."""
+    camera, entries = Camera(method, task, size), []
+    try:
+        for number, goal in enumerate(task.goals[:_MOST_GOALS]):
+            success, frames = camera.episode(actor, np.asarray(goal, np.float32), number)
+            seen = np.flatnonzero(success)
+            first = int(seen[0]) + 1 if len(seen) else None
+            shown = frames if first is None else frames[: first + 1 + _LINGER]
+            entries.append(_policy_video(folder, task, number, shown, first))
+        if carry is not None:
+            filmed = camera.practise(practice.view(carry.run), carry.state, _stretch(method))
+            part = _one_of_each(filmed.role, filmed.number, filmed.end, len(method.roles))
+            columns = (column[part] for column in filmed)
+            entries.append(_practice_video(folder, method, *columns))
+    finally:
+        camera.environment.close()
+    return entries
+
+
+def _simulated_practice(
     folder: Path, method: Method, task: Task, carry: Carry, size: int
 ) -> dict[str, str]:
-    steps = min(2 * sum(role.length for role in method.roles), _LONGEST)
-    compiled = jax.jit(partial(practise, method, task, steps=steps))
-    practised = compiled(practice.view(carry.run), carry.state)
-    part = _one_of_each(practised, len(method.roles))
-    observation, goal, roles, numbers, successes, ends = (np.asarray(x)[part] for x in practised)
+    compiled = jax.jit(partial(practise, method, task, steps=_stretch(method)))
+    practised = jax.tree.map(np.asarray, compiled(practice.view(carry.run), carry.state))
+    part = _one_of_each(practised.role, practised.number, practised.end, len(method.roles))
+    observation, goal, roles, numbers, successes, ends = (column[part] for column in practised)
+    frames = _renderer(task, size)(observation, goal)
+    return _practice_video(folder, method, roles, numbers, successes, ends, frames)
+
+
+def _practice_video(
+    folder: Path,
+    method: Method,
+    roles: np.ndarray,
+    numbers: np.ndarray,
+    successes: np.ndarray,
+    ends: np.ndarray,
+    frames: Frames,
+) -> dict[str, str]:
+    """Write a stretch of practice, every picture with its role's name."""
     captioned, won = [], []
-    for place, frame in enumerate(_renderer(task, size)(observation, goal)):
+    for place, frame in enumerate(frames):
         role, success = int(roles[place]), bool(successes[place])
         name, colour = method.roles[role].name, LIGHT.series[role % len(LIGHT.series)]
         text = f"{name} · {int(numbers[place]) + 1}" + (
@@ -210,21 +257,27 @@ def write_videos(
     run_carry: Carry | None = None,
     *,
     size: int = 160,
+    live: bool = False,
 ) -> Sequence[Path]:
     """Write GIFs and ``videos.json`` into ``videos/`` of a run folder; returns the GIFs' paths.
 
     One video for each goal shows the deterministic policy ``actor`` (the first role's parameters of
-    one seed) from the fixed start. With ``run_carry``, the fused driver's carry of ONE seed (leaves
+    one seed) from an initial state. With ``run_carry``, the driver's carry of ONE seed (leaves
     without the axis of seeds), another shows one phase of every role as the run would practise
-    next. ``size`` is the pictures' width and height in pixels. Nothing is written, and nothing
-    returned, for a task that is not simulated in JAX or cannot be rendered.
+    next. ``size`` is the pictures' width and height in pixels. What is practised ``live``, and any
+    task that is not in JAX, is filmed in its Gymnasium environment. Nothing is written, and nothing
+    returned, for a task that cannot be rendered.
     """
-    if task.render is None or task.step is None:
+    live = live or task.step is None
+    if (task.environment if live else task.render) is None:
         return []
     videos = Path(folder) / "videos"
     videos.mkdir(parents=True, exist_ok=True)
-    entries = _policy_videos(videos, method, task, actor, size)
-    if run_carry is not None:
-        entries.append(_practice_video(videos, method, task, run_carry, size))
+    if live:
+        entries = _filmed(videos, method, task, actor, run_carry, size)
+    else:
+        entries = _policy_videos(videos, method, task, actor, size)
+        if run_carry is not None:
+            entries.append(_simulated_practice(videos, method, task, run_carry, size))
     (videos / "videos.json").write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")
     return [videos / entry["file"] for entry in entries]

@@ -2,7 +2,16 @@
 
 import gymnasium
 
-TABLETOP_ID = "unreset/Tabletop-v0"
+ENVIRONMENTS = {
+    "unreset/Tabletop-v0": "tabletop_env:TabletopEnv",
+    "unreset/SawyerDoor-v0": "sawyer_door:SawyerDoorEnv",
+    "unreset/SawyerPeg-v0": "sawyer_peg:SawyerPegEnv",
+    "unreset/Kitchen-v0": "kitchen:KitchenEnv",
+    "unreset/Minitaur-v0": "minitaur:MinitaurEnv",
+    "unreset/Dexterous-v0": "dexterous:DexterousEnv",
+    "unreset/CubeGrasp-v0": "cube_grasp:CubeGraspEnv",
+}
 
-if TABLETOP_ID not in gymnasium.registry:  # the module is imported, with JAX, only by make()
-    gymnasium.register(TABLETOP_ID, "unreset.tasks.tabletop_env:TabletopEnv")
+for name, place in ENVIRONMENTS.items():
+    if name not in gymnasium.registry:  # the module is imported, with JAX, only by make()
+        gymnasium.register(name, f"unreset.tasks.{place}")

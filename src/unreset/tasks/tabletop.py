@@ -6,18 +6,22 @@ thresholds, clips, goals, both rewards and both success predicates.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NamedTuple
 
+import gymnasium
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from unreset.core.types import Array, Task
+from unreset.tasks.protocols import EARL
 
 STEP = 0.2  # largest displacement of the gripper per axis and step
 ARENA = 2.8  # positions are clipped to [-ARENA, ARENA]
 GRASP_RADIUS = 0.4
-SUCCESS_RADIUS = 0.2
+PROTOCOL = EARL["tabletop"]
+STARTS = ("initial", "goal", "wide")
 HOME = (0.0, 0.0)
 MUG_START = (2.5, 0.0)
 COASTERS = ((-2.5, -1.0), (-2.5, 1.0), (0.0, 2.0), (0.0, -2.0))
@@ -63,14 +67,16 @@ def step(state: State, action: Array) -> State:
     return State(gripper, jnp.where(held, dragged, state.mug), held)
 
 
-def reset(key: Array, wide: bool = False) -> State:
-    """The single initial state; with ``wide``, gripper and mug anywhere apart from each other.
+def reset(key: Array, start: str = "initial") -> State:
+    """The single initial state; "goal": at a goal; "wide": gripper and mug anywhere apart.
 
     Wide starts are uniform in the square, rejected until the mug is at least 1 from the gripper
     and from every coaster.
     """
-    if not wide:
+    if start == "initial":
         return State(jnp.array(HOME), jnp.array(MUG_START), jnp.array(False))
+    if start == "goal":
+        return from_observation(jnp.asarray(GOALS)[jax.random.randint(key, (), 0, len(GOALS))])
     tries = jax.random.uniform(key, (_WIDE_TRIES, 4), minval=-WIDE_RANGE, maxval=WIDE_RANGE)
     gripper, mug = tries[:, :2], tries[:, 2:]
     apart = jnp.linalg.norm(gripper - mug, axis=-1) >= WIDE_CLEARANCE
@@ -81,12 +87,12 @@ def reset(key: Array, wide: bool = False) -> State:
 
 def success(observation: Array, goal: Array) -> Array:
     """Gripper and mug together within 0.2 of the goal (one norm over four numbers)."""
-    return jnp.sqrt(jnp.sum((observation[0:4] - goal[0:4]) ** 2)) <= SUCCESS_RADIUS
+    return jnp.sqrt(jnp.sum((observation[0:4] - goal[0:4]) ** 2)) <= PROTOCOL.success_radius
 
 
 def mug_success(observation: Array, goal: Array) -> Array:
     """The mug alone within 0.2 of the goal: the benchmark's predicate with wide starts."""
-    return jnp.sqrt(jnp.sum((observation[2:4] - goal[2:4]) ** 2)) <= SUCCESS_RADIUS
+    return jnp.sqrt(jnp.sum((observation[2:4] - goal[2:4]) ** 2)) <= PROTOCOL.success_radius
 
 
 def sparse_reward(observation: Array, goal: Array) -> Array:
@@ -106,13 +112,17 @@ def achieved(observation: Array) -> Array:
     return jnp.concatenate([observation[0:4], -jnp.ones(2)])
 
 
-def _restore(environment: Any, observation: np.ndarray, goal: np.ndarray) -> None:
-    """The observation is the whole state."""
-    environment.reset(options={"state": observation, "goal": goal})
+def _demonstrations(seed: int = 0) -> list[Any]:
+    from unreset.demos.scripted import tabletop_demonstrations  # noqa: PLC0415
+
+    return tabletop_demonstrations(seed=seed)
 
 
-def tabletop() -> Task:
-    """The task, with the sparse reward."""
+REWARDS = {"sparse": sparse_reward, "dense": dense_reward}
+
+
+def tabletop(reward: str = "sparse") -> Task:
+    """The task, with its reward "sparse" or "dense"."""
     from unreset.tasks.tabletop_render import render  # noqa: PLC0415 - it needs the constants above
 
     return Task(
@@ -122,14 +132,17 @@ def tabletop() -> Task:
         action_size=3,
         goals=GOALS,
         initial_goals=INITIAL,
-        horizon=200,
-        train_reset_every=200_000,
+        horizon=PROTOCOL.horizon,
+        train_reset_every=PROTOCOL.train_reset_every,
+        continuing_reset_every=PROTOCOL.continuing_reset_every,
+        goal_change_every=PROTOCOL.goal_change_every,
         achieved=achieved,
-        reward=sparse_reward,
+        reward=REWARDS[reward],
         success=success,
         wide_success=mug_success,
-        environment_id="unreset/Tabletop-v0",
-        restore=_restore,
+        environment=partial(gymnasium.make, "unreset/Tabletop-v0", reward_type=reward),
+        starts=STARTS,
+        demonstrations=_demonstrations,
         reset=reset,
         step=step,
         observe=observe,

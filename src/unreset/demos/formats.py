@@ -1,0 +1,203 @@
+"""One door to demonstrations in every format that is known: :func:`read` and :func:`write`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from unreset.core.types import Task
+from unreset.demos import earl_pickle, flat, minari, npz, store
+from unreset.demos.store import BACKWARD, DIRECTIONS, FORWARD, Trajectory
+from unreset.demos.success import final_successes
+from unreset.errors import UnresetError
+
+Format = Literal["safetensors", "npz", "minari"]
+
+KNOWN = "a .safetensors, .npz or .pkl file, a folder of EARL's or of a Minari dataset, or its id"
+CLIPPED = 1e-6  # actions this far beyond [-1, 1] are rounding, and are clipped
+_FOLDERS = {"forward": FORWARD, "reverse": BACKWARD, "backward": BACKWARD}  # names EARL's files
+
+
+def read(source: str | Path, task: Task, direction: int | None = None) -> list[Trajectory]:
+    """The demonstrations in a file, a folder or a local Minari dataset, checked against the task.
+
+    Args:
+        source: a ``.safetensors`` file of :func:`write`; a NumPy archive ``.npz``
+            (:mod:`unreset.demos.npz`), or a folder of such; a pickle ``.pkl`` of the EARL
+            benchmark or its folder with ``forward/`` and ``reverse/``
+            (:mod:`unreset.demos.earl_pickle`); the folder or the id of a local Minari dataset
+            (:mod:`unreset.demos.minari`).
+        task: what they must fit.
+        direction: FORWARD or BACKWARD, for files that do not say it (flat archives and single
+            pickles whose folder is not called ``forward``, ``reverse`` or ``backward``).
+
+    Returns:
+        Trajectories of float32 arrays. Actions within 1e-6 beyond [-1, 1] are clipped.
+
+    Raises:
+        UnresetError: where something is missing, damaged or does not fit; one line says what.
+    """
+    try:
+        return _read(source, task, direction)
+    except UnresetError as error:
+        raise UnresetError(f"{source}: {error}") from error
+
+
+def write(
+    trajectories: Sequence[Trajectory], task: Task, target: str | Path, format: Format | None = None
+) -> Path:
+    """Write demonstrations with the task's name and their success rate; returns where.
+
+    Args:
+        trajectories: what to write; they must fit the task.
+        task: whose demonstrations they are.
+        target: a file, replaced as a whole; for Minari the id of a dataset that does not exist.
+        format: by default what the file's suffix says.
+
+    Raises:
+        UnresetError: where they do not fit or cannot be written.
+    """
+    if not trajectories:
+        raise UnresetError("there are no demonstrations to write")
+    trajectories = [_tidy(one) for one in trajectories]
+    store.check(trajectories, task)
+    metadata = {"task": task.name}
+    reached = final_successes(task, trajectories)
+    if reached is not None:
+        metadata["success_rate"] = f"{reached.mean():.4g}"
+    path = Path(target)
+    format = format or _format_of(path)
+    try:
+        if format == "minari":
+            return minari.save(str(target), trajectories, task, metadata)
+        if path.suffix != f".{format}":
+            raise UnresetError(f"{path} must end in .{format}, or it could not be read again")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_name(f".{path.name}.unfinished")
+        if format == "npz":
+            npz.save(unfinished, trajectories, metadata)
+        else:
+            store.save(unfinished, trajectories, metadata)
+        os.replace(unfinished, path)
+    except OSError as error:
+        raise UnresetError(f"cannot write {target}: {error.strerror or error}") from error
+    return path
+
+
+def _format_of(path: Path) -> Format:
+    suffix = path.suffix.removeprefix(".")
+    if suffix not in ("safetensors", "npz"):
+        raise UnresetError(
+            f"{path} must end in .safetensors or .npz (or say which format: "
+            f"{', '.join(get_args(Format))})"
+        )
+    return "npz" if suffix == "npz" else "safetensors"
+
+
+def _read(source: str | Path, task: Task, direction: int | None) -> list[Trajectory]:
+    path = Path(source)
+    if direction not in (None, FORWARD, BACKWARD):
+        raise UnresetError(f"direction must be {FORWARD} (forward) or {BACKWARD} (backward)")
+    if path.is_dir() and minari.data_folder(path) is None:
+        found, texts, stated = _folder(path, task, direction)
+    elif path.is_dir() or (not path.exists() and minari.is_identifier(str(source))):
+        found, texts, stated = minari.load(source, task, direction)
+    elif not path.exists():
+        raise UnresetError(f"there is no such file; demonstrations are {KNOWN}")
+    elif path.suffix == ".safetensors":
+        found, texts = store.load_with_metadata(path)
+        stated = True
+    elif path.suffix == ".npz":
+        way = _way(path, direction)
+        found, texts, stated = npz.load(path, task, way)
+        if not stated and way is None:
+            raise UnresetError(_unknown(path))
+    elif path.suffix in (".pkl", ".pickle"):
+        found, texts, stated = _pickle(path, task, direction), {}, False
+    else:
+        raise UnresetError(f"unknown kind of file {path.suffix!r}; demonstrations are {KNOWN}")
+    if not found:
+        raise UnresetError("it holds no demonstrations")
+    if stated and direction is not None:
+        raise UnresetError("it says the direction of each demonstration itself; give none")
+    if texts.get("task", task.name) != task.name:
+        raise UnresetError(f"these are demonstrations of {texts['task']}, not of {task.name}")
+    found = [_tidy(one) for one in found]
+    store.check(found, task)
+    if "task" not in texts:
+        _refuse_strangers(found, task)
+    return found
+
+
+def _folder(
+    folder: Path, task: Task, direction: int | None
+) -> tuple[list[Trajectory], dict[str, str], bool]:
+    """A folder of the EARL benchmark's, or one of NumPy archives."""
+    released = [folder / name / earl_pickle.FILE_NAME for name in _FOLDERS]
+    if pickles := [file for file in released if file.is_file()]:
+        if direction is not None:
+            raise UnresetError("its folders say the direction of each demonstration; give none")
+        return [one for file in pickles for one in _pickle(file, task, None)], {}, True
+    archives = sorted(folder.glob("*.npz"))
+    if not archives:
+        raise UnresetError(
+            f"this folder holds neither forward/{earl_pickle.FILE_NAME} and "
+            f"reverse/{earl_pickle.FILE_NAME}, nor .npz files, nor a Minari dataset"
+        )
+    found: list[Trajectory] = []
+    for file in archives:
+        found += read(file, task, direction)
+    return found, {"task": task.name}, False
+
+
+def _pickle(path: Path, task: Task, direction: int | None) -> list[Trajectory]:
+    columns = earl_pickle.read_file(path)
+    way = _way(path, direction)
+    if way is None:
+        raise UnresetError(_unknown(path))
+    columns.pop("infos", None)  # empty in the released files
+    return flat.episodes(columns, task, way)
+
+
+def _way(path: Path, direction: int | None) -> int | None:
+    """The direction that was given, or that the name of the file's folder says."""
+    named = _FOLDERS.get(path.resolve().parent.name)
+    return named if direction is None else direction
+
+
+def _unknown(path: Path) -> str:
+    return (
+        f"{path.name} does not say which way its demonstrations go; say so (--direction "
+        f"{' or '.join(DIRECTIONS)}), or put it in a folder called {', '.join(_FOLDERS)}"
+    )
+
+
+def _tidy(trajectory: Trajectory) -> Trajectory:
+    """The same in float32, with rounding beyond the range of actions cut off."""
+    arrays: dict[str, Any] = {}
+    for name in ("observations", "actions", "goal", "rewards"):
+        value = getattr(trajectory, name)
+        if value is not None:
+            if np.asarray(value).dtype.kind not in "biuf":
+                raise UnresetError(f"{name} are of type {np.asarray(value).dtype}, not numbers")
+            with np.errstate(over="ignore"):  # found by the check
+                arrays[name] = np.ascontiguousarray(value, np.float32)
+    size = np.abs(np.asarray(trajectory.actions, np.float64))
+    rounding = (size > 1) & (size <= 1 + CLIPPED)
+    arrays["actions"] = np.where(rounding, np.sign(arrays["actions"]), arrays["actions"])
+    return trajectory._replace(**arrays)
+
+
+def _refuse_strangers(trajectories: Sequence[Trajectory], task: Task) -> None:
+    """Refuse demonstrations that claim to end in success where not one of them does."""
+    claiming = [one for one in trajectories if one.rewards is None]
+    reached = final_successes(task, claiming) if claiming else None
+    if reached is not None and not reached.any():
+        raise UnresetError(
+            f"not one of its {len(claiming)} demonstrations ends with a success of "
+            f"{task.name}: they seem to be another task's"
+        )

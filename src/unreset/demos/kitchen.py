@@ -1,0 +1,197 @@
+"""Scripted demonstrations of the kitchen: the hand pushes shut what stands open.
+
+The script reads the simulator (where the fingertips and the objects are); a demonstration holds
+only what the task observes. Back to the initial state there are demonstrations only where pushing
+is enough: for the sliding door and the light. Pulling a hinged door open takes a grip, which the
+fingers do not have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from unreset.demos.store import BACKWARD, FORWARD, Trajectory
+from unreset.tasks import kitchen
+
+CLOSE_ENOUGH = 0.02  # metres from the tip to a waypoint
+_JITTER = 0.008  # metres, of waypoints
+_LONGEST = 280  # steps
+_ATTEMPTS = 2  # at one element
+_TRIES = 10  # at one demonstration
+_FINGERS = ("panda0_leftfinger", "panda0_rightfinger")
+_FINGER_LENGTH = 0.0875  # metres from a finger's body to its tip
+_FREE = 0.35  # metres: before this y the hand meets nothing
+
+Done = Callable[[np.ndarray], bool]  # of the 14 object positions
+
+
+class _Finished(Exception):
+    """The task's own predicate holds, or there is no more time."""
+
+
+class _Hand:
+    """Leads the fingertips through waypoints and keeps a record."""
+
+    def __init__(self, env: Any, generator: np.random.Generator, goal: np.ndarray) -> None:
+        self.env, self.generator, self.goal = env, generator, goal
+        self.speed = generator.uniform(0.7, 1.0)
+        self.observations = [env.set_goal(goal)["observation"]]
+        self.actions: list[np.ndarray] = []
+        self.success = False
+
+    def tip(self) -> np.ndarray:
+        """Where the closed fingers end [3]."""
+        data = self.env.data
+        knuckles = sum(data.body(name).xpos for name in _FINGERS) / 2
+        return np.asarray(knuckles + _FINGER_LENGTH * data.body("panda0_link7").xmat[2::3])
+
+    def objects(self) -> np.ndarray:
+        return np.asarray(self.env.data.qpos[kitchen.OBJECTS])
+
+    def move(self, displacement: np.ndarray) -> None:
+        """One step of the hand's target by metres [3], at most as fast as this hand goes."""
+        action = np.zeros(9, np.float32)
+        way = displacement / kitchen.HAND_STEP
+        action[:3] = self.speed * way / max(1.0, float(np.abs(way).max()))
+        seen, _, _, _, info = self.env.step(action)
+        self.actions.append(action)
+        self.observations.append(seen["observation"])
+        self.success = bool(info["is_success"])
+        if self.success or len(self.actions) == _LONGEST:
+            raise _Finished
+
+    def reach(self, *waypoint: float, steps: int = 60, done: Done | None = None) -> None:
+        """Lead the tip to a waypoint x, y, z, or as near as it gets, or until ``done``."""
+        target = np.array(waypoint) + self.generator.normal(0.0, _JITTER, 3)
+        for _ in range(steps):
+            way = target - self.tip()
+            if float(np.linalg.norm(way)) < CLOSE_ENOUGH or (done and done(self.objects())):
+                break
+            self.move(0.6 * way)
+
+    def withdraw(self) -> None:
+        """Straight back out of reach of everything."""
+        x, y, z = self.tip()
+        if y > _FREE:
+            self.reach(x, _FREE - 0.05, z)
+
+
+def _close_hinge(hand: _Hand, done: Done) -> None:
+    hand.reach(0.0, 0.3, 2.53)
+    for x, y in ((-0.15, 0.38), (-0.3, 0.42), (-0.4, 0.5), (-0.46, 0.6), (-0.46, 0.68)):
+        hand.reach(x, y, 2.53, steps=40, done=done)
+
+
+def _close_slide(hand: _Hand, done: Done) -> None:
+    hand.reach(0.3, 0.35, 2.5)
+    hand.reach(0.36, 0.58, 2.5)
+    hand.reach(-0.16, 0.58, 2.5, done=done)
+
+
+def _open_slide(hand: _Hand, done: Done) -> None:
+    hand.reach(-0.25, 0.4, 2.55)
+    hand.reach(-0.2, 0.6, 2.55)
+    hand.reach(0.3, 0.6, 2.5, done=done)
+
+
+def _switch_off(hand: _Hand, done: Done) -> None:
+    hand.reach(-0.5, 0.4, 2.28)
+    hand.reach(-0.5, 0.6, 2.28)
+    for x in (-0.45, -0.4, -0.35, -0.3):
+        hand.reach(x, 0.62, 2.28, steps=25, done=done)
+
+
+def _switch_on(hand: _Hand, done: Done) -> None:
+    hand.reach(-0.3, 0.45, 2.28)
+    hand.reach(-0.31, 0.61, 2.28)
+    hand.reach(-0.55, 0.6, 2.28, done=done)
+
+
+def _close_microwave(hand: _Hand, done: Done) -> None:
+    hand.reach(-0.55, 0.15, 1.87)
+    for x, y in ((-0.68, 0.15), (-0.66, 0.35), (-0.58, 0.5), (-0.55, 0.56)):
+        hand.reach(x, y, 1.86, done=done)
+
+
+Way = tuple[Callable[[_Hand, Done], None], Done]
+
+#: How each element is done, and when it is; in an order in which no open door is in the way.
+_CLOSE: dict[str, Way] = {
+    "hinge": (_close_hinge, lambda objects: bool(objects[12] < 0.02)),
+    "slide": (_close_slide, lambda objects: bool(objects[10] < 0.005)),
+    "light": (_switch_off, lambda objects: bool(objects[8] > -0.02)),
+    "microwave": (_close_microwave, lambda objects: bool(objects[13] > 0.02)),
+}
+_OPEN: dict[str, Way] = {
+    "slide": (_open_slide, lambda objects: bool(objects[10] > 0.36)),
+    "light": (_switch_on, lambda objects: bool(objects[8] < -0.67)),
+}
+
+
+def _perform(
+    env: Any, generator: np.random.Generator, goal: np.ndarray, ways: list[Way], direction: int
+) -> Trajectory | None:
+    """From where the kitchen stands to the first success, or None if there is none."""
+    hand = _Hand(env, generator, goal)
+    try:
+        for lead, done in ways:
+            for _ in range(_ATTEMPTS):
+                lead(hand, done)
+                finished = done(hand.objects())
+                hand.withdraw()
+                if finished:
+                    break
+    except _Finished:
+        pass
+    if not hand.success:
+        return None
+    return Trajectory(np.stack(hand.observations), np.stack(hand.actions), goal, direction)
+
+
+def kitchen_demonstrations(
+    tasks: str = kitchen.ALL_PAIRS, per_start: int = 2, seed: int = 0
+) -> list[Trajectory]:
+    """``per_start`` demonstrations from each start, and back where that can be scripted.
+
+    Forward ones come first: from each start that ``tasks`` names (see
+    :class:`unreset.tasks.kitchen.KitchenEnv`) to the goal with everything closed. Backward ones
+    lead from there to the start. The same seed gives the same arrays: observations [T + 1, 23] and
+    actions [T, 9], float32.
+
+    Raises:
+        ValueError: if ``tasks`` names no start.
+        UnresetError: if mujoco or gymnasium-robotics is not installed.
+    """
+    generator = np.random.default_rng(seed)
+    forward: list[Trajectory] = []
+    backward: list[Trajectory] = []
+    for start in kitchen.check_tasks(tasks):
+        env = kitchen.KitchenEnv(reward_type="sparse", tasks=start)
+        elements = start.split("+")
+        close = [way for name, way in _CLOSE.items() if name in elements]
+        back = [way for name, way in _OPEN.items() if name in elements]
+        forward += _several(env, generator, "initial", close, per_start)
+        if len(back) == len(elements):
+            backward += _several(env, generator, "goal", back, per_start)
+    return forward + backward
+
+
+def _several(
+    env: Any, generator: np.random.Generator, start: str, ways: list[Way], wanted: int
+) -> list[Trajectory]:
+    """As many as wanted, or as succeed: one in ten or more misses its mark."""
+    made: list[Trajectory] = []
+    forward = start == "initial"
+    initial = np.array([*kitchen.SETTLED_ROBOT, *kitchen.opened(env.tasks[0])], np.float32)
+    goal = kitchen.GOALS[0] if forward else initial
+    for _ in range(_TRIES * wanted):
+        if len(made) == wanted:
+            break
+        env.reset(seed=int(generator.integers(2**31)), options={"start": start})
+        one = _perform(env, generator, goal, ways, FORWARD if forward else BACKWARD)
+        if one is not None:
+            made.append(one)
+    return made

@@ -1,0 +1,214 @@
+"""Demonstrations as Minari datasets, local ones only: nothing here touches the network.
+
+An episode's observations are a dictionary with ``observation`` and ``desired_goal``, as goal
+environments give, or one array of the task's observation with the goal behind it. Datasets written
+here say the task, the directions and the success rate in their metadata, and each episode its
+``direction``; the direction of other episodes is forward if they desire one of the task's goals,
+else backward.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+
+from unreset.core.types import Task
+from unreset.demos import flat
+from unreset.demos.store import BACKWARD, DIRECTIONS, FORWARD, Trajectory
+from unreset.demos.success import achieved_goals, successes
+from unreset.errors import UnresetError
+from unreset.tasks.extras import require
+
+_NEAR = 1e-4  # between a desired goal and the task's, to be the same
+_PREFIX = "unreset_"  # of our entries in a dataset's metadata
+_IDENTIFIER = re.compile(r"([-\w]+/)*[-\w]+-v\d+")
+
+
+def is_identifier(name: str) -> bool:
+    """Whether this could be the id of a dataset, such as ``tabletop/scripted-v0``."""
+    return _IDENTIFIER.fullmatch(name) is not None
+
+
+def data_folder(folder: Path) -> Path | None:
+    """The part of a dataset's folder that holds its data, or None if this is no dataset."""
+    places = (folder / "data", folder)
+    return next((place for place in places if (place / "metadata.json").is_file()), None)
+
+
+def load(
+    dataset: str | Path, task: Task, direction: int | None
+) -> tuple[list[Trajectory], dict[str, str], bool]:
+    """Trajectories of a local dataset, its metadata, and whether it says the directions itself.
+
+    Args:
+        dataset: an id, looked up where Minari keeps its datasets (``MINARI_DATASETS_PATH``), or a
+            dataset's folder.
+        task: what the trajectories must fit.
+        direction: of episodes that do not say theirs; None to decide by their goals.
+
+    Raises:
+        UnresetError: where there is no such dataset, or it does not fit.
+    """
+    minari = require("minari", "minari")
+    place = _locate(dataset)
+    try:
+        raw = json.loads((place / "metadata.json").read_text(encoding="utf-8"))
+        if missing := {"observation_space", "action_space"} - set(raw):
+            # Minari would make the environment that the file names, and so run what it likes.
+            raise UnresetError(f"its metadata lacks {', '.join(sorted(missing))}")
+        opened = minari.MinariDataset(place)
+        ids = [int(number) for number in opened.episode_indices]
+        labels = [one.get("direction") for one in opened.storage.get_episode_metadata(ids)]
+        episodes = list(opened.iterate_episodes())
+    except UnresetError:
+        raise
+    except Exception as error:  # Minari and HDF5 raise what they like on a damaged file
+        raise UnresetError(f"it cannot be read as a Minari dataset: {error!r}") from error
+    found = []
+    for number, (episode, label) in enumerate(zip(episodes, labels, strict=True)):
+        observations, goal = _observed(episode.observations, task, number)
+        if label in DIRECTIONS:
+            way = DIRECTIONS.index(label)
+        else:
+            way = _by_goal(goal, task) if direction is None else direction
+        rewards = flat.sparse(np.asarray(episode.rewards))
+        actions = np.asarray(episode.actions)
+        found.append(Trajectory(observations, actions, goal, way, rewards))
+    stated = bool(labels) and all(label in DIRECTIONS for label in labels)
+    texts = {k.removeprefix(_PREFIX): str(v) for k, v in raw.items() if k.startswith(_PREFIX)}
+    return found, texts, stated
+
+
+def save(
+    identifier: str, trajectories: Sequence[Trajectory], task: Task, metadata: Mapping[str, str]
+) -> Path:
+    """Write a dataset where Minari keeps them; returns its folder.
+
+    Its episodes end truncated, never terminated, and ``infos["is_success"]`` [T + 1] is the
+    task's predicate. Its environment is the task's, if that can be made.
+
+    Raises:
+        UnresetError: where the id is none, or is taken.
+    """
+    minari = require("minari", "minari")
+    require("h5py", "minari")
+    if not is_identifier(identifier):
+        raise UnresetError(
+            f"{identifier!r} is no id of a Minari dataset; it must end in a version, "
+            f"for example {task.name}/demonstrations-v0"
+        )
+    folder = Path(require("minari.storage", "minari").get_dataset_path(identifier))
+    if folder.exists():
+        raise UnresetError(f"the dataset {identifier} exists already; choose another id or version")
+    directions = [DIRECTIONS[one.direction] for one in trajectories]
+    environment = _environment(task)
+    buffers = [_buffer(one, task) for one in trajectories]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about an author, who is the user's to name
+            dataset = minari.create_dataset_from_buffers(
+                identifier,
+                buffers,
+                env=environment if environment is not None and environment.spec else None,
+                observation_space=_observation_space(task, environment, buffers[0].observations),
+                action_space=spaces.Box(-1.0, 1.0, (task.action_size,), np.float32),
+                description=f"Demonstrations of the task {task.name} of unreset.",
+            )
+        dataset.storage.update_episode_metadata([{"direction": way} for way in directions])
+        told = {"task": task.name, "directions": ", ".join(sorted(set(directions), reverse=True))}
+        dataset.storage.update_metadata(
+            {_PREFIX + name: value for name, value in (told | dict(metadata)).items()}
+        )
+    except Exception:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    finally:
+        if environment is not None:
+            environment.close()
+    return folder
+
+
+def _locate(dataset: str | Path) -> Path:
+    folder = Path(dataset)
+    if not folder.is_dir():
+        name = str(dataset)
+        folder = Path(require("minari.storage", "minari").get_dataset_path(name))
+        if not folder.is_dir():
+            raise UnresetError(
+                f"there is no such Minari dataset in {str(folder).removesuffix(name)} "
+                f"(nothing is downloaded here; to do that: minari download {name})"
+            )
+    place = data_folder(folder)
+    if place is None:
+        raise UnresetError(f"{folder} holds no metadata.json of a Minari dataset")
+    return place
+
+
+def _observed(observations: Any, task: Task, number: int) -> tuple[np.ndarray, np.ndarray]:
+    """Observations [T + 1, observation] and the goal [goal] of one episode."""
+    if not isinstance(observations, Mapping):
+        what = f"demonstration {number}: observations"
+        rows, goals = flat.split_goal(np.asarray(observations), task, what)
+    elif "observation" in observations and "desired_goal" in observations:
+        rows = np.asarray(task.state(dict(observations)))
+        goals = np.asarray(observations["desired_goal"])
+    else:
+        raise UnresetError(
+            f"demonstration {number}: observations have {sorted(observations)}; "
+            f"there must be observation and desired_goal"
+        )
+    return rows, flat.constant_goal(goals, number)
+
+
+def _by_goal(goal: np.ndarray, task: Task) -> int:
+    if goal.shape != task.goals.shape[1:]:
+        return FORWARD  # refused later, for its shape
+    return FORWARD if (np.abs(task.goals - goal).max(axis=1) <= _NEAR).any() else BACKWARD
+
+
+def _environment(task: Task) -> Any:
+    """The task's environment, or None where its simulator is not installed."""
+    try:
+        return None if task.environment is None else task.environment()
+    except (UnresetError, ImportError):
+        return None
+
+
+def _observation_space(task: Task, environment: Any, keys: Iterable[str]) -> spaces.Space[Any]:
+    """The environment's, of what is stored only; unbounded where there is none."""
+    known = {} if environment is None else getattr(environment.observation_space, "spaces", {})
+    boxes = {}
+    for key in keys:
+        size = task.observation_size if key == "observation" else task.goal_size
+        boxes[key] = known.get(key, spaces.Box(-np.inf, np.inf, (size,), np.float32))
+    return spaces.Dict(boxes)
+
+
+def _buffer(trajectory: Trajectory, task: Task) -> Any:
+    """One episode, as Minari takes it."""
+    frames, steps = len(trajectory.observations), len(trajectory.actions)
+    last = np.arange(steps) == steps - 1
+    observations = {
+        "observation": trajectory.observations,
+        "desired_goal": np.tile(trajectory.goal, (frames, 1)),
+    }
+    achieved = achieved_goals(task, trajectory.observations)
+    if achieved is not None:
+        observations["achieved_goal"] = achieved
+    reached = successes(task, trajectory.observations, observations["desired_goal"])
+    return require("minari.data_collector", "minari").EpisodeBuffer(
+        observations=observations,
+        actions=trajectory.actions,
+        rewards=last.astype(np.float32) if trajectory.rewards is None else trajectory.rewards,
+        terminations=np.zeros(steps, bool),
+        truncations=last,
+        infos={} if reached is None else {"is_success": reached},
+    )

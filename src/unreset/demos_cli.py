@@ -1,0 +1,279 @@
+"""The command group ``unreset demos``: make, judge, convert, replay and record demonstrations."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import itertools
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from unreset import registry
+from unreset.core.types import Task
+from unreset.demos import formats, keyboard, picture, quality, record, replay, scripts
+from unreset.demos.formats import Format
+from unreset.demos.options import (
+    Direction,
+    ExportOptions,
+    ImportOptions,
+    InfoOptions,
+    RecordOptions,
+    ReplayOptions,
+    ScriptOptions,
+)
+from unreset.demos.store import BACKWARD, DIRECTIONS, FORWARD, Trajectory
+from unreset.demos.success import final_successes
+from unreset.errors import UnresetError
+from unreset.policy import Policy
+
+Options = TypeVar("Options")
+
+
+def _script(arguments: list[str]) -> int:
+    options = _parse(ScriptOptions, "script", arguments)
+    task = registry.task(options.task)
+    if options.number is not None and options.number < 1:
+        raise UnresetError(f"number must be at least 1, not {options.number}")
+    if options.number is None:
+        trajectories = scripts.batch(task, options.seed)
+    else:
+        trajectories = [
+            one
+            for way in (FORWARD, BACKWARD)
+            for one in itertools.islice(scripts.scripted(task, way, options.seed), options.number)
+        ]
+    suffix = "npz" if options.format == "npz" else "safetensors"
+    out = options.out
+    if out is None and options.format != "minari":
+        out = Path(f"{task.name}-demonstrations.{suffix}")
+    return _write(trajectories, task, out, options.format, options.id)
+
+
+def _info(arguments: list[str]) -> int:
+    options = _parse(InfoOptions, "info", arguments)
+    task = registry.task(options.task)
+    trajectories = formats.read(options.source, task, _way(options.direction))
+    found = quality.assess(task, trajectories)
+    table = Table(title=f"{options.source}, for {task.name}", title_justify="left")
+    table.add_column("")
+    for direction in found:
+        table.add_column(DIRECTIONS[direction], justify="right")
+    rows: list[tuple[str, Callable[[quality.Quality], str]]] = [
+        ("demonstrations", lambda q: str(q.number)),
+        ("steps", lambda q: str(q.steps)),
+        ("length min / mean / max", lambda q: f"{q.shortest} / {q.mean_length:.1f} / {q.longest}"),
+        ("ending in success", lambda q: "-" if math.isnan(q.success) else f"{q.success:.0%}"),
+        ("going on after it", lambda q: str(q.passed)),
+        ("goals reached", lambda q: f"{q.goals_reached} of {q.goals}"),
+        ("different starts", lambda q: str(q.starts)),
+        ("spread of starts", lambda q: f"{q.start_spread:.2f}"),
+        ("actions above 0.99", lambda q: " ".join(f"{share:.0%}" for share in q.saturation)),
+        ("pauses", lambda q: f"{q.pauses:.0%}"),
+        ("duplicates", lambda q: str(q.duplicates)),
+    ]
+    for name, figure in rows:
+        table.add_row(name, *(figure(one) for one in found.values()))
+    Console().print(table)
+    for line in quality.advice(task, found):
+        print(f"advice: {line}")
+    if options.picture is not None:
+        print(picture.draw(task, trajectories, options.picture))
+    return 0
+
+
+def _import(arguments: list[str]) -> int:
+    options = _parse(ImportOptions, "import", arguments)
+    task = registry.task(options.task)
+    trajectories = formats.read(options.source, task, _way(options.direction))
+    out = options.out
+    if out.is_dir() or not out.suffix:
+        out /= f"{task.name}-demonstrations.safetensors"
+    return _write(trajectories, task, out, None, None)
+
+
+def _export(arguments: list[str]) -> int:
+    options = _parse(ExportOptions, "export", arguments)
+    task = registry.task(options.task)
+    trajectories = formats.read(options.source, task, _way(options.direction))
+    return _write(trajectories, task, options.out, options.format, options.id)
+
+
+def _replay(arguments: list[str]) -> int:
+    options = _parse(ReplayOptions, "replay", arguments)
+    task = registry.task(options.task)
+    trajectories = formats.read(options.source, task, _way(options.direction))
+    table = Table(title=f"{options.source}, replayed in {task.name}", title_justify="left")
+    names = ("direction", "steps", "start error", "mean error", "max error", "success at")
+    for name in ("", *names):
+        table.add_column(name, justify="right")
+    found = []
+    for number, one in enumerate(replay.replay(task, trajectories)):
+        found.append(one)
+        errors = (f"{error:.2g}" for error in (one.start_error, one.mean_error, one.max_error))
+        at = "-" if one.success_at is None else str(one.success_at)
+        way = DIRECTIONS[trajectories[number].direction]
+        table.add_row(str(number), way, str(one.steps), *errors, at)
+    Console().print(table)
+    mean = np.average([one.mean_error for one in found], weights=[one.steps for one in found])
+    print(f"position error: mean {mean:.3g}, max {max(one.max_error for one in found):.3g}")
+    print(f"success {sum(one.success for one in found)}/{len(found)}")
+    return 0
+
+
+def _record(arguments: list[str]) -> int:
+    options = _parse(RecordOptions, "record", arguments)
+    task = registry.task(options.task)
+    with _recorder(options, task) as recorder:
+        judge = record.only_successes if options.yes else ask
+        done = record.session(task, recorder, options.out, options.episodes, judge)
+    print(f"kept {done.kept} of {done.recorded} episodes; {options.out} holds {done.total}")
+    return 0
+
+
+@contextlib.contextmanager
+def _recorder(options: RecordOptions, task: Task) -> Iterator[record.Recorder]:
+    """What records, and closes at the end."""
+    way = None if options.direction == "both" else DIRECTIONS.index(options.direction)
+    with contextlib.ExitStack() as stack:
+        recorder: record.Recorder
+        if options.policy == "script":
+            recorder = record.Scripted(task, way, options.seed)
+        else:
+            watch: Callable[[Any], None] = lambda environment: None  # noqa: E731
+            if options.window:
+                window = keyboard.Window(task.name)
+                stack.callback(window.close)
+                watch = lambda environment: window.show(environment.render())  # noqa: E731
+            recorder = record.Acting(
+                task,
+                _actor(options, task),
+                way,
+                options.start,
+                options.horizon,
+                options.seed,
+                watch,
+                "rgb_array" if options.window else None,
+            )
+        stack.callback(recorder.close)
+        yield recorder
+
+
+def _actor(options: RecordOptions, task: Task) -> record.Act:
+    """What acts: the keyboard, or a run's or a file's policy."""
+    if options.policy == "keyboard":
+        print(keyboard.HELP)
+        show = lambda line: print(f"\r{line}\x1b[K", end="", flush=True)  # noqa: E731
+        return keyboard.Keyboard(task, keyboard.terminal_key, options.speed, show)
+    path = Path(options.policy)
+    if path.is_dir():
+        from unreset import api  # noqa: PLC0415 - it takes a moment
+
+        policy = api.load(path).export()
+    elif path.is_file():
+        policy = Policy.load(path)
+    else:
+        raise UnresetError(
+            f"there is no policy {options.policy!r}: give keyboard, script, a run folder, or a "
+            f"file of unreset export"
+        )
+    if policy.metadata["task"] != task.name:
+        raise UnresetError(f"{path} is a policy for {policy.metadata['task']}, not {task.name}")
+    return policy
+
+
+def ask(number: int, attempt: record.Attempt) -> str:
+    """Have a person judge an episode."""
+    result = "success" if attempt.success else "no success"
+    steps = len(attempt.trajectory.actions)
+    question = (
+        f"\nepisode {number + 1}: {result} after {steps} steps. Keep, discard, redo [y/n/r]? "
+    )
+    while True:
+        try:
+            answer = input(question).strip().lower()[:1]
+        except EOFError:
+            raise UnresetError("nobody answers whether to keep the episode; use --yes") from None
+        if answer in (record.KEEP, record.DISCARD, record.REDO):
+            return answer
+
+
+def _write(
+    trajectories: list[Trajectory],
+    task: Task,
+    out: Path | None,
+    format: Format | None,
+    identifier: str | None,
+) -> int:
+    """Write to a file or a Minari dataset, and say what was written."""
+    if (format == "minari") != (identifier is not None):
+        raise UnresetError("a Minari dataset needs both --format minari and --id")
+    if identifier is not None and out is not None:
+        raise UnresetError(
+            "a Minari dataset goes where Minari keeps its own (MINARI_DATASETS_PATH); "
+            "give --id without --out"
+        )
+    if identifier is None and out is None:
+        raise UnresetError("say where to: --out FILE, or --format minari --id NAME-v0")
+    place = formats.write(trajectories, task, identifier or str(out), format)
+    counts = [sum(one.direction == way for one in trajectories) for way in (FORWARD, BACKWARD)]
+    reached = final_successes(task, trajectories)
+    share = "unknown" if reached is None else f"{reached.mean():.0%}"
+    print(f"{place}: {counts[0]} forward, {counts[1]} backward; ending in success: {share}")
+    return 0
+
+
+def _way(direction: Direction | None) -> int | None:
+    return None if direction is None else DIRECTIONS.index(direction)
+
+
+def _parse(kind: type[Options], command: str, arguments: list[str]) -> Options:
+    from unreset import cli  # noqa: PLC0415 - it imports this module
+
+    return cli._parse(kind, f"demos {command}", arguments, None)
+
+
+COMMANDS: dict[str, tuple[Callable[[list[str]], int], str]] = {
+    "script": (_script, "write the demonstrations of a task's own script"),
+    "info": (_info, "say what demonstrations are like, and what should be better"),
+    "import": (_import, "read any known format, check, write as unreset's own"),
+    "export": (_export, "write another format"),
+    "replay": (_replay, "replay demonstrations in the task's environment"),
+    "record": (_record, "record with the keyboard, a script or a policy"),
+}
+
+
+def _usage() -> str:
+    lines = [f"  {name:8} {about}" for name, (_, about) in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: unreset demos COMMAND ... (unreset demos COMMAND --help says more)",
+            "",
+            *lines,
+            "",
+            f"demonstrations are {formats.KNOWN}",
+            "",
+            "example: unreset demos script tabletop --out demos.safetensors",
+        ]
+    )
+
+
+def main(arguments: list[str]) -> int:
+    """Run one command of the group; returns the exit code.
+
+    Raises:
+        UnresetError: where something is wrong with what was asked for; one line says what.
+    """
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(_usage())
+        return 0 if arguments else 2
+    if arguments[0] not in COMMANDS:
+        near = difflib.get_close_matches(arguments[0], COMMANDS, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(COMMANDS)}"
+        raise UnresetError(f"unknown command 'demos {arguments[0]}'; {hint}")
+    return COMMANDS[arguments[0]][0](arguments[1:])

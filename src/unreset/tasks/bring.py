@@ -1,0 +1,290 @@
+"""A :class:`Task` from any Gymnasium environment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Literal
+
+import jax
+import numpy as np
+
+from unreset.core.types import Task
+from unreset.demos.store import Trajectory
+from unreset.errors import UnresetError
+from unreset.tasks.brought_env import (
+    BroughtEnv,
+    Environment,
+    action_bounds,
+    comes_back,
+    is_mujoco,
+    takes_goals,
+    without_time_limit,
+)
+from unreset.tasks.judging import DO, RETURN, Function, Judges, goalless_judges, judges, within
+from unreset.tasks.sights import Sights, builder, distinct, look
+
+MAZE_RADIUS = 0.45  # of gymnasium-robotics' mazes, which do not publish it
+
+
+def from_environment(
+    make: str | Callable[..., Environment],
+    *,
+    name: str | None = None,
+    summary: str | None = None,
+    state: str | Sequence[str] | Function | None = None,
+    achieved: Sequence[int] | Function | None = None,
+    goals: Any = None,
+    initial_goals: Any = None,
+    success: float | Literal["environment"] | Function | None = None,
+    initial_success: Function | None = None,
+    reward: Literal["sparse", "environment"] | Function = "sparse",
+    horizon: int | None = None,
+    train_reset_every: int = 200_000,
+    time_limit: bool = False,
+    demonstrations: Callable[[], Sequence[Trajectory]] | Sequence[Trajectory] | None = None,
+    offsets: Any = None,
+    position: tuple[int, int] | None = None,
+    position_name: str = "position",
+    samples: int = 100,
+) -> Task:
+    """A task that practises in an environment.
+
+    Environments with goals, in the layout of gymnasium-robotics, need nothing else. Others need
+    ``success``, and either ``achieved`` and ``goals``, or, where there is one thing to do and
+    nothing to choose, ``initial_success`` for methods whose backward role returns to the start.
+
+    Args:
+        make: a Gymnasium id, or what returns an environment, called with ``render_mode`` if it
+            takes that.
+        name: the task's; by default the id or the callable's.
+        summary: one line about it.
+        state: what of the environment's observation is the task's: a key, several, or a function
+            of it that returns a vector; by default all vectors.
+        achieved: which numbers of the observation a goal speaks of, or a JAX function
+            (observation -> goal); by default ``achieved_goal``, which is appended to it.
+        goals: what may be asked for, [goals, goal]; by default those that ``samples`` resets chose.
+        initial_goals: where practice begins, as goals [initials, goal]; by default what ``samples``
+            resets achieve.
+        success: the distance to the goal within which it is reached; or (observation, goal) ->
+            bool, or observation -> bool without goals; in JAX if rewards shall be recomputed for
+            other goals, else in NumPy; or "environment", what its info says (``is_success`` or
+            ``success``). By default the environment's ``distance_threshold``.
+        initial_success: observation -> bool, whether the task is undone; without goals only.
+        reward: "sparse" is 1 on success, else 0; or (observation, goal) -> float (observation ->
+            float without goals); or "environment", its own.
+        horizon: steps of an evaluation episode; by default the environment's time limit.
+        train_reset_every: the benchmark's period of hard resets in steps, if there is one.
+        time_limit: keep the environment's time limit: it is reset whenever it runs out.
+        demonstrations: trajectories, or what makes them.
+        offsets: a matrix [offsets, observation + goal] that networks see instead; by default the
+            observation, and goal minus achieved in units of its spread.
+        position: the two numbers of the observation on the report's map.
+        position_name: what they are.
+        samples: how many resets to look at, with seeds from 0.
+
+    Raises:
+        UnresetError: if the environment cannot be practised in, or something does not fit it.
+    """
+    title = make if isinstance(make, str) else getattr(make, "__name__", "environment")
+    title = (name or str(title)).replace("/", "-").replace(":", "-")
+    try:
+        build = builder(make)
+        inner = build()
+    except UnresetError as error:
+        raise UnresetError(f"{title}: {error}") from error
+    try:
+        actions = len(action_bounds(inner.action_space)[0])
+        steps = _horizon(inner, horizon)
+        limited: Callable[[Environment], Environment]
+        limited = (lambda whole: whole) if time_limit else without_time_limit
+        inner = limited(inner)
+        sights = look(inner, state, achieved is None, samples)
+        size = sights.observations.shape[1]
+        own_goals = sights.goals is not None
+        if sights.goals is not None:
+            achieved = range(size - sights.goals.shape[1], size)
+            goals = sights.goals if goals is None else goals
+            success = _radius(inner.unwrapped) if success is None else success
+        if success is None:
+            raise UnresetError("nothing says what success is; give success=")
+        if goals is None:
+            if achieved is not None or not (callable(success) or success == "environment"):
+                raise UnresetError("success depends on a goal; give achieved= and goals=")
+            begin = [] if initial_success is None else [[RETURN]]
+            wanted, initial = np.array([[DO]], np.float32), _rows("initial_goals", begin, 1)
+            reach = _unknown
+            judged = goalless_judges(success, initial_success, reward, sights.observations[0])
+        else:
+            if initial_success is not None:
+                raise UnresetError("initial_success is for tasks without goals; drop it")
+            wanted = _rows("goals", goals)
+            reach = _achieved(achieved, sights.observations[0], wanted.shape[1])
+            told = takes_goals(inner.unwrapped, wanted[0])
+            judged = _judged(success, reward, reach, told, sights, wanted)
+            if initial_goals is None:
+                initial_goals = _begins(achieved, reach, told, judged, sights)
+            initial = _rows("initial_goals", initial_goals, wanted.shape[1])
+        layout = (sights.vector, size, wanted[0], own_goals)
+
+        def environment(render_mode: str | None = None, remember: bool = True) -> BroughtEnv:
+            return BroughtEnv(limited(build(render_mode)), *layout, remember=remember)
+
+        trial = BroughtEnv(inner, *layout, remember=True)
+        if success == "environment":
+            _refuse_silence(trial)
+        remember = is_mujoco(inner.unwrapped) and comes_back(trial, environment)
+        return Task(
+            name=title,
+            summary=summary or f"{title} (Gymnasium)",
+            observation_size=size,
+            action_size=actions,
+            goals=wanted,
+            initial_goals=initial,
+            horizon=steps,
+            train_reset_every=train_reset_every,
+            achieved=reach,
+            reward=judged.reward,
+            success=judged.success,
+            score=judged.score,
+            environment=partial(environment, remember=remember),
+            demonstrations=_made(demonstrations),
+            offsets=_offsets(offsets, achieved, sights.observations, wanted),
+            position=position or _position(achieved, size),
+            position_name=position_name,
+        )
+    except UnresetError as error:
+        raise UnresetError(f"{title}: {error}") from error
+    finally:
+        inner.close()
+
+
+def _horizon(inner: Environment, horizon: int | None) -> int:
+    """Steps of an evaluation episode: as given, or until the time limit."""
+    if horizon is None and inner.has_wrapper_attr("_max_episode_steps"):
+        horizon = inner.get_wrapper_attr("_max_episode_steps")
+    if not horizon or horizon < 1:
+        raise UnresetError("it has no time limit to take for evaluation episodes; give horizon=")
+    return int(horizon)
+
+
+def _radius(own: Any) -> float:
+    """The distance within which an environment with goals counts one as reached."""
+    if hasattr(own, "rotation_threshold"):
+        raise UnresetError(
+            'its success is more than a distance; give success="environment", or a function'
+        )
+    if isinstance(radius := getattr(own, "distance_threshold", None), float | int):
+        return float(radius)
+    if hasattr(own, "maze") and hasattr(own, "update_target_site_pos"):
+        return MAZE_RADIUS
+    raise UnresetError("nothing says how near to a goal is success; give success=, a distance")
+
+
+def _rows(what: str, value: Any, size: int | None = None) -> np.ndarray:
+    """``value`` as finite float32 [rows, size]."""
+    try:
+        array = np.array(value, np.float32)
+    except (TypeError, ValueError) as error:
+        raise UnresetError(f"{what} must be rows of numbers, not {value!r}") from error
+    if array.size == 0 and size is not None:
+        return array.reshape(0, size)
+    if array.ndim != 2 or array.size == 0 or size not in (None, array.shape[1]):
+        raise UnresetError(
+            f"{what} must be rows of {'as many' if size is None else size} numbers each, "
+            f"not of shape {array.shape}"
+        )
+    if not np.isfinite(array).all():
+        raise UnresetError(f"{what} contain NaN or infinity")
+    return array
+
+
+def _unknown(observation: Any) -> Any:
+    """Stands where nothing says what goal an observation achieves."""
+    raise UnresetError("this task does not say what goal an observation achieves; give achieved=")
+
+
+def _achieved(
+    achieved: Sequence[int] | Function | None, observation: np.ndarray, size: int
+) -> Function:
+    """The function that reads a goal [size] from an observation (NumPy and JAX)."""
+    if achieved is None:
+        return _unknown
+    if not callable(achieved):
+        numbers = np.asarray(achieved, int)
+        if numbers.shape != (size,) or (numbers < 0).any() or numbers.max() >= len(observation):
+            raise UnresetError(
+                f"achieved must be {size} numbers' places in the observation, "
+                f"0 to {len(observation) - 1}, as many as a goal has; not {list(achieved)}"
+            )
+        return lambda observation: observation[numbers]
+    try:
+        shape = jax.eval_shape(achieved, observation).shape
+    except Exception as error:  # any: it is the user's
+        raise UnresetError(f"achieved must work in JAX (use jax.numpy): {error!r}") from error
+    if shape != (size,):
+        raise UnresetError(f"achieved must return a goal, of shape ({size},), not {shape}")
+    return achieved
+
+
+def _judged(
+    success: Any, reward: Any, reach: Function, told: bool, sights: Sights, goals: np.ndarray
+) -> Judges:
+    if isinstance(success, float | int):
+        if reach is _unknown:
+            raise UnresetError("success is a distance; give achieved=, what it is measured from")
+        success = within(float(success), reach)
+    if "environment" in (success, reward) and not told and len(goals) > 1:
+        raise UnresetError(
+            '"environment" can judge several goals only where it has a method set_goal(goal)'
+        )
+    return judges(success, reward, reach is not _unknown, sights.observations[0], goals[0])
+
+
+def _begins(
+    achieved: Any, reach: Function, told: bool, judged: Judges, sights: Sights
+) -> np.ndarray:
+    """The goals that resets achieve; none where nobody could judge a way back to them."""
+    if achieved is None or (judged.by_environment and not told):
+        return np.zeros(0, np.float32)
+    return distinct(np.stack([np.asarray(reach(o), np.float32) for o in sights.observations]))
+
+
+def _refuse_silence(trial: BroughtEnv) -> None:
+    """Step once, to see that the environment says something about success."""
+    trial.reset(seed=0)
+    trial.step(np.zeros(len(trial.low), np.float32))
+    if trial.succeeded is None:
+        raise UnresetError(
+            "its info says nothing about success (neither is_success nor success); give success="
+        )
+
+
+def _made(demonstrations: Any) -> Callable[[], Sequence[Trajectory]] | None:
+    if demonstrations is None or callable(demonstrations):
+        return demonstrations  # type: ignore[no-any-return]
+    return lambda: list(demonstrations)
+
+
+def _offsets(
+    given: Any, achieved: Any, observations: np.ndarray, goals: np.ndarray
+) -> np.ndarray | None:
+    """The observation and the way to the goal, scaled to about 1, if that is not known better."""
+    if given is not None:
+        return np.asarray(given, np.float32)
+    if achieved is None or callable(achieved):
+        return None
+    size, width = observations.shape[1], goals.shape[1]
+    ways = goals[:, None] - observations[None, :, np.asarray(achieved)]
+    scale = 1.0 / max(float(np.sqrt((ways**2).mean())), 1e-3)
+    matrix = np.zeros((size + width, size + width), np.float32)
+    matrix[:size, :size] = np.eye(size)
+    for row, number in enumerate(achieved):
+        matrix[size + row, [number, size + row]] = -scale, scale
+    return matrix
+
+
+def _position(achieved: Any, size: int) -> tuple[int, int]:
+    """The first two numbers that goals speak of, or else of the observation."""
+    places = [*range(size)] if achieved is None or callable(achieved) else [*achieved]
+    return int(places[0]), int(places[min(1, len(places) - 1)])

@@ -1,0 +1,216 @@
+"""Any Gymnasium environment, laid out as this library's own: vectors, actions in [-1, 1], goals."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+from gymnasium.wrappers import TimeLimit
+
+from unreset.errors import UnresetError
+
+Environment = gymnasium.Env[Any, Any]
+
+
+class BroughtEnv(gymnasium.Env[dict[str, Any], np.ndarray]):
+    """Steps an environment and gives its observations as float32 vectors in a dictionary.
+
+    ``observation`` [observation] is the task's, ``desired_goal`` [goal] what was last asked for.
+    Actions [action] in [-1, 1] are stretched to the environment's bounds; larger ones are clipped.
+    ``get_state`` and ``set_state`` are there if the environment has them; if it is a MuJoCo
+    environment and ``remember`` is true, they save and restore MuJoCo's integration state.
+
+    Args:
+        inner: the environment, with a bounded Box of actions.
+        state: its observation -> the task's observation [observation].
+        size: how many numbers that has.
+        goal: the goal [goal] until another one is asked for.
+        own_goals: whether resets choose a goal, the observation's ``desired_goal``.
+        remember: whether MuJoCo's state says everything that the next step depends on.
+
+    Raises:
+        UnresetError: if its actions cannot be stretched.
+    """
+
+    def __init__(
+        self,
+        inner: Environment,
+        state: Callable[[Any], np.ndarray],
+        size: int,
+        goal: np.ndarray,
+        own_goals: bool = False,
+        remember: bool = False,
+    ) -> None:
+        self.inner, self._state, self._goal, self._own_goals = inner, state, goal, own_goals
+        self.metadata, self.render_mode = inner.metadata, inner.render_mode
+        self.low, self.high = action_bounds(inner.action_space)
+        self.raw: Any = None  # the environment's own observation
+        self.reward = 0.0  # the environment's own, of the last step
+        self.succeeded: bool | None = None  # what its info says, if it says anything
+        everything = {"observation": size, "desired_goal": len(goal)}
+        self.observation_space = spaces.Dict(
+            {
+                key: spaces.Box(-np.inf, np.inf, (number,), np.float32)
+                for key, number in everything.items()
+            }
+        )
+        self.action_space = spaces.Box(-1.0, 1.0, self.low.shape, np.float32)
+        own: Any = inner.unwrapped
+        if not inner.has_wrapper_attr("_elapsed_steps"):  # a time limit's count is not saved
+            if callable(getattr(own, "get_state", None)) and hasattr(own, "set_state"):
+                self.get_state, self.set_state = own.get_state, own.set_state
+            elif remember and is_mujoco(own):
+                self.get_state, self.set_state = self._save, self._restore
+
+    @property
+    def data(self) -> Any:
+        """The MuJoCo data, if there is any: its clock betrays a reset that nobody asked for."""
+        return getattr(self.inner.unwrapped, "data", None)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Reset the environment; ``options`` are its own."""
+        super().reset(seed=seed)
+        observation, info = self.inner.reset(seed=seed, options=options)
+        if self._own_goals:
+            self._goal = np.array(observation["desired_goal"], np.float32)
+        self.reward, self.succeeded = 0.0, own_success(info)
+        return self._laid_out(observation), info
+
+    def step(self, action: np.ndarray) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
+        """Act; the reward and both ends are the environment's own."""
+        share = (np.clip(np.asarray(action, np.float64), -1.0, 1.0) + 1.0) / 2.0
+        stretched = self.low + share * (self.high - self.low)
+        space: Any = self.inner.action_space
+        asked = stretched.astype(space.dtype).reshape(space.shape)
+        observation, reward, terminated, truncated, info = self.inner.step(asked)
+        self.reward, self.succeeded = float(reward), own_success(info)
+        return self._laid_out(observation), self.reward, bool(terminated), bool(truncated), info
+
+    def set_goal(self, goal: Any) -> None:
+        """Ask for another goal [goal]; an environment that knows of goals is told."""
+        self._goal = np.array(goal, np.float32)
+        own: Any = self.inner.unwrapped
+        if hasattr(own, "set_goal"):
+            own.set_goal(self._goal)
+        elif self.knows_goals:
+            own.goal = self._goal.astype(own.goal.dtype)
+            if hasattr(own, "update_target_site_pos"):  # the mazes' mark
+                own.update_target_site_pos()
+
+    @property
+    def knows_goals(self) -> bool:
+        """Whether the environment itself makes use of a goal, for its reward or its pictures."""
+        return takes_goals(self.inner.unwrapped, self._goal)
+
+    def render(self) -> Any:
+        """The environment's picture."""
+        return self.inner.render()
+
+    def close(self) -> None:
+        """Close the environment."""
+        self.inner.close()
+
+    def _vector(self, observation: Any) -> np.ndarray:
+        # A copy: some environments write every observation into the same memory.
+        return np.array(self._state(observation), np.float32).ravel()
+
+    def _laid_out(self, observation: Any) -> dict[str, Any]:
+        self.raw = observation
+        return {"observation": self._vector(observation), "desired_goal": self._goal.copy()}
+
+    def _save(self) -> dict[str, np.ndarray]:
+        mujoco = importlib.import_module("mujoco")  # there, since the environment is MuJoCo's
+        own: Any = self.inner.unwrapped
+        what = mujoco.mjtState.mjSTATE_INTEGRATION
+        full = np.empty(mujoco.mj_stateSize(own.model, what))
+        mujoco.mj_getState(own.model, own.data, full, what)
+        state = {"mujoco": full, "goal": self._goal.copy()}
+        # A step leaves positions of bodies behind that are older than the joints'; both who goes on
+        # from here and who comes back go on from positions computed anew.
+        self._restore(state)
+        return state
+
+    def _restore(self, state: Mapping[str, np.ndarray]) -> None:
+        mujoco = importlib.import_module("mujoco")
+        own: Any = self.inner.unwrapped
+        what, full = mujoco.mjtState.mjSTATE_INTEGRATION, np.asarray(state["mujoco"], np.float64)
+        mujoco.mj_setState(own.model, own.data, full, what)
+        mujoco.mj_forward(own.model, own.data)
+        mujoco.mj_setState(own.model, own.data, full, what)  # forces replaced the warm start
+        self.set_goal(state["goal"])
+
+
+def action_bounds(space: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Lowest and highest action, [action] each; raises UnresetError where there are none."""
+    if not isinstance(space, spaces.Box) or not np.issubdtype(space.dtype, np.floating):
+        raise UnresetError(
+            f"its actions are {space}; only continuous actions can be learned, a Box of floats "
+            "(wrap the environment in a gymnasium.ActionWrapper that has one)"
+        )
+    low, high = (np.asarray(bound, np.float64).ravel() for bound in (space.low, space.high))
+    if not np.isfinite([low, high]).all():
+        raise UnresetError(
+            f"its actions are {space}, without bounds; wrap it in "
+            "gymnasium.wrappers.RescaleAction or give it a Box with finite bounds"
+        )
+    return low, high
+
+
+def own_success(info: Mapping[str, Any]) -> bool | None:
+    """What an environment's info says about success; None if it says nothing."""
+    for key in ("is_success", "success"):
+        if key in info:
+            return bool(info[key])
+    return None
+
+
+def takes_goals(own: Any, goal: np.ndarray) -> bool:
+    """Whether an environment can be told a goal: by ``set_goal``, or, as gymnasium-robotics', by
+    its array ``goal``."""
+    kept = getattr(own, "goal", None)
+    kept_alike = isinstance(kept, np.ndarray) and kept.shape == goal.shape
+    return hasattr(own, "set_goal") or kept_alike
+
+
+def is_mujoco(own: Any) -> bool:
+    """Whether an environment holds a MuJoCo model and its data."""
+    held = (getattr(own, name, None) for name in ("model", "data"))
+    return [type(item).__name__ for item in held] == ["MjModel", "MjData"]
+
+
+def without_time_limit(environment: Environment) -> Environment:
+    """The environment without its TimeLimit wrappers."""
+    while isinstance(environment, TimeLimit):
+        environment = environment.env
+    layer: Any = environment
+    while isinstance(layer, gymnasium.Wrapper):
+        if isinstance(layer.env, TimeLimit):
+            layer.env = layer.env.env
+        else:
+            layer = layer.env
+    return environment
+
+
+def comes_back(trial: BroughtEnv, other: Callable[[], BroughtEnv]) -> bool:
+    """Whether another instance, after another reset, goes on exactly from a saved state."""
+    if not hasattr(trial, "get_state"):
+        return False
+    actions = np.random.default_rng(0).uniform(-1.0, 1.0, (20, len(trial.low)))
+    trial.reset(seed=0)
+    trial.step(actions[0])
+    state = trial.get_state()
+    once = [trial.step(action)[0]["observation"] for action in actions]
+    trial = other()
+    try:
+        trial.reset(seed=1)
+        trial.set_state(state)
+        again = [trial.step(action)[0]["observation"] for action in actions]
+    finally:
+        trial.close()
+    return np.array_equal(once, again)

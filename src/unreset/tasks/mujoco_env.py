@@ -1,0 +1,128 @@
+"""A :class:`GoalEnv` on bare MuJoCo: its state is saved exactly, its pictures come from EGL."""
+
+from __future__ import annotations
+
+import atexit
+import importlib
+import os
+import sys
+import weakref
+from collections.abc import Callable, Mapping
+from ctypes.util import find_library
+from typing import Any
+
+import numpy as np
+
+from unreset.errors import UnresetError
+from unreset.tasks.extras import require
+from unreset.tasks.goal_env import GoalEnv
+
+_BACKENDS = (("egl", "EGL"), ("osmesa", "OSMesa"))  # MuJoCo's name, the library's
+
+
+def import_mujoco(extra: str) -> Any:
+    """The package mujoco, drawing without a display where it can.
+
+    MuJoCo chooses how to draw when it is first imported, by the environment variable MUJOCO_GL. On
+    Linux its default needs a display, so where the variable is not set this sets it: EGL if there
+    is such a library, else OSMesa, else nothing is drawn.
+
+    Args:
+        extra: the extra of unreset that brings the package, for the error message.
+
+    Raises:
+        UnresetError: if mujoco cannot be imported.
+    """
+    if sys.platform != "linux" or "mujoco" in sys.modules or "MUJOCO_GL" in os.environ:
+        return require("mujoco", extra)
+    found = [backend for backend, library in _BACKENDS if find_library(library)]
+    os.environ["MUJOCO_GL"] = found[0] if found else "disable"
+    try:
+        return importlib.import_module("mujoco")
+    except Exception:  # such as a library without a driver; simulating needs none
+        os.environ["MUJOCO_GL"] = "disable"
+        return require("mujoco", extra)
+
+
+class MujocoEnv(GoalEnv):
+    """Holds ``model`` and ``data``; a task makes the model before it calls ``super().__init__``.
+
+    ``_restore`` puts back MuJoCo's integration state (positions, velocities, controls, mocap,
+    warm start, time) and computes what follows from it.
+
+    Args:
+        mujoco: the package, from :func:`import_mujoco`.
+        model: a compiled model.
+        arguments: those of :class:`GoalEnv`.
+    """
+
+    def __init__(self, mujoco: Any, model: Any, **arguments: Any) -> None:
+        self.mujoco, self.model = mujoco, model
+        self.data = mujoco.MjData(model)
+        self._renderers: dict[int, Any] = {}
+        self._what = mujoco.mjtState.mjSTATE_INTEGRATION
+        self._full = np.empty(mujoco.mj_stateSize(model, self._what))
+        super().__init__(**arguments)
+
+    def close(self) -> None:
+        """Free the renderers."""
+        for renderer in self._renderers.values():
+            renderer.close()
+        self._renderers.clear()
+
+    def _simulator(self) -> dict[str, np.ndarray]:
+        self.mujoco.mj_getState(self.model, self.data, self._full, self._what)
+        return {"mujoco": self._full.copy()}
+
+    def _restore(self, state: Mapping[str, np.ndarray]) -> None:
+        full = np.asarray(state["mujoco"], np.float64)
+        self.mujoco.mj_resetData(self.model, self.data)
+        self.mujoco.mj_setState(self.model, self.data, full, self._what)
+        self.mujoco.mj_forward(self.model, self.data)
+        # Computing forces replaces the warm start.
+        self.mujoco.mj_setState(self.model, self.data, full, self._what)
+
+    def _picture(self, camera: str, size: int) -> np.ndarray:
+        if size not in self._renderers:
+            self._renderers[size] = self._make_renderer(size)
+        renderer = self._renderers[size]
+        # A step moves bodies after it placed cameras and lights.
+        self.mujoco.mj_kinematics(self.model, self.data)
+        self.mujoco.mj_camlight(self.model, self.data)
+        renderer.update_scene(self.data, camera=camera)
+        return np.array(renderer.render())
+
+    def _make_renderer(self, size: int) -> Any:
+        """A renderer of a light scene: on a CPU, multisampling and shadows take nine tenths."""
+        model = self.model
+        model.vis.quality.offsamples = 0
+        model.vis.quality.shadowsize = 0
+        model.vis.global_.offwidth = max(size, model.vis.global_.offwidth)
+        model.vis.global_.offheight = max(size, model.vis.global_.offheight)
+        try:
+            if _needs_display(self.mujoco) and not {"DISPLAY", "WAYLAND_DISPLAY"} & set(os.environ):
+                raise RuntimeError("it was imported before unreset, to draw on a display")
+            renderer = self.mujoco.Renderer(model, size, size)
+        except Exception as error:
+            raise UnresetError(
+                f"MuJoCo cannot draw ({error}); without a display it needs EGL or OSMesa: "
+                "apt install libegl1 (or libosmesa6), and MUJOCO_GL=egl (or osmesa) in the "
+                "environment before mujoco is first imported"
+            ) from error
+        flags = self.mujoco.mjtRndFlag
+        for flag in (flags.mjRND_SHADOW, flags.mjRND_REFLECTION, flags.mjRND_FOG):
+            renderer.scene.flags[flag] = 0
+        atexit.register(_close, weakref.ref(renderer))
+        return renderer
+
+
+def _needs_display(mujoco: Any) -> bool:
+    """Whether MuJoCo would end the process where there is no display."""
+    context = getattr(mujoco.gl_context, "GLContext", None)
+    return sys.platform == "linux" and getattr(context, "__module__", "") == "mujoco.glfw"
+
+
+def _close(reference: Callable[[], Any]) -> None:
+    """Free a renderer that is still there before the library under it goes, at the very end."""
+    if (renderer := reference()) is not None:
+        renderer.close()

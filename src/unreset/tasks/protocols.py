@@ -1,0 +1,38 @@
+"""What benchmarks ask of their tasks, as data: one table to read, and to override.
+
+The EARL rows are those of the released benchmark (Sharma, Xu et al. 2022, arXiv 2112.09605).
+To practise or evaluate by other numbers, replace fields: ``dataclasses.replace(EARL["kitchen"],
+horizon=280)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """Periods and episode lengths of a benchmark's task; all in environment steps."""
+
+    horizon: int  # of one evaluation episode
+    train_reset_every: int  # hard resets in training, for deployed evaluation
+    continuing_reset_every: int  # hard resets in continuing evaluation
+    goal_change_every: int  # new task goal in continuing evaluation
+    success_radius: float  # distance to the goal at which the task counts as done
+
+
+#: EARL's table. The benchmark changes goals every two evaluation episodes throughout.
+EARL: Mapping[str, Protocol] = {
+    "tabletop": Protocol(200, 200_000, 50_000, 400, 0.2),
+    "sawyer_door": Protocol(300, 200_000, 50_000, 600, 0.02),
+    "sawyer_peg": Protocol(200, 100_000, 50_000, 400, 0.05),
+    "kitchen": Protocol(400, 100_000, 50_000, 800, 0.3),
+    "minitaur": Protocol(1000, 100_000, 100_000, 2000, 0.1),
+}
+
+#: Ours, where no benchmark released the task.
+OURS: Mapping[str, Protocol] = {
+    "dexterous": Protocol(200, 100_000, 50_000, 400, 0.1),
+    "cube_grasp": Protocol(100, 100_000, 50_000, 200, 0.05),
+}

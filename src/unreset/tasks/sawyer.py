@@ -1,0 +1,268 @@
+"""What the Sawyer tasks share: a robot arm whose hand follows a point that actions move.
+
+The tasks are those of the EARL benchmark (Sharma, Xu et al. 2022, arXiv 2112.09605), which took
+them from Meta-World (Yu et al. 2019, arXiv 1910.10897). The scenes are the asset files of the
+package metaworld; none of its code is run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from importlib.util import find_spec
+from math import dist
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gymnasium
+import numpy as np
+
+from unreset.errors import UnresetError
+from unreset.tasks.mujoco_env import MujocoEnv, import_mujoco
+from unreset.tasks.protocols import EARL
+
+if TYPE_CHECKING:
+    from unreset.core.types import Task
+
+STEP = 0.01  # metres that an action of 1 moves the hand's target
+SUBSTEPS = 5  # of 2.5 ms each
+HAND_LOW, HAND_HIGH = (-0.5, 0.40, 0.05), (0.5, 1.0, 0.5)  # of the hand's target
+OPEN, CLOSE = -1.0, 1.0  # the fourth action
+WIDEST = 0.1  # metres between the fingers at an opening of 1
+_RIGHT_RANGE, _LEFT_RANGE = 0.04, 0.03  # metres that each finger can close
+_SETTLING = 50 * SUBSTEPS  # substeps in which a reset drives the hand to its place
+_MOCAP_QUAT = (1.0, 0.0, 1.0, 0.0)  # the hand points down
+_FINGERTIPS = ("rightEndEffector", "leftEndEffector")
+_CAMERA_ANGLES = (3.6, 2.3, 4.0)  # radians, about x, y, z in turn
+_CAMERAS = (  # name, position, vertical view in degrees
+    ("doorview", (0.8, 0.3, 0.8), 45.0),
+    ("clearview", (1.2, 0.3, 0.8), 60.0),
+)
+
+HAND, OPENING, OBJECT = slice(0, 3), 3, slice(4, 7)  # in observations and goals
+# Thrown about, the hand leaves the benchmark's own bounds by some centimetres.
+LOW = (-0.8, 0.1, -0.2, 0.0, -np.inf, -np.inf, -np.inf)
+HIGH = (0.8, 1.3, 0.9, 1.0, np.inf, np.inf, np.inf)
+
+#: Of (hand, opening, object; goal): from object to hand, from the goal to the object, opening, and
+#: where the object is, since hinge, hole and table do not move along. About unit size, from metres.
+OFFSETS = np.zeros((10, 14), np.float32)
+OFFSETS[range(3), range(3)], OFFSETS[range(3), range(4, 7)] = 10.0, -10.0
+OFFSETS[range(3, 6), range(4, 7)], OFFSETS[range(3, 6), range(11, 14)] = 10.0, -10.0
+OFFSETS[6, OPENING] = 2.0
+OFFSETS[range(7, 10), range(4, 7)] = 4.0
+
+
+def within(observation: Any, goal: Any, radius: float) -> Any:
+    """Whether the object is at its goal: the distance of the last three numbers, in metres.
+
+    NumPy and JAX; observation and goal [7].
+    """
+    return ((observation[OBJECT] - goal[OBJECT]) ** 2).sum() <= radius**2
+
+
+def arrays(value: Any) -> Any:
+    """The module that computes with ``value``: NumPy, or JAX's."""
+    if isinstance(value, np.ndarray):
+        return np
+    import jax.numpy  # noqa: PLC0415 - environments do without
+
+    return jax.numpy
+
+
+def achieved(observation: Any) -> Any:
+    """The goal [7] that an observation [7] satisfies: itself."""
+    return observation
+
+
+def assets() -> Path:
+    """The folder of the package metaworld's scenes.
+
+    Raises:
+        UnresetError: if the package is not installed.
+    """
+    found = find_spec("metaworld")
+    if found is None or found.origin is None:
+        raise UnresetError(
+            "the Sawyer tasks need the scenes of the package 'metaworld', which is not installed; "
+            "install it with: pip install 'unreset[sawyer]'"
+        )
+    return Path(found.origin).parent / "assets"
+
+
+class SawyerEnv(MujocoEnv):
+    """A hand, its fingers, and one object.
+
+    Observations and goals [7]: the hand's x, y, z in metres, the fingers' opening (1 open, about
+    0.3 closed on nothing), and the object's x, y, z. Actions [4]: the first three move the target
+    that the hand follows by up to 1 cm, the fourth opens (negative) or closes the fingers.
+    80 steps are one second.
+
+    A task gives ``scene``, ``home``, ``radius``, ``_edit``, ``_object`` and ``_place``.
+    """
+
+    observation_low, observation_high = LOW, HIGH
+    action_size = 4
+    scene: str  # a file of metaworld
+    home: tuple[float, float, float]  # the hand's target after a reset
+    radius: float  # metres from the goal at which the object is there
+
+    def __init__(self, **arguments: Any) -> None:
+        mujoco = import_mujoco("sawyer")
+        spec = mujoco.MjSpec.from_file(str(assets() / "sawyer_xyz" / self.scene))
+        quaternion = np.empty(4)
+        mujoco.mju_euler2Quat(quaternion, _CAMERA_ANGLES, "xyz")
+        for name, position, view in _CAMERAS:
+            spec.worldbody.add_camera(name=name, pos=position, quat=quaternion, fovy=view)
+        spec.camera("gripperPOV").name = "wrist"
+        self._edit(mujoco, spec)
+        model = spec.compile()
+        # The hand is welded to its target without an offset, more stiffly in rotation.
+        model.eq_data[0] = (0, 0, 0, 0, 0, 0, -1, 0, 0, 0, 5)
+        super().__init__(mujoco, model, **arguments)
+        self.target, self._commands = self.data.mocap_pos[0], self.data.ctrl
+        self._hand = self.data.body("hand").xpos
+        self._fingertips = [self.data.site(name).xpos for name in _FINGERTIPS]
+        self._fingers = [int(model.joint(name).qposadr[0]) for name in ("r_close", "l_close")]
+        self._goal_site = int(model.site("goal").id)
+        self._low, self._high = np.array(HAND_LOW), np.array(HAND_HIGH)
+        self._settled: dict[tuple[float, ...], np.ndarray] = {}
+
+    # What a task implements.
+
+    def _edit(self, mujoco: Any, spec: Any) -> None:
+        """Change the scene before it is compiled."""
+        raise NotImplementedError
+
+    def _object(self) -> Any:
+        """The object's position [3]."""
+        raise NotImplementedError
+
+    def _place(self, position: np.ndarray) -> None:
+        """Put the object, at rest, where its position is or is nearest to [3]."""
+        raise NotImplementedError
+
+    # The hand.
+
+    def _drive(self, target: tuple[float, ...], substeps: int) -> None:
+        """Let the hand follow a target [3], with the fingers as they are commanded."""
+        self.target[:] = target
+        self.data.mocap_quat[0] = _MOCAP_QUAT
+        self.mujoco.mj_step(self.model, self.data, substeps)
+
+    def _settle(self, target: tuple[float, ...]) -> None:
+        """The simulator's reset, then the open hand driven to a target [3].
+
+        It ends the same each time, so it is simulated once and put back afterwards.
+        """
+        if target in self._settled:
+            super()._restore({"mujoco": self._settled[target]})
+            return
+        self.mujoco.mj_resetData(self.model, self.data)
+        self._commands[:] = OPEN, -OPEN
+        self._drive(target, _SETTLING)
+        self._settled[target] = super()._simulator()["mujoco"]
+
+    def _put(self, state: np.ndarray) -> None:
+        """Hand, opening and object of an observation [7], all at rest.
+
+        The arm comes from home through whatever is in its way: an observation does not tell which
+        way it went.
+        """
+        model, data = self.model, self.data
+        self._settle(self.home)
+        closed = WIDEST * (1.0 - float(state[OPENING]))
+        left = min(0.5 * closed, _LEFT_RANGE)
+        data.qpos[self._fingers] = self._commands[:] = min(closed - left, _RIGHT_RANGE), -left
+        contacts = int(self.mujoco.mjtDisableBit.mjDSBL_CONTACT)
+        model.opt.disableflags |= contacts
+        hand = np.asarray(state[HAND], np.float64)
+        target = hand.copy()
+        for _ in range(4):  # under its weight the hand settles some millimetres below its target
+            self._drive(tuple(target), _SETTLING)
+            self.mujoco.mj_kinematics(model, data)
+            target += hand - self._hand
+        model.opt.disableflags ^= contacts
+        self.target[:] = target
+        data.qvel[:] = 0.0
+        self._place(np.asarray(state[OBJECT], np.float64))
+
+    def _simulate(self, action: np.ndarray) -> None:
+        target = self.target
+        target += STEP * action[HAND]
+        np.maximum(target, self._low, out=target)
+        np.minimum(target, self._high, out=target)
+        command = action[3]
+        self._commands[0], self._commands[1] = command, -command
+        self.mujoco.mj_step(self.model, self.data, SUBSTEPS)
+
+    def _look(self) -> np.ndarray:
+        # A step leaves positions as they were one substep ago.
+        self.mujoco.mj_kinematics(self.model, self.data)
+        seen = np.empty(7, np.float32)
+        seen[HAND] = self._hand
+        right, left = self._fingertips
+        seen[OPENING] = min(dist(right, left) / WIDEST, 1.0)
+        seen[OBJECT] = self._object()
+        return seen
+
+    def _reached(self, observation: np.ndarray, goal: np.ndarray) -> Any:
+        return within(observation, goal, self.radius)
+
+    def score(self, goal: np.ndarray) -> tuple[float, bool]:
+        """Reward and success of the present state for a goal [7]."""
+        if self.reward_type != "sparse":
+            return super().score(goal)
+        success = bool(self._reached(self._current(), goal))  # and so computed only once
+        return float(success), success
+
+    def _picture(self, camera: str, size: int) -> np.ndarray:
+        self.model.site_pos[self._goal_site] = self._goal[OBJECT]
+        return super()._picture(camera, size)
+
+
+def task(
+    name: str,
+    identifier: str,
+    environment: type[SawyerEnv],
+    success: Callable[[Any, Any], Any],
+    reward: str,
+    start: str,
+    **fields: Any,
+) -> Task:
+    """A Sawyer task with EARL's protocol; ``fields`` are the other ones of :class:`Task`.
+
+    Raises:
+        UnresetError: if there is no such reward or start.
+    """
+    from unreset.core.types import Task  # noqa: PLC0415 - with JAX, which environments do without
+
+    for what, value, known in (
+        ("reward", reward, environment.rewards),
+        ("start", start, environment.starts),
+    ):
+        if value not in known:
+            raise UnresetError(f"{what} of {name} must be one of {list(known)}, not {value!r}")
+    protocol = EARL[name]
+    answer: Any = environment.rewards[reward]  # of NumPy and of JAX
+    return Task(
+        name=name,
+        observation_size=7,
+        action_size=4,
+        goals=environment.goals,
+        initial_goals=environment.initial_goals,
+        horizon=protocol.horizon,
+        train_reset_every=protocol.train_reset_every,
+        continuing_reset_every=protocol.continuing_reset_every,
+        goal_change_every=protocol.goal_change_every,
+        achieved=achieved,
+        reward=answer,
+        success=success,
+        environment=partial(
+            gymnasium.make, identifier, reward_type=reward, start=start, disable_env_checker=True
+        ),
+        starts=tuple(environment.starts),
+        offsets=OFFSETS,
+        position=(4, 5),
+        **fields,
+    )

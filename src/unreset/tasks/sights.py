@@ -1,0 +1,163 @@
+"""Making a user's environment, and reading vectors from what it observes."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import os
+import warnings
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+
+from unreset.errors import UnresetError
+from unreset.tasks.brought_env import Environment
+from unreset.tasks.judging import Function
+
+GOAL_KEYS = ("observation", "achieved_goal", "desired_goal")
+SAME = 1e-6  # goals nearer than this are one
+State = str | Sequence[str] | Function | None
+
+
+class Sights(NamedTuple):
+    """What some resets showed."""
+
+    vector: Function  # the environment's observation -> the task's
+    observations: np.ndarray  # [samples, observation], the task's
+    goals: np.ndarray | None  # [distinct, goal], if resets choose goals
+    # The last numbers of an observation are then the goal that it achieves.
+
+
+def builder(make: str | Callable[..., Environment]) -> Function:
+    """(render_mode=None) -> the environment."""
+
+    def build(render_mode: str | None = None) -> Environment:
+        if render_mode is not None and not os.environ.get("DISPLAY"):
+            os.environ.setdefault("MUJOCO_GL", "egl")  # MuJoCo would look for a window
+        if isinstance(make, str):
+            made = _registered(make, render_mode)
+        else:
+            made = make(render_mode=render_mode) if _takes_render_mode(make) else make()
+        if not isinstance(made, gymnasium.Env):
+            raise UnresetError(f"what makes it returned {made!r}, not a gymnasium.Env")
+        own: Any = made.unwrapped
+        # gymnasium-robotics' mazes: no end on success, and goals change only when asked.
+        for option, value in (("continuing_task", True), ("reset_target", False)):
+            if isinstance(getattr(own, option, None), bool):
+                setattr(own, option, value)
+        return made
+
+    return build
+
+
+def look(inner: Environment, state: State, with_goals: bool, samples: int) -> Sights:
+    """Reset with seeds 0, 1, ... and read the observations, and goals if it has them."""
+    if samples < 1:
+        raise UnresetError(f"samples must be at least 1, not {samples}")
+    keys: Any = getattr(inner.observation_space, "spaces", {})
+    with_goals = with_goals and all(_is_vector(keys.get(key)) for key in GOAL_KEYS)
+    part = _reader(inner.observation_space, state, with_goals)
+
+    def with_achieved(observation: Any) -> np.ndarray:
+        return np.concatenate([np.ravel(part(observation)), np.ravel(observation[GOAL_KEYS[1]])])
+
+    vector = with_achieved if with_goals else part
+    seen, goals = [], []
+    try:
+        for seed in range(samples):
+            observation, _ = inner.reset(seed=seed)
+            # Copies: some environments write every observation into the same memory.
+            seen.append(np.array(vector(observation), np.float32).ravel())
+            if with_goals:
+                goals.append(np.array(observation[GOAL_KEYS[2]], np.float32).ravel())
+        rows = np.stack(seen)
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise UnresetError(f"its observations are not vectors of one length: {error!r}") from error
+    if not np.isfinite(rows).all():
+        raise UnresetError("the observations of its resets contain NaN or infinity")
+    return Sights(vector, rows, distinct(np.stack(goals)) if with_goals else None)
+
+
+def distinct(rows: np.ndarray) -> np.ndarray:
+    """The rows as float32 without repetitions, in order."""
+    first = np.unique(np.round(rows / SAME), axis=0, return_index=True)[1]
+    return np.asarray(rows, np.float32)[np.sort(first)]
+
+
+def _registered(name: str, render_mode: str | None) -> Environment:
+    """An environment by id; gymnasium-robotics need not have been imported."""
+    make = partial(gymnasium.make, name, render_mode=render_mode, disable_env_checker=True)
+    try:
+        try:
+            return make()
+        except gymnasium.error.UnregisteredEnv:
+            gymnasium.register_envs(importlib.import_module("gymnasium_robotics"))
+            return make()
+    except ImportError as error:
+        raise UnresetError(
+            "Gymnasium does not know it; if it is one of gymnasium-robotics: "
+            "pip install 'unreset[robotics]'; else give what makes it instead of its id"
+        ) from error
+    except gymnasium.error.Error as error:
+        raise UnresetError(f"Gymnasium cannot make it: {error}") from error
+
+
+def _takes_render_mode(make: Callable[..., Any]) -> bool:
+    try:
+        parameters = inspect.signature(make).parameters.values()
+    except ValueError:  # not every callable has a signature
+        return False
+    return any(p.name == "render_mode" or p.kind is p.VAR_KEYWORD for p in parameters)
+
+
+def _reader(space: Any, state: State, with_goals: bool) -> Function:
+    """What reads the task's vector from an observation of this space."""
+    if callable(state):
+        return state
+    known: dict[str, Any] = dict(getattr(space, "spaces", {})) if _is_dictionary(space) else {}
+    if state is not None:
+        keys = [state] if isinstance(state, str) else list(state)
+        if unknown := sorted(set(keys) - set(known)):
+            raise UnresetError(f"state names {unknown}, but its observation has {sorted(known)}")
+        if pictures := [key for key in keys if not _is_vector(known[key])]:
+            raise UnresetError(f"state names {pictures}, which hold no vectors")
+    elif with_goals:
+        keys = ["observation"]
+    elif known:
+        keys = [k for k in known if k not in GOAL_KEYS[1:] and _is_vector(known[k])]
+        _say_skipped([key for key in known if not _is_vector(known[key])])
+        if not keys:
+            raise UnresetError(
+                f"its observation {space} holds no vectors; learning from pixels is not there yet"
+            )
+    elif _is_vector(space):
+        return np.ravel
+    else:
+        raise UnresetError(
+            f"its observations are {space}, not vectors; learning from pixels is not there yet, "
+            "of anything else make vectors with state= a function"
+        )
+    return lambda observation: np.concatenate([np.ravel(observation[key]) for key in keys])
+
+
+def _say_skipped(keys: list[str]) -> None:
+    if keys:
+        warnings.warn(
+            f"{', '.join(keys)} of the observation are left out, since they are not vectors "
+            "(learning from pixels is not there yet); state= says what to take",
+            stacklevel=5,  # where from_environment was called
+        )
+
+
+def _is_dictionary(space: Any) -> bool:
+    return isinstance(space, spaces.Dict)
+
+
+def _is_vector(space: Any) -> bool:
+    """Whether a space's elements are numbers in a row (or few rows), not a picture."""
+    pictures = len(getattr(space, "shape", None) or ()) >= 2 and space.dtype == np.uint8
+    return isinstance(space, spaces.Box) and not pictures and len(space.shape) < 3

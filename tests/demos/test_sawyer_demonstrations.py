@@ -1,0 +1,102 @@
+"""The scripted experts of the door and the peg: they succeed, and can be replayed."""
+
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+
+from unreset.demos.sawyer import door_demonstrations, door_expert, peg_demonstrations, peg_expert
+from unreset.demos.store import BACKWARD, FORWARD, check
+from unreset.tasks import sawyer_door, sawyer_peg
+
+pytestmark = pytest.mark.skipif(
+    find_spec("mujoco") is None or find_spec("metaworld") is None, reason="needs the extra sawyer"
+)
+NUMBER = 8
+LENGTHS = {  # of the benchmark's demonstrations, and half as much again
+    ("door", FORWARD): (50, 130),
+    ("door", BACKWARD): (70, 280),
+    ("peg", FORWARD): (40, 180),
+    ("peg", BACKWARD): (20, 240),
+}
+
+
+@pytest.fixture(scope="module", params=["door", "peg"])
+def case(request):
+    """Task's name, task, expert, and its demonstrations."""
+    name = request.param
+    expert = {"door": door_expert, "peg": peg_expert}[name](seed=3)
+    task = {"door": sawyer_door.sawyer_door, "peg": sawyer_peg.sawyer_peg}[name]()
+    return name, task, expert, expert.demonstrate(NUMBER)
+
+
+def test_they_fit_the_task_and_end_with_their_first_success(case):
+    name, task, _, trajectories = case
+    check(trajectories, task)
+    backwards = NUMBER * (1 if name == "door" else 2)
+    directions = [trajectory.direction for trajectory in trajectories]
+    assert directions == [FORWARD] * NUMBER + [BACKWARD] * backwards
+    for trajectory in trajectories:
+        reached = [task.success(seen, trajectory.goal) for seen in trajectory.observations]
+        assert reached[-1]
+        assert not any(reached[:-1])
+        goals = task.initial_goals if trajectory.direction == BACKWARD else task.goals
+        assert (trajectory.goal == goals).all(axis=1).any()
+        assert trajectory.observations.dtype == trajectory.actions.dtype == np.float32
+        shortest, longest = LENGTHS[name, trajectory.direction]
+        assert shortest <= len(trajectory.actions) <= longest
+
+
+def test_nearly_all_tries_succeed(case):
+    _, _, expert, _ = case
+    assert min(expert.rates) >= 0.8  # .95 and more of hundreds; eight may have bad luck
+    assert expert.successes == [NUMBER, NUMBER * len(expert.backward_starts)]
+
+
+def test_replayed_from_their_first_observations_they_succeed_again(case):
+    _, _, expert, trajectories = case
+    again = 0
+    for trajectory in trajectories:
+        start = {"state": trajectory.observations[0], "goal": trajectory.goal}
+        expert.env.reset(options=start)
+        again += any(expert.env.step(action)[4]["is_success"] for action in trajectory.actions)
+    assert again >= 0.9 * len(trajectories)
+
+
+def test_backward_ones_start_where_forward_ones_ended(case):
+    name, _, _, trajectories = case
+    there, back = trajectories[:NUMBER], trajectories[NUMBER:]
+    for end, start in zip(there, back if name == "door" else back[::2], strict=True):
+        np.testing.assert_allclose(start.observations[0], end.observations[-1], atol=0.01)
+    if name == "peg":
+        for start in back[1::2]:
+            assert start.observations[0][3] == 1.0  # the hand is open, at home
+            np.testing.assert_allclose(start.observations[0][4:7], (-0.27, 0.6, 0.13), atol=0.021)
+
+
+def test_they_spread_as_a_persons_do(case):
+    _, _, _, trajectories = case
+    actions = np.concatenate([trajectory.actions for trajectory in trajectories])
+    assert (actions[:, :3].std(axis=0) > 0.2).all()
+    assert (np.abs(actions) >= 1.0).mean() < 0.4
+    lengths = [len(trajectory.actions) for trajectory in trajectories[:NUMBER]]
+    assert len(set(lengths)) > NUMBER // 2
+
+
+@pytest.mark.parametrize("make", [door_demonstrations, peg_demonstrations])
+def test_a_seed_decides_them(make):
+    one, other, different = make(1, seed=4), make(1, seed=4), make(1, seed=5)
+    for first, second in zip(one, other, strict=True):
+        np.testing.assert_array_equal(first.observations, second.observations)
+        np.testing.assert_array_equal(first.actions, second.actions)
+    assert (different[0].observations[0] != one[0].observations[0]).any()
+
+
+@pytest.mark.parametrize("factory", [sawyer_door.sawyer_door, sawyer_peg.sawyer_peg])
+def test_a_tasks_own_demonstrations_bring_its_dense_rewards(factory):
+    assert factory().demonstrations.keywords == {"reward": "sparse"}
+    trajectory = factory(reward="dense").demonstrations(1)[0]
+    assert trajectory.rewards.shape == (len(trajectory.actions),)
+    assert trajectory.rewards[0] < 3.0
+    assert trajectory.rewards[-1] > 6.0
+    assert factory().demonstrations(1)[0].rewards is None
