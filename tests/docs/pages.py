@@ -9,18 +9,19 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
-_BLOCK = re.compile(r"(<!-- run(?:: \S+)? -->\n)?^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(r"(<!-- run(?:: (\S+))? -->\n)?^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 class Block(NamedTuple):
     language: str
     content: str
     marked: bool  # preceded by <!-- run -->
+    file: str  # preceded by <!-- run: file -->: what the reader is to save it as
 
 
 def blocks(page: Path) -> list[Block]:
     found = _BLOCK.findall(page.read_text(encoding="utf-8"))
-    return [Block(language, content, bool(mark)) for mark, language, content in found]
+    return [Block(language, content, bool(mark), file) for mark, file, language, content in found]
 
 
 def commands(page: Path) -> list[str]:

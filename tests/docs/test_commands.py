@@ -79,6 +79,17 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("page", pages.PAGES, ids=lambda page: page.stem)
 def test_page(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", sys.path.copy())
+    before = set(sys.modules)
+    try:
+        _follow(page, monkeypatch)
+    finally:  # the files that the page asked to save
+        for name in set(sys.modules) - before:
+            if getattr(sys.modules[name], "__file__", None) and Path(name + ".py").exists():
+                del sys.modules[name]
+
+
+def _follow(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     module = types.ModuleType(page.stem.replace("-", "_"))
     monkeypatch.setitem(sys.modules, module.__name__, module)  # where dataclasses look names up
     for block in pages.blocks(page):
@@ -87,6 +98,8 @@ def test_page(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
                 if line.startswith("$ "):
                     run_line(line.removeprefix("$ "))
         elif block.language == "python" and block.marked:
+            if block.file:
+                Path(block.file).write_text(block.content, encoding="utf-8")
             exec(compile(block.content, str(page), "exec"), module.__dict__)
 
 

@@ -64,8 +64,6 @@ class Practice:
     """What ends the bootstrap: nothing, success, or success and every end of a phase."""
     phase_length: int | None = None
     """Steps after which a phase ends; None for three quarters of an evaluation episode (ours)."""
-    pretraining: int = 0
-    """Steps' worth of updates on demonstrations alone before the first step (ours)."""
     seed_steps: int = 0
     """Steps before the first update (MEDAL code: 10,000)."""
     reset_every: int | None = 0
@@ -155,7 +153,8 @@ def without_relabelling(method: Method) -> Method:
 
 def draw_goal(task: Task, source: Array, key: Array) -> Array:
     """Goals [..., goal]: for each source, one of the task's goals (0) or initial states (1)."""
-    goals, initial = jnp.asarray(task.goals), jnp.asarray(task.initial_goals)
+    goals = jnp.asarray(task.goals)
+    initial = jnp.asarray(task.initial_goals if len(task.initial_goals) else task.goals)
     task_key, initial_key = jax.random.split(key)
     wanted = goals[jax.random.randint(task_key, source.shape, 0, len(goals))]
     start = initial[jax.random.randint(initial_key, source.shape, 0, len(initial))]

@@ -6,7 +6,6 @@ around a step of the task.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
@@ -78,6 +77,12 @@ def init(
     capacity: int,
 ) -> Run:
     """A run before its first step, in the first role, with the demonstration rows in its replay."""
+    back = [role.name for role in method.roles if role.goals == "initial"]
+    if back and not len(task.initial_goals):
+        raise UnresetError(
+            f"role {back[0]!r} of {method.name} returns to initial states, and task {task.name!r} "
+            "has none: give initial_goals (or initial_success), or use medal or naive"
+        )
     run_key, learner_key, discriminator_key, goal_key = jax.random.split(key, 4)
     nothing = jnp.zeros(task.observation_size), jnp.zeros(task.goal_size)
     blank = method.inputs(task, *nothing, 0)
@@ -111,22 +116,7 @@ def init(
     measured = jax.eval_shape(lambda r: learn(method, task, r, zero, r.key)[1], run)
     if method.practice.goal_change_every:
         measured |= {CONTINUING: Measurement(jnp.float32(0), jnp.float32(0))}
-    run = run._replace(totals=jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), measured))
-    return _pretrained(method, task, run)
-
-
-def _pretrained(method: Method, task: Task, run: Run) -> Run:
-    """The run after its first updates, on demonstrations alone."""
-    number = method.practice.pretraining
-    if not number or not run.replay.pinned:
-        return run
-    offline = replace(method, practice=replace(method.practice, demonstration_share=1.0))
-    key = jax.random.fold_in(run.key, 2**31 - 1)  # no step has this number
-
-    def body(count: Array, run: Run) -> Run:
-        return learn(offline, task, run, jnp.int32(0), jax.random.fold_in(key, count))[0]
-
-    return jax.lax.fori_loop(0, number, body, run)
+    return run._replace(totals=jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), measured))
 
 
 class View(NamedTuple):

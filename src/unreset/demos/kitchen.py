@@ -40,6 +40,7 @@ class _Hand:
         self.speed = generator.uniform(0.7, 1.0)
         self.observations = [env.set_goal(goal)["observation"]]
         self.actions: list[np.ndarray] = []
+        self.rewards: list[float] = []
         self.success = False
 
     def tip(self) -> np.ndarray:
@@ -56,8 +57,9 @@ class _Hand:
         action = np.zeros(9, np.float32)
         way = displacement / kitchen.HAND_STEP
         action[:3] = self.speed * way / max(1.0, float(np.abs(way).max()))
-        seen, _, _, _, info = self.env.step(action)
+        seen, reward, _, _, info = self.env.step(action)
         self.actions.append(action)
+        self.rewards.append(reward)
         self.observations.append(seen["observation"])
         self.success = bool(info["is_success"])
         if self.success or len(self.actions) == _LONGEST:
@@ -148,18 +150,20 @@ def _perform(
         pass
     if not hand.success:
         return None
-    return Trajectory(np.stack(hand.observations), np.stack(hand.actions), goal, direction)
+    # Without rewards, a trajectory's last step is worth 1 and the others nothing.
+    rewards = None if env.reward_type == "sparse" else np.array(hand.rewards, np.float32)
+    return Trajectory(np.stack(hand.observations), np.stack(hand.actions), goal, direction, rewards)
 
 
 def kitchen_demonstrations(
-    tasks: str = kitchen.ALL_PAIRS, per_start: int = 2, seed: int = 0
+    tasks: str = kitchen.ALL_PAIRS, per_start: int = 2, seed: int = 0, reward: str = "sparse"
 ) -> list[Trajectory]:
     """``per_start`` demonstrations from each start, and back where that can be scripted.
 
     Forward ones come first: from each start that ``tasks`` names (see
     :class:`unreset.tasks.kitchen.KitchenEnv`) to the goal with everything closed. Backward ones
     lead from there to the start. The same seed gives the same arrays: observations [T + 1, 23] and
-    actions [T, 9], float32.
+    actions [T, 9], float32. Those with the dense ``reward`` hold their rewards.
 
     Raises:
         ValueError: if ``tasks`` names no start.
@@ -169,7 +173,7 @@ def kitchen_demonstrations(
     forward: list[Trajectory] = []
     backward: list[Trajectory] = []
     for start in kitchen.check_tasks(tasks):
-        env = kitchen.KitchenEnv(reward_type="sparse", tasks=start)
+        env = kitchen.KitchenEnv(reward_type=reward, tasks=start)
         elements = start.split("+")
         close = [way for name, way in _CLOSE.items() if name in elements]
         back = [way for name, way in _OPEN.items() if name in elements]

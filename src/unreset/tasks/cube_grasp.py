@@ -226,7 +226,7 @@ def _demonstrations(seed: int = 0) -> Any:
     return cube_grasp_demonstrations(seed=seed)
 
 
-def cube_grasp(reward: str = "sparse", start: str = "initial") -> Task:
+def cube_grasp(reward: str = "sparse") -> Task:
     """The task, with its "sparse" or "dense" reward; simulating needs the extra ``cube``.
 
     Raises:
@@ -239,10 +239,7 @@ def cube_grasp(reward: str = "sparse", start: str = "initial") -> Task:
         action_size=4,
         goals=GOALS,
         initial_goals=PLACES,
-        horizon=PROTOCOL.horizon,
-        train_reset_every=PROTOCOL.train_reset_every,
-        continuing_reset_every=PROTOCOL.continuing_reset_every,
-        goal_change_every=PROTOCOL.goal_change_every,
+        **PROTOCOL.periods(),
         achieved=achieved,
         reward=REWARDS[reward],
         success=success,
@@ -250,7 +247,6 @@ def cube_grasp(reward: str = "sparse", start: str = "initial") -> Task:
             gymnasium.make,
             "unreset/CubeGrasp-v0",
             reward_type=reward,
-            start=start,
             disable_env_checker=True,
         ),
         starts=STARTS,

@@ -201,7 +201,7 @@ class DexterousEnv(MujocoEnv):
         return success(observation, goal)
 
 
-def dexterous(reward: str = "sparse", start: str = "initial") -> Task:
+def dexterous(reward: str = "sparse") -> Task:
     """The task; there are no demonstrations.
 
     Args:
@@ -221,10 +221,7 @@ def dexterous(reward: str = "sparse", start: str = "initial") -> Task:
         action_size=30,
         goals=GOALS,
         initial_goals=INITIAL,
-        horizon=PROTOCOL.horizon,
-        train_reset_every=PROTOCOL.train_reset_every,
-        continuing_reset_every=PROTOCOL.continuing_reset_every,
-        goal_change_every=PROTOCOL.goal_change_every,
+        **PROTOCOL.periods(),
         achieved=achieved,
         reward=REWARDS[reward],
         success=success,
@@ -232,7 +229,6 @@ def dexterous(reward: str = "sparse", start: str = "initial") -> Task:
             gymnasium.make,
             "unreset/Dexterous-v0",
             reward_type=reward,
-            start=start,
             disable_env_checker=True,
         ),
         starts=STARTS,

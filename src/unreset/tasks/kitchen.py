@@ -273,18 +273,17 @@ def _score(environment: Any, observation: np.ndarray, goal: np.ndarray) -> tuple
     return scored
 
 
-def _demonstrations(tasks: str) -> list[Any]:
+def _demonstrations(tasks: str, reward: str, seed: int = 0) -> list[Any]:
     from unreset.demos.kitchen import kitchen_demonstrations  # noqa: PLC0415 - it needs this module
 
-    return kitchen_demonstrations(tasks)
+    return kitchen_demonstrations(tasks, seed=seed, reward=reward)
 
 
-def kitchen(reward: str = "dense", start: str = "initial", tasks: str = ALL_PAIRS) -> Task:
+def kitchen(reward: str = "dense", tasks: str = ALL_PAIRS) -> Task:
     """The task, with the benchmark's dense reward or a sparse one.
 
     Args:
         reward: "dense" needs the simulator (where hand and handles are); "sparse" does not.
-        start: where a reset of its environment begins, "initial" or "goal".
         tasks: see :class:`KitchenEnv`; the initial states are those of these tasks alone.
 
     Raises:
@@ -304,10 +303,7 @@ def kitchen(reward: str = "dense", start: str = "initial", tasks: str = ALL_PAIR
         action_size=9,
         goals=GOALS,
         initial_goals=np.array(initial, np.float32),
-        horizon=PROTOCOL.horizon,
-        train_reset_every=PROTOCOL.train_reset_every,
-        continuing_reset_every=PROTOCOL.continuing_reset_every,
-        goal_change_every=PROTOCOL.goal_change_every,
+        **PROTOCOL.periods(),
         achieved=lambda observation: observation,
         reward=sparse_reward if reward == "sparse" else objects_reward,
         success=success,
@@ -315,13 +311,12 @@ def kitchen(reward: str = "dense", start: str = "initial", tasks: str = ALL_PAIR
             gymnasium.make,
             "unreset/Kitchen-v0",
             reward_type=reward,
-            start=start,
             tasks=tasks,
             disable_env_checker=True,
         ),
         score=_score if reward == "dense" else None,
         starts=STARTS,
-        demonstrations=partial(_demonstrations, tasks),
+        demonstrations=partial(_demonstrations, tasks, reward),
         offsets=OFFSETS,
         position=(22, 21),
         position_name="microwave and hinged door",

@@ -281,7 +281,7 @@ def _call(bullet: Any, client: int, name: str, *arguments: Any, **named: Any) ->
     return getattr(bullet, name)(*arguments, physicsClientId=client, **named)
 
 
-def minitaur(reward: str = "dense", start: str = "initial") -> Task:
+def minitaur(reward: str = "dense") -> Task:
     """The task, with its "dense" or "sparse" reward; simulating needs the extra ``minitaur``.
 
     Raises:
@@ -294,10 +294,7 @@ def minitaur(reward: str = "dense", start: str = "initial") -> Task:
         action_size=MOTORS,
         goals=GOALS,
         initial_goals=INITIAL,
-        horizon=PROTOCOL.horizon,
-        train_reset_every=PROTOCOL.train_reset_every,
-        continuing_reset_every=PROTOCOL.continuing_reset_every,
-        goal_change_every=PROTOCOL.goal_change_every,
+        **PROTOCOL.periods(),
         achieved=achieved,
         reward=REWARDS[reward],
         success=success,
@@ -305,7 +302,6 @@ def minitaur(reward: str = "dense", start: str = "initial") -> Task:
             gymnasium.make,
             "unreset/Minitaur-v0",
             reward_type=reward,
-            start=start,
             disable_env_checker=True,
         ),
         offsets=OFFSETS,

@@ -8,7 +8,8 @@ horizon=280)``.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,12 @@ class Protocol:
     continuing_reset_every: int  # hard resets in continuing evaluation
     goal_change_every: int  # new task goal in continuing evaluation
     success_radius: float  # distance to the goal at which the task counts as done
+
+    def periods(self) -> dict[str, Any]:
+        """The fields that :class:`unreset.core.types.Task` has too."""
+        fields = asdict(self)
+        del fields["success_radius"]
+        return fields
 
 
 #: EARL's table. The benchmark changes goals every two evaluation episodes throughout.

@@ -227,22 +227,18 @@ def task(
     environment: type[SawyerEnv],
     success: Callable[[Any, Any], Any],
     reward: str,
-    start: str,
     **fields: Any,
 ) -> Task:
     """A Sawyer task with EARL's protocol; ``fields`` are the other ones of :class:`Task`.
 
     Raises:
-        UnresetError: if there is no such reward or start.
+        UnresetError: if there is no such reward.
     """
     from unreset.core.types import Task  # noqa: PLC0415 - with JAX, which environments do without
 
-    for what, value, known in (
-        ("reward", reward, environment.rewards),
-        ("start", start, environment.starts),
-    ):
-        if value not in known:
-            raise UnresetError(f"{what} of {name} must be one of {list(known)}, not {value!r}")
+    if reward not in environment.rewards:
+        known = list(environment.rewards)
+        raise UnresetError(f"reward of {name} must be one of {known}, not {reward!r}")
     protocol = EARL[name]
     answer: Any = environment.rewards[reward]  # of NumPy and of JAX
     return Task(
@@ -251,15 +247,12 @@ def task(
         action_size=4,
         goals=environment.goals,
         initial_goals=environment.initial_goals,
-        horizon=protocol.horizon,
-        train_reset_every=protocol.train_reset_every,
-        continuing_reset_every=protocol.continuing_reset_every,
-        goal_change_every=protocol.goal_change_every,
+        **protocol.periods(),
         achieved=achieved,
         reward=answer,
         success=success,
         environment=partial(
-            gymnasium.make, identifier, reward_type=reward, start=start, disable_env_checker=True
+            gymnasium.make, identifier, reward_type=reward, disable_env_checker=True
         ),
         starts=tuple(environment.starts),
         offsets=OFFSETS,

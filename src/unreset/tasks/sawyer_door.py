@@ -124,11 +124,11 @@ class SawyerDoorEnv(SawyerEnv):
             self._turn(OPENED + self.np_random.uniform(0.0, SPREAD))
 
 
-def sawyer_door(reward: str = "sparse", start: str = "initial") -> Task:
-    """The task, with one of its rewards ("sparse", "dense") and starts ("initial", "goal").
+def sawyer_door(reward: str = "sparse") -> Task:
+    """The task, with its "sparse" or "dense" reward.
 
     Raises:
-        UnresetError: if there is no such reward or start.
+        UnresetError: if there is no such reward.
     """
     from unreset.demos.sawyer import door_demonstrations  # noqa: PLC0415 - it needs this module
 
@@ -138,7 +138,6 @@ def sawyer_door(reward: str = "sparse", start: str = "initial") -> Task:
         SawyerDoorEnv,
         success,
         reward,
-        start,
         summary="close a door (EARL; MuJoCo)",
         demonstrations=partial(door_demonstrations, reward=reward),
         position_name="handle position",

@@ -209,11 +209,11 @@ class SawyerPegEnv(SawyerEnv):
         return 0.5 * (_both(caging, closing) + caging)
 
 
-def sawyer_peg(reward: str = "sparse", start: str = "initial") -> Task:
-    """The task, with one of its rewards ("sparse", "dense") and starts ("initial", "goal", "wide").
+def sawyer_peg(reward: str = "sparse") -> Task:
+    """The task, with its "sparse" or "dense" reward.
 
     Raises:
-        UnresetError: if there is no such reward or start.
+        UnresetError: if there is no such reward.
     """
     from unreset.demos.sawyer import peg_demonstrations  # noqa: PLC0415 - it needs this module
 
@@ -228,7 +228,6 @@ def sawyer_peg(reward: str = "sparse", start: str = "initial") -> Task:
         SawyerPegEnv,
         success,
         reward,
-        start,
         summary="insert a peg into a hole (EARL; MuJoCo)",
         score=score if reward == "dense" else None,
         demonstrations=partial(peg_demonstrations, reward=reward),
