@@ -2,8 +2,9 @@
 
     python benchmarks/tables.py
 
-Reads every results/*/eval.csv with its summary.json; writes results/learning.md and
-results/learning.png.
+Reads every results/*/eval.csv with its summary.json and writes results/learning.md and
+results/learning.png; and those of results/simulated, of tasks outside JAX, for
+results/simulated.md.
 """
 
 from __future__ import annotations
@@ -27,6 +28,32 @@ def per_step(rows: list[dict[str, str]], column: str) -> dict[int, list[float]]:
     for row in rows:
         values.setdefault(int(row["env_steps"]), []).append(float(row[column]))
     return values
+
+
+def simulated() -> list[str]:
+    """One row for each run on a task that is not in JAX."""
+    lines = [
+        "| task | method | seed | steps | steps to .95 | success: last 5 evaluations | return "
+        "| phases in success | reward per step | hard resets |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for run in sorted(path.parent for path in RESULTS.glob("simulated/*/eval.csv")):
+        rows, summary = read_rows(run / "eval.csv"), json.loads((run / "summary.json").read_text())
+        last = [float(row["success"]) for row in rows[-WINDOW:]]
+        phases = [
+            f"{role} {counts['successful']} of {counts['ended']}"
+            for role, counts in summary["phases"].items()
+        ]
+        life, first = summary["continuing_reward"], summary["steps_to_095"]
+        lines.append(
+            f"| {summary['task'].split(':')[-1]} | {summary['method']} | {summary['seeds'][0]} | "
+            f"{summary['env_steps']:,} | {'-' if first is None else f'{first:,}'} | "
+            f"{np.mean(last):.2f} ({' '.join(f'{value:.2f}' for value in last)}) | "
+            f"{np.mean([float(row['return']) for row in rows[-WINDOW:]]):.1f} | "
+            f"{', '.join(phases)} | {'-' if life is None else f'{life:.4f}'} | "
+            f"{summary['hard_resets'][0]} |"
+        )
+    return lines
 
 
 def main() -> None:
@@ -66,7 +93,9 @@ def main() -> None:
     axes.legend()
     figure.savefig(RESULTS / "learning.png", dpi=120)
     (RESULTS / "learning.md").write_text("\n".join(lines) + "\n")
-    print("\n".join(lines))
+    others = simulated()
+    (RESULTS / "simulated.md").write_text("\n".join(others) + "\n")
+    print("\n".join([*lines, "", *others]))
 
 
 if __name__ == "__main__":

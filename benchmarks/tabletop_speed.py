@@ -26,8 +26,10 @@ TABLES, STEPS, TURNS = 4096, 200, 5
 SCENE = """
 <mujoco><option timestep="0.01"/><worldbody>
 <geom type="plane" size="3.8 3.8 .1"/>
-<geom type="box" pos="-3.8 0 .2" size=".1 3.8 .2"/><geom type="box" pos="3.8 0 .2" size=".1 3.8 .2"/>
-<geom type="box" pos="0 -3.8 .2" size="3.8 .1 .2"/><geom type="box" pos="0 3.8 .2" size="3.8 .1 .2"/>
+<geom type="box" pos="-3.8 0 .2" size=".1 3.8 .2"/>
+<geom type="box" pos="3.8 0 .2" size=".1 3.8 .2"/>
+<geom type="box" pos="0 -3.8 .2" size="3.8 .1 .2"/>
+<geom type="box" pos="0 3.8 .2" size="3.8 .1 .2"/>
 <body><joint type="slide" axis="1 0 0"/><joint type="slide" axis="0 1 0"/>
 <body pos=".6 0 0"><geom type="box" size=".25 .25 .09"/></body></body>
 <body><joint type="slide" axis="1 0 0"/><joint type="slide" axis="0 1 0"/>

@@ -194,14 +194,14 @@ class Breaking(Plate):
 @pytest.mark.parametrize(
     ("kind", "what", "verdict", "text"),
     [
-        (NotFinite, "observations", "problem", "number 1 is not finite at random step"),
+        (NotFinite, "environment", "problem", "the environment's observation[1] is nan"),
         (Outside, "observations", "warning", "not in the declared space"),
         (Far, "observations", "warning", "numbers from -100 to"),
         (Unseeded, "resets", "warning", "two resets with the same seed differ"),
         (Noisy, "steps", "warning", "not repeatable"),
         (Shared, "instances", "problem", "stepping a second instance disturbs the first"),
         (Ending, "ends", "warning", "terminated 4 times in 400 random steps"),
-        (ResettingItself, "own resets", "problem", "it seems to reset itself, at random step"),
+        (ResettingItself, "environment", "problem", "the environment has reset itself; practice"),
         (Limp, "actions", "warning", "changed nothing in 3 places"),
         (Forgetful, "save", "problem", "it does not go on from a saved state as it did before"),
         (Growing, "save", "problem", "shapes of get_state's arrays change"),
@@ -215,6 +215,11 @@ def test_what_is_wrong_is_found(kind, what, verdict, text):
     assert all(f.advice for f in findings if f.what != "environment")
     if kind not in (Outside, Far, Unseeded, Noisy, Shared, Forgetful):  # which show elsewhere too
         assert {f.what for f in findings} == {what}
+
+
+def test_a_reset_of_its_own_is_found_where_practice_would_not_see_it():
+    found = check(replace(plate(ResettingItself), beginnings=None), steps=400)
+    assert {f.what for f in found if f.verdict != "ok"} == {"own resets"}
 
 
 def test_every_action_is_judged_for_itself():
@@ -261,7 +266,10 @@ def test_achieved_goals_that_are_no_success():
 
 def test_sizes_that_differ_end_the_check():
     wrong = replace(plate(), observation_size=3, action_size=1, offsets=None)
-    assert verdicts(check(wrong)) == {"observations": "problem", "actions": "problem"}
+    found = {f.what: f for f in check(wrong)}
+    assert {f.verdict for f in found.values()} == {"problem"}
+    assert "actions are Box" in found["actions"].text
+    assert found["environment"].text.endswith("has shape (2,), but the task says (3,)")
 
 
 def test_a_task_without_an_environment():
@@ -293,8 +301,8 @@ def test_the_command_prints_a_table_and_says_whether_there_is_a_problem(capsys):
     assert len(lines) == 16 and all(line.lstrip().startswith("ok") for line in lines[1:-1])
     assert check_cli.main(["itself", "--steps", "400"]) == 1
     out = capsys.readouterr().out
-    assert "problem  own resets" in out and "-> remove that" in out
-    assert out.endswith("13 ok, 0 warning(s), 1 problem(s)\n")
+    assert "problem  environment  the environment has reset itself" in out
+    assert out.endswith("0 ok, 0 warning(s), 1 problem(s)\n")
 
 
 @pytest.mark.usefixtures("listed")

@@ -212,8 +212,8 @@ def test_record_from_a_run(main, monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("inf", "unknown command 'demos inf'; did you mean 'info'?"),
-        ("xyzzy", "unknown command 'demos xyzzy'; there are: script, info"),
+        ("inf", "unknown demos command 'inf'; did you mean 'info'?"),
+        ("xyzzy", "unknown demos command 'xyzzy'; there are: script, info"),
         ("script shy", "shy has no scripted demonstrations"),
         ("script tabletop --number 0", "number must be at least 1, not 0"),
         ("script tabletop --out a.csv", "a.csv must end in .safetensors or .npz"),

@@ -12,7 +12,7 @@ import numpy as np
 
 from unreset import registry
 from unreset.core.types import Task
-from unreset.demos import store
+from unreset.demos import formats, store
 from unreset.demos.store import Trajectory
 from unreset.drivers.live import Live
 from unreset.errors import UnresetError
@@ -85,8 +85,8 @@ class Run:
         """Deployed evaluation, averaged over seeds; nothing about the run changes.
 
         Args:
-            starts: ``"fixed"``, from the task's initial states (one rollout per goal where that says
-                all, on a JAX task); or ``"wide"``, from random ones.
+            starts: ``"fixed"``, from the task's initial states (one rollout per goal where that
+                says all, on a JAX task); or ``"wide"``, from random ones.
             episodes: how many random starts.
         """
         training = self._training
@@ -272,8 +272,6 @@ def _demonstrations(
 ) -> Sequence[Trajectory]:
     """The given demonstrations, read where they are a file; else the task's own, if any."""
     if isinstance(given, str | Path):
-        from unreset.demos import formats
-
         return formats.read(given, task)
     if given is not None:
         return given

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -20,7 +19,7 @@ from unreset.check_walk import (
 )
 from unreset.core.types import Task
 from unreset.demos.store import Trajectory
-from unreset.errors import UnresetError
+from unreset.errors import Failure, UnresetError
 
 __all__ = ["Finding", "check"]
 
@@ -49,17 +48,16 @@ def check(
 def _all(trial: Trial, trajectories: Sequence[Trajectory] | None, steps: int) -> list[Finding]:
     task, found = trial.task, list[Finding]()
     try:
+        found += _space(trial)
         starts = np.stack([trial.reset(seed) for seed in range(STARTS)])
-        fit = _sizes(trial, starts)
-        found += fit
-        if any(finding.verdict == "problem" for finding in fit):
+        if found:
             return found
         seen = walk(trial, steps)
+    except Failure as failure:  # said as practice says it, which would stop here
+        return [*found, Finding("environment", "problem", str(failure))]
     except Exception as error:  # any: it is the user's
         return [*found, Finding("environment", "problem", f"it failed: {_said(error)}")]
     found += _observations(task, seen, starts)
-    if not np.isfinite(seen.after).all():
-        return found
     checks: list[tuple[str, Callable[[], list[Finding]]]] = [
         ("actions", lambda: _actions(trial)),
         ("speed", lambda: [_speed(seen)]),
@@ -68,9 +66,9 @@ def _all(trial: Trial, trajectories: Sequence[Trajectory] | None, steps: int) ->
         ("ends", lambda: [_ends(seen)]),
         ("own resets", lambda: [_own_resets(seen, starts)]),
         ("save", lambda: [_save(trial)]),
-        ("goals", lambda: goals(trial, starts)),
-        ("success", lambda: success(trial.task, seen)),
-        ("demonstrations", lambda: demonstrations(trial, trajectories, starts)),
+        ("goals", lambda: goals(trial)),
+        ("success", lambda: success(trial, seen)),
+        ("demonstrations", lambda: demonstrations(task, trajectories, starts)),
     ]
     for what, run in checks:
         try:
@@ -84,30 +82,20 @@ def _said(error: Exception) -> str:
     return str(error) if isinstance(error, UnresetError) else repr(error)
 
 
-def _sizes(trial: Trial, starts: np.ndarray) -> list[Finding]:
-    """The sizes that the task declares, against its environment's."""
-    task, found = trial.task, []
-    if starts.shape[1:] != (task.observation_size,):
-        text = f"observations have shape {starts.shape[1:]}, the task says {task.observation_size}"
-        found.append(Finding("observations", "problem", text, "mend observation_size or state"))
-    space: Any = trial.environment.action_space
+def _space(trial: Trial) -> list[Finding]:
+    """Its actions, if they are not as the task declares them."""
+    size, space = trial.task.action_size, trial.environment.action_space
     low, high = getattr(space, "low", None), getattr(space, "high", None)
     unit = low is not None and (np.asarray(low) == -1).all() and (np.asarray(high) == 1).all()
-    if space.shape != (task.action_size,) or not unit:
-        text = f"actions are {space}, not {task.action_size} numbers in [-1, 1]"
-        advice = "make the task with unreset.tasks.bring.from_environment, which stretches them"
-        found.append(Finding("actions", "problem", text, advice))
-    return found
+    if space.shape == (size,) and unit:
+        return []
+    text = f"actions are {space}, not {size} numbers in [-1, 1]"
+    advice = "make the task with unreset.tasks.bring.from_environment, which stretches them"
+    return [Finding("actions", "problem", text, advice)]
 
 
 def _observations(task: Task, seen: Walk, starts: np.ndarray) -> list[Finding]:
-    """Finite, as declared, of a size that networks like, and not all constant."""
-    bad = np.argwhere(~np.isfinite(np.concatenate([starts, seen.after])))
-    if len(bad):
-        step, number = int(bad[0, 0]) - len(starts), int(bad[0, 1])
-        when = f"at random step {step}" if step >= 0 else "after a reset"
-        text = f"number {number} is not finite {when}"
-        return [Finding("observations", "problem", text, "the simulation may have come apart")]
+    """In the declared space, of a size that networks like, and not all constant."""
     everything = np.concatenate([starts, seen.before, seen.after])
     text = f"{task.observation_size} numbers from {everything.min():.3g} to {everything.max():.3g}"
     if constant := np.flatnonzero(np.ptp(everything, axis=0) == 0).tolist():
@@ -209,12 +197,11 @@ def _steps(trial: Trial) -> list[Finding]:
 def _ends(seen: Walk) -> Finding:
     """Practice goes on without end; what ends must be reset, at a cost that is counted."""
     steps = len(seen.after)
-    number = int((seen.terminated | seen.truncated).sum())
-    if not number:
+    ended = np.flatnonzero(seen.ends.any(axis=1))
+    if not len(ended):
         return Finding("ends", "ok", f"{steps:,} random steps without an end")
-    which = "terminated" if seen.terminated.any() else "truncated"
-    first = int(np.flatnonzero(seen.terminated | seen.truncated)[0])
-    text = f"{which} {number} times in {steps:,} random steps, first after {first + 1}"
+    which = "terminated" if seen.ends[:, 0].any() else "truncated"
+    text = f"{which} {len(ended)} times in {steps:,} random steps, first after {ended[0] + 1}"
     advice = "each is a counted reset; an environment for practice should go on by itself"
     return Finding("ends", "warning", text, advice)
 
@@ -229,24 +216,20 @@ def _own_resets(seen: Walk, starts: np.ndarray) -> Finding:
 
 
 def _save(trial: Trial) -> Finding:
-    own = trial.environment.unwrapped
-    if not all(hasattr(own, name) for name in ("get_state", "set_state")):
+    if not trial.exact:
         text = "no get_state and set_state: a resumed run begins with a counted reset"
         return Finding("save", "warning", text, "give it both to resume exactly, or leave it")
     shape = (20, trial.task.action_size)
     actions = np.random.default_rng(3).uniform(-1.0, 1.0, shape).astype(np.float32)
     trial.reset(0)
-    trial.follow(actions[:5])
-    state = own.get_state()
-    arrays = {name: np.array(value) for name, value in dict(state).items()}
+    here, saved = trial.follow(actions[:5])[-1], trial.save()
     path = trial.follow(actions)
-    later = {name: np.shape(value) for name, value in dict(own.get_state()).items()}
-    if {name: array.shape for name, array in arrays.items()} != later:
+    later = {name: value.shape for name, value in trial.save().items()}
+    if {name: value.shape for name, value in saved.items()} != later:
         text = "the shapes of get_state's arrays change"
         return Finding("save", "problem", text, "checkpoints need fixed shapes: pad them")
     trial.reset(1)
-    own.set_state(arrays)
-    if np.array_equal(trial.follow(actions), path):
+    if trial.restore(here, saved) and np.array_equal(trial.follow(actions), path):
         return Finding("save", "ok", "it goes on exactly from a saved state")
     text = "it does not go on from a saved state as it did before"
     return Finding("save", "problem", text, "save everything that the next step depends on")

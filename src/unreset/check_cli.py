@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Annotated
 
-import tyro
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -15,35 +12,15 @@ from unreset import registry
 from unreset.check import Finding, check
 from unreset.demos import formats
 from unreset.errors import UnresetError
+from unreset.options import CheckOptions, parse
 
 STYLES = {"ok": "green", "warning": "yellow", "problem": "bold red"}
 PLAIN_WIDTH = 100  # of the output where there is no terminal
 
 
-@dataclass(frozen=True)
-class CheckOptions:
-    """Try a task's environment before training in it: exit code 1 if there is a problem.
-
-    It is reset some hundred times and stepped some thousand, with random actions.
-
-    Examples:
-      unreset check tabletop
-      unreset check my_robot:make_task --demos recorded.safetensors
-    """
-
-    task: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="TASK")]
-    """A task's name, or MODULE:FUNCTION, what makes it."""
-    demos: Annotated[str | None, tyro.conf.arg(metavar="PATH|ID")] = None
-    """Demonstrations to judge: a file, a folder or a Minari id; None for the task's own."""
-    steps: int = 1000
-    """How many random steps to take."""
-
-
 def main(arguments: list[str]) -> int:
     """Run the command; returns 0, or 1 if there is a problem."""
-    from unreset.cli import _parse  # noqa: PLC0415 - it imports this module
-
-    options = _parse(CheckOptions, "check", arguments, None)
+    options = parse(CheckOptions, "check", arguments)
     if options.steps < 1:
         raise UnresetError(f"--steps must be at least 1, not {options.steps}")
     task = registry.task(options.task)

@@ -20,12 +20,12 @@ OFTEN = 0.2  # share of goals that may hold at a reset
 MANY = 50  # goals or initial goals to try
 
 
-def goals(trial: Trial, starts: np.ndarray) -> list[Finding]:
+def goals(trial: Trial) -> list[Finding]:
     """How many there are, whether the environment hears of them, and which hold at a start."""
     task, found = trial.task, []
-    told = trial.show(task.goals[0])
+    trial.show(task.goals[0])
     text = f"{_counted(task.goals, 'goal')} of {task.goal_size} number(s)"
-    text += ", told to the environment" if told else ", which the environment is not told"
+    text += ", told to the environment" if trial.told else ", which the environment is not told"
     shown = trial.raw.get("desired_goal") if isinstance(trial.raw, dict) else None
     if not np.isfinite(task.goals).all() or not np.isfinite(task.initial_goals).all():
         return [Finding("goals", "problem", "goals or initial goals are not finite")]
@@ -82,9 +82,9 @@ def _holds(trial: Trial, rows: np.ndarray, resets: int = 5) -> np.ndarray | None
     return np.array(held, bool)
 
 
-def success(task: Task, seen: Walk) -> list[Finding]:
+def success(trial: Trial, seen: Walk) -> list[Finding]:
     """Who judges, whether rewards can be recomputed, and whether the environment agrees."""
-    found = []
+    task, found = trial.task, []
     if task.pure:
         text = "reward and success are JAX: recomputed for any goal, with hindsight"
         found.append(Finding("reward", "ok", text))
@@ -98,7 +98,7 @@ def success(task: Task, seen: Walk) -> list[Finding]:
     except UnresetError:  # its own is all there is
         return found
     both = ~np.isnan(seen.owned) & ~np.isnan(seen.judged)
-    if both.any() and seen.told:
+    if both.any() and trial.told:
         agree = (seen.owned == seen.judged)[both].mean()
         text = f"agrees with the environment's own at {agree:.1%} of {both.sum()} steps"
         text += f" ({seen.judged[both].mean():.0%} successes)"
@@ -128,10 +128,9 @@ def _pure(task: Task, seen: Walk) -> list[Finding]:
 
 
 def demonstrations(
-    trial: Trial, trajectories: Sequence[Trajectory] | None, starts: np.ndarray
+    task: Task, trajectories: Sequence[Trajectory] | None, starts: np.ndarray
 ) -> list[Finding]:
     """Whether they fit, end with their first success, and begin where the task does."""
-    task = trial.task
     if trajectories is None:
         trajectories = list(task.demonstrations()) if task.demonstrations is not None else []
     if not trajectories:
@@ -145,33 +144,28 @@ def demonstrations(
     text = ", ".join(f"{ways.count(i)} {name}" for i, name in enumerate(DIRECTIONS))
     lengths = [len(t.actions) for t in trajectories]
     text += f", of {min(lengths)} to {max(lengths)} steps"
+    verdict: Any
+    verdict, words, advice = _judged(task, trajectories)
+    found = [Finding("demonstrations", verdict, text + words, advice)]
+    return found + _beginnings(trajectories, starts)
+
+
+def _judged(task: Task, trajectories: Sequence[Trajectory]) -> tuple[str, str, str]:
+    """Verdict, words and advice about their successes."""
     # One that brings its rewards need not end in success.
-    judged = [_successes(task, t) for t in trajectories if t.rewards is None]
-    found = []
-    if any(row is None for row in judged):
-        found.append(
-            Finding("demonstrations", "ok", f"{text}; only the environment can judge them")
-        )
-    else:
-        last = [n for n, row in enumerate(judged) if row is not None and not row[-1]]
-        early = [n for n, row in enumerate(judged) if row is not None and row[:-1].any()]
-        if last:
-            text += f"; {len(last)} do not end in success ({listed(last)})"
-            advice = "each must end with its first success for its own goal: cut or drop them"
-            found.append(Finding("demonstrations", "problem", text, advice))
-        elif early:
-            text += f"; {len(early)} succeed before their end ({listed(early)})"
-            advice = "cut each at its first success: what follows is taught as if it failed"
-            found.append(Finding("demonstrations", "warning", text, advice))
-        else:
-            found.append(
-                Finding(
-                    "demonstrations",
-                    "ok",
-                    f"{text}, each until its first success" if judged else text,
-                )
-            )
-    return found + _beginnings(task, trajectories, starts)
+    claiming = [(n, one) for n, one in enumerate(trajectories) if one.rewards is None]
+    judged = [(n, _successes(task, one)) for n, one in claiming]
+    if any(row is None for _, row in judged):
+        return "ok", "; only the environment can judge them", ""
+    last = [n for n, row in judged if row is not None and not row[-1]]
+    early = [n for n, row in judged if row is not None and row[:-1].any()]
+    if last:
+        advice = "each must end with its first success for its own goal: cut or drop them"
+        return "problem", f"; {len(last)} do not end in success ({listed(last)})", advice
+    if early:
+        advice = "cut each at its first success: what follows is taught as if it failed"
+        return "warning", f"; {len(early)} succeed before their end ({listed(early)})", advice
+    return "ok", ", each until its first success" if judged else "", ""
 
 
 def _successes(task: Task, trajectory: Trajectory) -> np.ndarray | None:
@@ -180,9 +174,7 @@ def _successes(task: Task, trajectory: Trajectory) -> np.ndarray | None:
     return successes(task, trajectory.observations, goals)
 
 
-def _beginnings(
-    task: Task, trajectories: Sequence[Trajectory], starts: np.ndarray
-) -> list[Finding]:
+def _beginnings(trajectories: Sequence[Trajectory], starts: np.ndarray) -> list[Finding]:
     """Forward ones should begin about where resets do: else something is laid out otherwise."""
     first = [t.observations[0] for t in trajectories if t.direction == FORWARD]
     if not first:

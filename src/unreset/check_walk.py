@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from unreset.core.types import Task
+from unreset.drivers.world import World
 from unreset.errors import UnresetError
 from unreset.tasks.brought_env import BroughtEnv, own_success
 
@@ -25,38 +26,15 @@ class Finding(NamedTuple):
     advice: str = ""
 
 
-class Trial:
-    """One environment of a task, stepped without any of the drivers' checks."""
+class Trial(World):
+    """One environment of a task, stepped as in practice, and what else it says of each step."""
 
-    def __init__(self, task: Task) -> None:
-        if task.environment is None:
-            raise UnresetError(f"task {task.name!r} has no Gymnasium environment to try")
-        self.task = task
-        self.environment: Any = task.environment()
-        self.raw: Any = None  # the environment's own observation
-
-    def reset(self, seed: int) -> np.ndarray:
-        """Reset; the task's observation."""
-        self.raw, info = self.environment.reset(seed=seed)
-        self.info = dict(info)
-        return self._vector()
-
-    def step(self, action: np.ndarray) -> tuple[np.ndarray, bool, bool]:
-        """Act; the task's observation, terminated, truncated."""
-        self.raw, _, terminated, truncated, info = self.environment.step(action)
-        self.info = dict(info)
-        return self._vector(), bool(terminated), bool(truncated)
+    raw: Any  # the environment's own observation
+    info: dict[str, Any]  # of the last step
 
     def follow(self, actions: np.ndarray) -> np.ndarray:
         """The observations [steps, observation] after some actions."""
         return np.stack([self.step(action)[0] for action in actions])
-
-    def show(self, goal: np.ndarray) -> bool:
-        """Tell the environment its goal; whether it makes use of that."""
-        if not self.environment.has_wrapper_attr("set_goal"):
-            return False
-        self.environment.get_wrapper_attr("set_goal")(goal)
-        return bool(getattr(self.environment.unwrapped, "knows_goals", True))
 
     def judge(self, observation: np.ndarray, goal: np.ndarray) -> bool | None:
         """Whether the present state is a success; None where nobody can tell."""
@@ -68,6 +46,12 @@ class Trial:
             return None
 
     @property
+    def told(self) -> bool:
+        """Whether the environment makes use of the goal that it is shown."""
+        own = self.environment.unwrapped
+        return self.environment.has_wrapper_attr("set_goal") and getattr(own, "knows_goals", True)
+
+    @property
     def contained(self) -> bool:
         """Whether the last observation lies in the space that its environment declares."""
         own = self.environment.unwrapped
@@ -75,14 +59,13 @@ class Trial:
             return bool(own.inner.observation_space.contains(own.raw))
         return bool(self.environment.observation_space.contains(self.raw))
 
-    @property
-    def clock(self) -> float:
-        """Simulated seconds, of a MuJoCo environment."""
-        data = getattr(self.environment.unwrapped, "data", None)
-        return float(getattr(data, "time", 0.0))
+    def _checked(self, observation: Any) -> np.ndarray:
+        self.raw = observation
+        return super()._checked(observation)
 
-    def _vector(self) -> np.ndarray:
-        return np.array(self.task.state(self.raw), np.float32)
+    def _refuse_own_reset(self, observation: np.ndarray, info: Any) -> None:
+        self.info = dict(info)
+        super()._refuse_own_reset(observation, info)
 
 
 class Walk(NamedTuple):
@@ -91,51 +74,46 @@ class Walk(NamedTuple):
     before: np.ndarray  # [T, observation]
     after: np.ndarray  # [T, observation]
     goals: np.ndarray  # [T, goal], that the environment was told
-    terminated: np.ndarray  # [T] bool
-    truncated: np.ndarray  # [T] bool
+    ends: np.ndarray  # [T, 2] bool, terminated and truncated
     contained: np.ndarray  # [T] bool, the observation lies in the declared space
     owned: np.ndarray  # [T], what the info says about success, NaN if nothing
     judged: np.ndarray  # [T], what the task says about success, NaN if nothing
-    turned_back: np.ndarray  # [T] bool, the clock or the info tells of a reset
-    told: bool  # whether the environment makes use of its goal
-    seconds: float  # in the environment's step
+    seconds: float  # of all steps
 
 
 def walk(trial: Trial, steps: int) -> Walk:
     """Act at random, with a new goal now and then, of which half are achieved at once.
 
-    After an end the environment is reset, as in practice. Stops early where an observation is not
-    finite or has another size than the first.
+    After an end the environment is reset, as in practice.
+
+    Raises:
+        Failure: where practice would stop, with the words that it has for it.
     """
     task, generator = trial.task, np.random.default_rng(0)
     observation = trial.reset(0)
     rows: list[tuple[Any, ...]] = []
     seconds, left, action = 0.0, 0, np.zeros(task.action_size, np.float32)
-    goal, told = np.array(task.goals[0]), False
+    goal = np.array(task.goals[0])
     for number in range(steps):
         if number % GOAL_EVERY == 0:
             goal = _next_goal(task, observation, number // GOAL_EVERY)
-            told = trial.show(goal)
+            trial.show(goal)
         if left == 0:
             left = int(generator.integers(1, HOLD + 1))
             action = generator.uniform(-1.0, 1.0, task.action_size).astype(np.float32)
         left -= 1
-        clock, begun = trial.clock, time.perf_counter()
-        after, terminated, truncated = trial.step(action)
+        begun = time.perf_counter()
+        after, ends = trial.step(action)
         seconds += time.perf_counter() - begun
         owned, judged = own_success(trial.info), trial.judge(after, goal)
-        hint = trial.clock < clock or any("final_obs" in str(key) for key in trial.info)
-        inside = trial.contained
         said = [np.nan if value is None else float(value) for value in (owned, judged)]
-        rows.append((observation, after, goal, terminated, truncated, inside, *said, hint))
-        if after.shape != observation.shape or not np.isfinite(after).all():
-            break
+        rows.append((observation, after, goal, ends, trial.contained, *said))
         observation = after
-        if terminated or truncated:
+        if ends.any():
             observation = trial.reset(number)
             trial.show(goal)
     columns: Any = [np.stack(column) for column in zip(*rows, strict=True)]
-    return Walk(*columns, told, seconds)  # type: ignore[call-arg]
+    return Walk(*columns, seconds)  # type: ignore[call-arg]
 
 
 def _next_goal(task: Task, observation: np.ndarray, number: int) -> np.ndarray:
@@ -145,11 +123,11 @@ def _next_goal(task: Task, observation: np.ndarray, number: int) -> np.ndarray:
 
 
 def own_resets(seen: Walk, starts: np.ndarray) -> np.ndarray:
-    """Steps at which the environment seems to have reset itself without saying so.
+    """Steps at which the environment seems to have reset itself, unseen by practice.
 
-    Either its clock ran back; or it jumped, by ten times what is usual and a tenth of all that was
-    seen, to where ``starts`` [resets, observation] lie, from where two numbers or more did not (a
-    single one may be the speed of what hit a wall).
+    It jumped, by ten times what is usual and a tenth of all that was seen, to where ``starts``
+    [resets, observation] lie, from where two numbers or more did not (a single one may be the speed
+    of what hit a wall).
     """
     everything = np.concatenate([seen.before, seen.after, starts])
     spread = np.ptp(everything, axis=0)
@@ -163,8 +141,7 @@ def own_resets(seen: Walk, starts: np.ndarray) -> np.ndarray:
     moved = (np.abs(seen.after - seen.before) / scale).max(axis=1)
     jumped = moved > max(0.1, 10.0 * float(np.median(moved)))
     back = jumped & (apart(seen.after) == 0) & (apart(seen.before) >= min(2, (spread > 0).sum()))
-    ended = seen.terminated | seen.truncated
-    return np.flatnonzero((back | seen.turned_back) & ~ended)
+    return np.flatnonzero(back & ~seen.ends.any(axis=1))
 
 
 class Effects(NamedTuple):

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import difflib
-import inspect
-import io
 import itertools
-import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import tyro
 
@@ -20,6 +15,7 @@ from unreset import __version__, api, check_cli, demos_cli, registry
 from unreset.errors import Failure, UnresetError
 from unreset.options import (
     TRAIN_HELP,
+    Commands,
     EvalOptions,
     ExportOptions,
     MethodsOptions,
@@ -27,44 +23,13 @@ from unreset.options import (
     ResumeOptions,
     TasksOptions,
     TrainOptions,
+    dispatch,
+    parse,
 )
 from unreset.runs.display import Display
 from unreset.runs.report import write_report
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
-
-Options = TypeVar("Options")
-
-
-def _parse(kind: type[Options], command: str, arguments: Sequence[str], default: Any) -> Options:
-    """Typed options from arguments; a mistake becomes one line, with the nearest flag if any."""
-    complaint = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(complaint):
-            options: Any = tyro.cli(
-                kind,
-                prog=f"unreset {command}" + " [METHOD] [TASK]" * (command == "train"),
-                description=inspect.getdoc(kind),
-                args=list(arguments),
-                default=default,
-            )
-            return options
-    except SystemExit as stop:
-        if stop.code in (0, None):
-            raise
-        # A title, the complaint, a rule, and advice; framed where the terminal can show it.
-        words = re.sub(r"[^\x20-\x7e\n]", "", complaint.getvalue())
-        lines = [line.strip(" |") for line in words.splitlines()[1:]]
-        groups = itertools.groupby(lines, key=lambda line: bool(re.search(r"\w", line)))
-        blocks = [list(group) for worded, group in groups if worded]
-        message = " ".join(blocks[0]) if blocks else "bad usage"
-        advice = [line for block in blocks[1:] for line in block if re.match(r"--\w", line)]
-        flags = [line.split()[0].rstrip(",") for line in advice]
-        wrong = re.search(r"--[\w.-]+", message)
-        unknown = wrong[0] if wrong and "nrecognized" in message else ""
-        near = difflib.get_close_matches(unknown, flags, n=1, cutoff=0.5)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise UnresetError(f"{message}{hint} (see unreset {command} --help)") from None
 
 
 def _flag(arguments: Sequence[str], name: str, default: str) -> str:
@@ -96,7 +61,7 @@ def _train(arguments: list[str]) -> int:
     )
     kind.__doc__ = TRAIN_HELP
     own = {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
-    options: Any = _parse(kind, "train", arguments[len(names) :], kind(**own))
+    options: Any = parse(kind, "train", arguments[len(names) :], kind(**own))
     settings = type(settings)(**{name: getattr(options, name) for name in own})
     given = {f.name: getattr(options, f.name) for f in dataclasses.fields(TrainOptions)}
     with Display(f"{method} on {task}") as display:
@@ -114,7 +79,7 @@ def _train(arguments: list[str]) -> int:
 
 
 def _resume(arguments: list[str]) -> int:
-    options = _parse(ResumeOptions, "resume", arguments, None)
+    options = parse(ResumeOptions, "resume", arguments)
     run = _load(options.run)
     with Display(f"resuming {options.run} at step {run.env_steps:,}") as display:
         run.resume(options.steps, display.show)
@@ -125,7 +90,7 @@ def _resume(arguments: list[str]) -> int:
 
 
 def _eval(arguments: list[str]) -> int:
-    options = _parse(EvalOptions, "eval", arguments, None)
+    options = parse(EvalOptions, "eval", arguments)
     figures = _load(options.run).evaluate(options.starts, options.episodes)
     for name, value in figures.items():
         print(f"{name:18} {value:.4g}")
@@ -133,7 +98,7 @@ def _eval(arguments: list[str]) -> int:
 
 
 def _report(arguments: list[str]) -> int:
-    options = _parse(ReportOptions, "report", arguments, None)
+    options = parse(ReportOptions, "report", arguments)
     if not options.runs:
         raise UnresetError("report needs at least one run folder (see unreset report --help)")
     if len(options.runs) == 1 and options.output is None:
@@ -144,7 +109,7 @@ def _report(arguments: list[str]) -> int:
 
 
 def _export(arguments: list[str]) -> int:
-    options = _parse(ExportOptions, "export", arguments, None)
+    options = parse(ExportOptions, "export", arguments)
     policy = _load(options.run).export(options.seed_number)
     try:
         print(policy.save(options.file))
@@ -154,7 +119,7 @@ def _export(arguments: list[str]) -> int:
 
 
 def _methods(arguments: list[str]) -> int:
-    _parse(MethodsOptions, "methods", arguments, None)
+    parse(MethodsOptions, "methods", arguments)
     for name, presets in registry.METHODS.items():
         about = (type(presets["default"]).__doc__ or "").splitlines()[0]
         print(f"{name:8} {about} Presets: {', '.join(presets)}.")
@@ -162,7 +127,7 @@ def _methods(arguments: list[str]) -> int:
 
 
 def _tasks(arguments: list[str]) -> int:
-    options = _parse(TasksOptions, "tasks", arguments, None)
+    options = parse(TasksOptions, "tasks", arguments)
     if options.task is None:
         for name in registry.TASKS:
             print(f"{name:12} {registry.task(name).summary}")
@@ -189,7 +154,7 @@ def _tasks(arguments: list[str]) -> int:
     return OK
 
 
-COMMANDS: dict[str, tuple[Callable[[list[str]], int], str]] = {
+COMMANDS: Commands = {
     "train": (_train, "practise a task without resets"),
     "check": (check_cli.main, "try an environment before training, with advice"),
     "demos": (demos_cli.main, "make, inspect, convert, replay and record demonstrations"),
@@ -200,21 +165,6 @@ COMMANDS: dict[str, tuple[Callable[[list[str]], int], str]] = {
     "methods": (_methods, "list the methods"),
     "tasks": (_tasks, "list the tasks, or show one task's protocol"),
 }
-
-
-def _usage() -> str:
-    lines = [f"  {name:8} {about}" for name, (_, about) in COMMANDS.items()]
-    return "\n".join(
-        [
-            f"unreset {__version__}: reinforcement learning that practises without resets",
-            "",
-            "usage: unreset COMMAND ... (unreset COMMAND --help says more)",
-            "",
-            *lines,
-            "",
-            "example: unreset train medal tabletop --seeds 2",
-        ]
-    )
 
 
 def _load(folder: Path) -> api.Run:
@@ -248,18 +198,12 @@ def _summary(run: api.Run) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    if not words or words[0] in ("-h", "--help", "help"):
-        print(_usage())
-        return OK if words else USAGE
-    if words[0] == "--version":
+    if words[:1] == ["--version"]:
         print(__version__)
         return OK
     try:
-        if words[0] not in COMMANDS:
-            near = difflib.get_close_matches(words[0], COMMANDS, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(COMMANDS)}"
-            raise UnresetError(f"unknown command {words[0]!r}; {hint}")
-        return COMMANDS[words[0]][0](words[1:])
+        about = f"unreset {__version__}: reinforcement learning that practises without resets"
+        return dispatch("unreset", about, COMMANDS, "unreset train medal tabletop --seeds 2", words)
     except Failure as failure:
         print(f"unreset: {failure}", file=sys.stderr)
         return FAILED

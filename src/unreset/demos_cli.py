@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -16,9 +15,11 @@ from rich.table import Table
 
 from unreset import registry
 from unreset.core.types import Task
-from unreset.demos import formats, keyboard, picture, quality, record, replay, scripts
-from unreset.demos.formats import Format
-from unreset.demos.options import (
+from unreset.demos import formats, keyboard, quality, record, replay, scripts
+from unreset.demos.formats import KNOWN, Format
+from unreset.demos.store import BACKWARD, DIRECTIONS, FORWARD, Trajectory
+from unreset.demos.success import final_successes
+from unreset.demos_options import (
     Direction,
     ExportOptions,
     ImportOptions,
@@ -27,16 +28,14 @@ from unreset.demos.options import (
     ReplayOptions,
     ScriptOptions,
 )
-from unreset.demos.store import BACKWARD, DIRECTIONS, FORWARD, Trajectory
-from unreset.demos.success import final_successes
 from unreset.errors import UnresetError
+from unreset.options import Commands, dispatch, parse
 from unreset.policy import Policy
-
-Options = TypeVar("Options")
+from unreset.runs import demonstrations_picture
 
 
 def _script(arguments: list[str]) -> int:
-    options = _parse(ScriptOptions, "script", arguments)
+    options = parse(ScriptOptions, "demos script", arguments)
     task = registry.task(options.task)
     if options.number is not None and options.number < 1:
         raise UnresetError(f"number must be at least 1, not {options.number}")
@@ -56,7 +55,7 @@ def _script(arguments: list[str]) -> int:
 
 
 def _info(arguments: list[str]) -> int:
-    options = _parse(InfoOptions, "info", arguments)
+    options = parse(InfoOptions, "demos info", arguments)
     task = registry.task(options.task)
     trajectories = formats.read(options.source, task, _way(options.direction))
     found = quality.assess(task, trajectories)
@@ -83,12 +82,12 @@ def _info(arguments: list[str]) -> int:
     for line in quality.advice(task, found):
         print(f"advice: {line}")
     if options.picture is not None:
-        print(picture.draw(task, trajectories, options.picture))
+        print(demonstrations_picture.draw(task, trajectories, options.picture))
     return 0
 
 
 def _import(arguments: list[str]) -> int:
-    options = _parse(ImportOptions, "import", arguments)
+    options = parse(ImportOptions, "demos import", arguments)
     task = registry.task(options.task)
     trajectories = formats.read(options.source, task, _way(options.direction))
     out = options.out
@@ -98,14 +97,14 @@ def _import(arguments: list[str]) -> int:
 
 
 def _export(arguments: list[str]) -> int:
-    options = _parse(ExportOptions, "export", arguments)
+    options = parse(ExportOptions, "demos export", arguments)
     task = registry.task(options.task)
     trajectories = formats.read(options.source, task, _way(options.direction))
     return _write(trajectories, task, options.out, options.format, options.id)
 
 
 def _replay(arguments: list[str]) -> int:
-    options = _parse(ReplayOptions, "replay", arguments)
+    options = parse(ReplayOptions, "demos replay", arguments)
     task = registry.task(options.task)
     trajectories = formats.read(options.source, task, _way(options.direction))
     table = Table(title=f"{options.source}, replayed in {task.name}", title_justify="left")
@@ -127,41 +126,31 @@ def _replay(arguments: list[str]) -> int:
 
 
 def _record(arguments: list[str]) -> int:
-    options = _parse(RecordOptions, "record", arguments)
+    options = parse(RecordOptions, "demos record", arguments)
     task = registry.task(options.task)
-    with _recorder(options, task) as recorder:
-        judge = record.only_successes if options.yes else ask
+    judge = record.only_successes if options.yes else ask
+    with contextlib.ExitStack() as closing:
+        recorder = _recorder(options, task, closing)
         done = record.session(task, recorder, options.out, options.episodes, judge)
     print(f"kept {done.kept} of {done.recorded} episodes; {options.out} holds {done.total}")
     return 0
 
 
-@contextlib.contextmanager
-def _recorder(options: RecordOptions, task: Task) -> Iterator[record.Recorder]:
-    """What records, and closes at the end."""
+def _recorder(options: RecordOptions, task: Task, closing: contextlib.ExitStack) -> record.Recorder:
+    """What records; how to close it is left in ``closing``."""
     way = None if options.direction == "both" else DIRECTIONS.index(options.direction)
-    with contextlib.ExitStack() as stack:
-        recorder: record.Recorder
-        if options.policy == "script":
-            recorder = record.Scripted(task, way, options.seed)
-        else:
-            watch: Callable[[Any], None] = lambda environment: None  # noqa: E731
-            if options.window:
-                window = keyboard.Window(task.name)
-                stack.callback(window.close)
-                watch = lambda environment: window.show(environment.render())  # noqa: E731
-            recorder = record.Acting(
-                task,
-                _actor(options, task),
-                way,
-                options.start,
-                options.horizon,
-                options.seed,
-                watch,
-                "rgb_array" if options.window else None,
-            )
-        stack.callback(recorder.close)
-        yield recorder
+    if options.policy == "script":
+        return record.from_script(task, way, options.seed)
+    act, arguments = _actor(options, task), dict[str, Any]()
+    if options.window:
+        window = keyboard.Window(task.name)
+        closing.callback(window.close)
+        arguments["watch"] = lambda environment: window.show(environment.render())
+        arguments["render_mode"] = "rgb_array"
+    start, horizon, seed = options.start, options.horizon, options.seed
+    recorder = record.Acting(task, act, way, start, horizon, seed, **arguments)
+    closing.callback(recorder.close)
+    return recorder
 
 
 def _actor(options: RecordOptions, task: Task) -> record.Act:
@@ -232,13 +221,7 @@ def _way(direction: Direction | None) -> int | None:
     return None if direction is None else DIRECTIONS.index(direction)
 
 
-def _parse(kind: type[Options], command: str, arguments: list[str]) -> Options:
-    from unreset import cli  # noqa: PLC0415 - it imports this module
-
-    return cli._parse(kind, f"demos {command}", arguments, None)
-
-
-COMMANDS: dict[str, tuple[Callable[[list[str]], int], str]] = {
+COMMANDS: Commands = {
     "script": (_script, "write the demonstrations of a task's own script"),
     "info": (_info, "say what demonstrations are like, and what should be better"),
     "import": (_import, "read any known format, check, write as unreset's own"),
@@ -248,32 +231,11 @@ COMMANDS: dict[str, tuple[Callable[[list[str]], int], str]] = {
 }
 
 
-def _usage() -> str:
-    lines = [f"  {name:8} {about}" for name, (_, about) in COMMANDS.items()]
-    return "\n".join(
-        [
-            "usage: unreset demos COMMAND ... (unreset demos COMMAND --help says more)",
-            "",
-            *lines,
-            "",
-            f"demonstrations are {formats.KNOWN}",
-            "",
-            "example: unreset demos script tabletop --out demos.safetensors",
-        ]
-    )
-
-
 def main(arguments: list[str]) -> int:
     """Run one command of the group; returns the exit code.
 
     Raises:
         UnresetError: where something is wrong with what was asked for; one line says what.
     """
-    if not arguments or arguments[0] in ("-h", "--help", "help"):
-        print(_usage())
-        return 0 if arguments else 2
-    if arguments[0] not in COMMANDS:
-        near = difflib.get_close_matches(arguments[0], COMMANDS, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(COMMANDS)}"
-        raise UnresetError(f"unknown command 'demos {arguments[0]}'; {hint}")
-    return COMMANDS[arguments[0]][0](arguments[1:])
+    example = "unreset demos script tabletop --out demos.safetensors"
+    return dispatch("unreset demos", f"demonstrations are {KNOWN}", COMMANDS, example, arguments)

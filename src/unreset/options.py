@@ -1,13 +1,28 @@
-"""What the commands of the command line take."""
+"""What the commands of the command line take, and how it is read."""
 
 from __future__ import annotations
 
+import contextlib
+import difflib
+import inspect
+import io
+import itertools
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import tyro
 
+from unreset.errors import UnresetError, look_up
+
+Options = TypeVar("Options")
+Commands = Mapping[str, tuple[Callable[[list[str]], int], str]]
+"""What runs each command, and a line about it."""
+
+TaskName = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="TASK")]
+Demonstrations = tyro.conf.arg(name="demos", metavar="PATH|ID")
 RunFolder = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
 
 TRAIN_HELP = """Practise a task without resets, from demonstrations.
@@ -48,12 +63,31 @@ class TrainOptions:
     """Where hard resets put the task."""
     horizon: int | None = None
     """Steps of one evaluation episode; None for the benchmark's."""
-    demonstrations: Annotated[str | None, tyro.conf.arg(name="demos", metavar="PATH|ID")] = None
+    demonstrations: Annotated[str | None, Demonstrations] = None
     """Demonstrations: a file, a folder or a Minari id; None for the task's own."""
     out: Path | None = None
     """The run folder; None for a new one under runs/."""
     report: bool = True
     """Write videos and report.html at the end."""
+
+
+@dataclass(frozen=True)
+class CheckOptions:
+    """Try a task's environment before training in it: exit code 1 if there is a problem.
+
+    It is reset some hundred times and stepped some thousand, with random actions.
+
+    Examples:
+      unreset check tabletop
+      unreset check my_robot:make_task --demos recorded.safetensors
+    """
+
+    task: TaskName
+    """A task's name, or MODULE:FUNCTION, what makes it."""
+    demos: Annotated[str | None, Demonstrations] = None
+    """Demonstrations to judge: a file, a folder or a Minari id; None for the task's own."""
+    steps: int = 1000
+    """How many random steps to take."""
 
 
 @dataclass(frozen=True)
@@ -131,3 +165,55 @@ class TasksOptions:
 
     task: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="[TASK]")] = None
     """Which task; None for a list."""
+
+
+def parse(
+    kind: type[Options], command: str, arguments: Sequence[str], default: Any = None
+) -> Options:
+    """Typed options from arguments; a mistake becomes one line, with the nearest flag if any."""
+    complaint = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(complaint):
+            options: Any = tyro.cli(
+                kind,
+                prog=f"unreset {command}" + " [METHOD] [TASK]" * (command == "train"),
+                description=inspect.getdoc(kind),
+                args=list(arguments),
+                default=default,
+            )
+            return options
+    except SystemExit as stop:
+        if stop.code in (0, None):
+            raise
+        # A title, the complaint, a rule, and advice; framed where the terminal can show it.
+        words = re.sub(r"[^\x20-\x7e\n]", "", complaint.getvalue())
+        lines = [line.strip(" |") for line in words.splitlines()[1:]]
+        groups = itertools.groupby(lines, key=lambda line: bool(re.search(r"\w", line)))
+        blocks = [list(group) for worded, group in groups if worded]
+        message = " ".join(blocks[0]) if blocks else "bad usage"
+        advice = [line for block in blocks[1:] for line in block if re.match(r"--\w", line)]
+        flags = [line.split()[0].rstrip(",") for line in advice]
+        wrong = re.search(r"--[\w.-]+", message)
+        unknown = wrong[0] if wrong and "nrecognized" in message else ""
+        near = difflib.get_close_matches(unknown, flags, n=1, cutoff=0.5)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise UnresetError(f"{message}{hint} (see unreset {command} --help)") from None
+
+
+def dispatch(
+    program: str, about: str, commands: Commands, example: str, arguments: list[str]
+) -> int:
+    """Run the command that the first argument names, or print the usage; returns the exit code.
+
+    Raises:
+        UnresetError: where there is no such command, or something is wrong with what it was asked
+            for; one line says what.
+    """
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(f"{about}\n\nusage: {program} COMMAND ... ({program} COMMAND --help says more)\n")
+        for name, (_, line) in commands.items():
+            print(f"  {name:8} {line}")
+        print(f"\nexample: {example}")
+        return 0 if arguments else 2
+    look_up(f"{program.removeprefix('unreset')} command".strip(), arguments[0], commands)
+    return commands[arguments[0]][0](arguments[1:])

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
+import inspect
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
 from unreset.core.types import Task
-from unreset.errors import UnresetError
+from unreset.errors import UnresetError, look_up
 from unreset.methods import fbrl, medal, naive, oracle
 from unreset.methods.settings import Settings
 from unreset.tasks.cube_grasp import cube_grasp
@@ -43,18 +43,10 @@ DEFAULT_METHOD = "fbrl"  # the faster and steadier of those measured in benchmar
 DEFAULT_TASK = "tabletop"
 
 
-def _look_up(kind: str, name: str, known: Iterable[str]) -> None:
-    names = list(known)
-    if name not in names:
-        near = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names)}"
-        raise UnresetError(f"unknown {kind} {name!r}; {hint}")
-
-
 def settings(method: str, preset: str = "default") -> Settings:
     """The settings of a method's preset, or an error that suggests the nearest name."""
-    _look_up("method", method, METHODS)
-    _look_up("preset", preset, METHODS[method])
+    look_up("method", method, METHODS)
+    look_up("preset", preset, METHODS[method])
     return METHODS[method][preset]
 
 
@@ -72,14 +64,11 @@ def task(name: str, reward: str | None = None) -> Task:
     if ":" in name:
         make = _imported(name)
     else:
-        _look_up("task", name, TASKS)
+        look_up("task", name, TASKS)
         make = TASKS[name]
-    try:
-        made = make() if reward is None else make(reward=reward)
-    except (KeyError, TypeError) as error:
-        if reward is None:
-            raise
-        raise UnresetError(f"task {name!r} has no reward {reward!r}") from error
+    if reward is not None and "reward" not in inspect.signature(make).parameters:
+        raise UnresetError(f"task {name!r} has no choice of reward, so not {reward!r}")
+    made = make() if reward is None else make(reward=reward)
     if not isinstance(made, Task):
         raise UnresetError(f"{name} returned {type(made).__name__}, not a Task")
     return made
@@ -100,4 +89,4 @@ def _imported(place: str) -> Callable[..., Task]:
     make = getattr(module, name, None)
     if not callable(make):
         raise UnresetError(f"{module_name} has no function {name!r} that makes a task")
-    return make  # type: ignore[no-any-return]
+    return make

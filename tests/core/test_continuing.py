@@ -1,6 +1,7 @@
 """Continuing evaluation: what the task asks for, for how long, and what it pays meanwhile."""
 
 import csv
+import itertools
 
 import jax
 import numpy as np
@@ -60,7 +61,7 @@ def test_a_role_goes_on_with_a_new_goal_in_a_new_phase(life):
     phases, _ = life
     anew = [
         (before, after)
-        for before, after in zip(phases, phases[1:], strict=False)
+        for before, after in itertools.pairwise(phases)
         if (before.asked != after.asked).any() and before.source == 0 and after.since_reset > 0
     ]
     assert anew

@@ -7,10 +7,11 @@ import pytest
 from PIL import Image
 
 from unreset.core.types import Task
-from unreset.demos import picture, quality
+from unreset.demos import quality
 from unreset.demos.scripted import tabletop_demonstrations
 from unreset.demos.store import BACKWARD, FORWARD, Trajectory
 from unreset.errors import UnresetError
+from unreset.runs import demonstrations_picture
 from unreset.tasks.tabletop import tabletop
 
 
@@ -118,18 +119,18 @@ def test_success_that_only_the_environment_knows_is_unknown():
 
 
 def test_the_picture_is_written(tmp_path):
-    path = picture.draw(LINE, [walk([0, 0.5, 1], 1)], tmp_path / "demos.png")
+    path = demonstrations_picture.draw(LINE, [walk([0, 0.5, 1], 1)], tmp_path / "demos.png")
     image = np.asarray(Image.open(path).convert("L"))
     assert image.shape == (1200, 1500)
     assert (image[:600, :750] < 200).sum() > 500  # something is drawn on the left, where forward is
     with pytest.raises(UnresetError, match=r"must end in \.png"):
-        picture.draw(LINE, [walk([0, 1], 1)], tmp_path / "demos.jpg")
+        demonstrations_picture.draw(LINE, [walk([0, 1], 1)], tmp_path / "demos.jpg")
     with pytest.raises(UnresetError, match="cannot write"):
-        picture.draw(LINE, [walk([0, 1], 1)], tmp_path / "none" / "demos.png")
+        demonstrations_picture.draw(LINE, [walk([0, 1], 1)], tmp_path / "none" / "demos.png")
 
 
 def test_nothing_is_neither_assessed_nor_drawn(tmp_path):
     with pytest.raises(UnresetError, match="no demonstrations to assess"):
         quality.assess(LINE, [])
     with pytest.raises(UnresetError, match="no demonstrations to draw"):
-        picture.draw(LINE, [], tmp_path / "demos.png")
+        demonstrations_picture.draw(LINE, [], tmp_path / "demos.png")

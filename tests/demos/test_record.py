@@ -119,7 +119,7 @@ def test_redoing_begins_where_it_began(task, tmp_path):
 
 def test_a_file_grows(task, tmp_path, scripted):
     path = formats.write(scripted, task, tmp_path / "demos.npz")
-    done = record.session(task, record.Scripted(task), path, 2, answers("y", "n"))
+    done = record.session(task, record.from_script(task), path, 2, answers("y", "n"))
     assert done == (2, 1, 9)
     found = formats.read(path, task)
     np.testing.assert_array_equal(found[7].actions, scripted[7].actions)
@@ -135,7 +135,7 @@ def test_what_is_kept_is_safe_at_once(task, tmp_path):
         return "y"
 
     with pytest.raises(KeyboardInterrupt):
-        record.session(task, record.Scripted(task), path, 3, judge)
+        record.session(task, record.from_script(task), path, 3, judge)
     assert len(formats.read(path, task)) == 1
 
 
@@ -159,7 +159,7 @@ def test_nothing_comes_of_an_episode_without_steps(task, tmp_path):
 
 
 def test_bad_wishes_are_refused(task, tmp_path):
-    recorder = record.Scripted(task)
+    recorder = record.from_script(task)
     with pytest.raises(UnresetError, match="episodes must be at least 1, not 0"):
         record.session(task, recorder, tmp_path / "d.npz", 0, record.only_successes)
     with pytest.raises(UnresetError, match=r"must end in \.safetensors or \.npz"):
@@ -173,7 +173,7 @@ def test_bad_wishes_are_refused(task, tmp_path):
         record.Acting(homeless, Expert(), direction=BACKWARD)
     fixed = dataclasses.replace(task, starts=("initial",))
     with pytest.raises(UnresetError, match="cannot start at a goal, so a way back"):
-        record.Acting(fixed, Expert(), direction=BACKWARD).attempt(0, False)
+        record.Acting(fixed, Expert(), direction=BACKWARD)(0, False)
 
 
 # The script.

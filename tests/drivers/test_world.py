@@ -3,6 +3,7 @@
 import dataclasses
 
 import gymnasium
+import jax
 import numpy as np
 import pytest
 
@@ -12,6 +13,7 @@ from unreset.demos import store
 from unreset.drivers.live import Live
 from unreset.drivers.world import World
 from unreset.errors import Failure, UnresetError
+from unreset.evaluation.deployed import Simulated
 from unreset.runs.folder import read_rows
 
 POINT = dataclasses.replace(
@@ -99,7 +101,40 @@ def test_a_time_limit_makes_an_environment_inexact():
 
     assert World(POINT, Savable()).exact
     assert not World(POINT, gymnasium.wrappers.TimeLimit(Savable(), 10)).exact
+    assert World(POINT, gymnasium.wrappers.OrderEnforcing(Savable())).exact
     assert not World(POINT, toy.PointEnv()).exact
+
+
+def test_a_random_start_out_of_practice_is_a_reset_too():
+    task = dataclasses.replace(POINT, beginnings=np.array([[-1.1], [-0.9]], np.float32))
+
+    def somewhere(number, result):
+        seen = {"observation": np.array([-0.95], np.float32)}
+        return (seen, *result[1:]) if number == 30 else result
+
+    world = World(task, Wandering(somewhere))
+    world.reset(0)
+    for _ in range(29):
+        world.step(np.full(1, 0.1, np.float32))
+    with pytest.raises(Failure, match="has reset itself"):
+        world.step(np.full(1, 0.1, np.float32))
+
+
+def test_observations_are_not_the_environments_own_array():
+    class Reusing(toy.PointEnv):
+        def reset(self, **arguments):
+            seen, info = super().reset(**arguments)
+            self.buffer = seen["observation"]
+            return {"observation": self.buffer}, info
+
+        def step(self, action):
+            self.buffer[:] = super().step(action)[0]["observation"]
+            return {"observation": self.buffer}, 0.0, False, False, {}
+
+    world = World(POINT, Reusing())
+    first = world.reset(0)
+    after, _ = world.step(np.ones(1, np.float32))
+    assert after[0] == first[0] + toy.SPEED
 
 
 def live(task, environment, method="fbrl", **practice):
@@ -202,3 +237,106 @@ def test_own_tasks_are_found_by_module_and_name(tmp_path, monkeypatch):
     ]:
         with pytest.raises(UnresetError, match=message):
             registry.task(place)
+
+
+class Savable(toy.PointEnv):
+    """A point that can be saved, and that breaks at a step."""
+
+    breaks_at = -1
+    taken = 0
+
+    def get_state(self):
+        return {"at": self.at.copy(), "number": np.array(self.number)}
+
+    def set_state(self, state):
+        self.at, self.number = state["at"].copy(), int(state["number"])
+
+    def step(self, action):
+        Savable.taken += 1
+        result = super().step(action)
+        if Savable.taken == Savable.breaks_at:
+            self.at = np.full(1, np.nan, np.float32)
+            raise RuntimeError("sparks")
+        return result
+
+
+@pytest.fixture
+def fragile(monkeypatch):
+    task = dataclasses.replace(POINT, environment=lambda render_mode=None: Savable())
+    monkeypatch.setitem(registry.TASKS, "fragile", lambda: task)
+    monkeypatch.setattr(Savable, "taken", 0)
+    toy.install(monkeypatch.setitem)
+
+
+def test_what_broke_in_a_step_goes_on_after_a_counted_reset(tmp_path, fragile, monkeypatch):
+    monkeypatch.setattr(Savable, "breaks_at", 37)
+    folder = tmp_path / "run"
+    common = {"steps": 60, "eval_every": 30, "report": False, "evaluation": "continuing"}
+    with pytest.raises(Failure, match=r"sparks.*saved at step 36"):
+        api.train("fbrl", "fragile", out=folder, **common)
+    run = api.load(folder)
+    assert run.env_steps == 36 and "counted reset" in run.notes[-1]
+    run.resume()
+    assert run.summary["hard_resets"] == run.summary["interventions"] == [2]
+    replay = run._training.driver.carry.run.replay
+    rows = [np.asarray(column)[0, replay.pinned :] for column in replay.rows]
+    rows = type(replay.rows)(*rows)
+    acted = np.flatnonzero(rows.role[: int(replay.written[0])] >= 0)
+    assert len(acted) == 60
+    # No action of practice leads to the start: the frame before the reset is a row of its own.
+    moved = rows.observation[acted + 1, 0] - rows.observation[acted, 0]
+    expected = np.clip(rows.observation[acted, 0] + toy.SPEED * rows.action[acted, 0], -1.5, 1.5)
+    np.testing.assert_allclose(moved, expected - rows.observation[acted, 0], atol=1e-6)
+    assert rows.end[acted[35]]
+
+
+def test_an_evaluation_that_broke_is_made_up_for(tmp_path, fragile, monkeypatch):
+    monkeypatch.setattr(Savable, "breaks_at", 35)  # 30 steps of practice, then the evaluation's
+    folder = tmp_path / "run"
+    with pytest.raises(Failure, match="saved at step 30"):
+        api.train("naive", "fragile", steps=60, eval_every=30, out=folder, report=False)
+    run = api.load(folder)
+    assert run.notes == []  # the environment of practice is whole
+    run.resume()
+    assert [row["env_steps"] for row in read_rows(folder / "eval.csv")] == ["30", "60"]
+    assert run.summary["hard_resets"] == [1]
+
+
+def test_loading_does_not_touch_an_environment_that_cannot_be_restored(tmp_path, monkeypatch):
+    made = []
+
+    def make(render_mode=None):
+        made.append(toy.PointEnv())
+        return made[-1]
+
+    task = dataclasses.replace(POINT, environment=make)
+    monkeypatch.setitem(registry.TASKS, "robot", lambda: task)
+    toy.install(monkeypatch.setitem)
+    folder = tmp_path / "run"
+    common = {"steps": 30, "eval_every": 30, "report": False, "evaluation": "continuing"}
+    api.train("fbrl", "robot", out=folder, **common)
+    made.clear()
+    run = api.load(folder)
+    run.export()
+    assert [environment.resets for environment in made] == [0]
+    run.resume(60)
+    assert sum(environment.resets for environment in made) == 1
+    assert run.summary["hard_resets"] == [2]
+
+
+def test_goals_beyond_the_number_of_episodes_are_evaluated_too():
+    goals = np.linspace(-1, 1, 25, dtype=np.float32)[:, None]
+    shown = []
+
+    class Showing(toy.PointEnv):
+        def set_goal(self, goal):
+            shown.append(float(goal[0]))
+
+    task = dataclasses.replace(
+        POINT, goals=goals, horizon=1, environment=lambda render_mode=None: Showing()
+    )
+    method = toy.tiny(registry.METHODS["naive"]["default"]).method(task)
+    driver = toy.fused(method, toy.point())
+    actor = jax.tree.map(lambda x: x[0, 0], driver.run.learners.actor)
+    Simulated(method, task).evaluate(actor, "initial", 10, 0)
+    np.testing.assert_allclose(shown, goals[[0, 2, 5, 7, 10, 12, 15, 17, 20, 22], 0])

@@ -32,8 +32,7 @@ def test_both_ways_of_evaluating_agree(acting):
         np.testing.assert_allclose(one, other, atol=1e-3, err_msg=name)
 
 
-def test_an_episode_shows_its_goal_and_ends_where_the_environment_terminates(acting):
-    method, task, actors = acting
+def test_an_episode_shows_its_goal_and_ends_where_the_environment_terminates():
     shown = []
 
     class Ending(toy.PointEnv):

@@ -50,7 +50,7 @@ def test_the_task_needs_no_simulator():
     assert PLACES.shape == (15, 3)
     assert (np.abs(PLACES[:, :2]) <= REACH).all()
     assert (PLACES[:, 2] == np.float32(0.025)).all()
-    with pytest.raises(KeyError):
+    with pytest.raises(UnresetError, match="reward of cube_grasp must be one of"):
         cube_grasp.cube_grasp(reward="shaped")
 
 

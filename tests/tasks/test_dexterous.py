@@ -170,7 +170,7 @@ def test_the_task():
     assert task.demonstrations is None
     offsets = np.asarray(task.seen(seen((0.1, 0, 0), (0.3, 0, 0)), GOALS[0], True))
     np.testing.assert_allclose(offsets[30:36], (2, 0, 0, -3, 0, 2), atol=1e-5)
-    with pytest.raises(UnresetError, match="reward must be one of"):
+    with pytest.raises(UnresetError, match="reward of dexterous must be one of"):
         dexterous.dexterous("shaped")
 
 

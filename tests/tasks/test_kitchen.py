@@ -10,7 +10,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 from unreset.errors import UnresetError
-from unreset.tasks import kitchen, kitchen_model
+from unreset.tasks import extras, kitchen
 from unreset.tasks.kitchen import GOALS, INITIAL, KitchenEnv
 
 if not (find_spec("mujoco") and find_spec("gymnasium_robotics")):
@@ -241,9 +241,9 @@ def test_a_start_at_the_goal_is_a_success(env):
 
 
 def test_missing_models_are_named(monkeypatch):
-    monkeypatch.setattr(kitchen_model, "find_spec", lambda name: None)
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
     with pytest.raises(UnresetError, match=r"pip install 'unreset\[kitchen\]'"):
-        kitchen_model.robotics_assets("kitchen")
+        extras.folder("gymnasium_robotics", "kitchen")
     assert kitchen.kitchen().observation_size == 23  # the task itself needs no simulator
 
 
@@ -267,7 +267,7 @@ def test_the_task(env):
     assert task.score(made, seen["observation"], INITIAL[2]) == made.unwrapped.score(INITIAL[2])
     offsets = task.seen(seen["observation"], GOALS[0], True)
     assert np.abs(offsets).max() < 4
-    with pytest.raises(UnresetError, match="reward must be one of"):
+    with pytest.raises(UnresetError, match="reward of kitchen must be one of"):
         kitchen.kitchen("shaped")
 
 

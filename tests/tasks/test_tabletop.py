@@ -218,6 +218,8 @@ def test_the_task_describes_itself():
     assert seen.shape == (task.observation_size,)
     assert task.achieved(seen).shape == (task.goal_size,)
     assert task.render(seen, task.goals[0], 32).shape == (32, 32, 3)
+    with pytest.raises(UnresetError, match=r"reward of tabletop must be one of .*'dense'"):
+        tabletop.tabletop("shaped")
 
 
 edge = float(np.float32(tabletop.ARENA))

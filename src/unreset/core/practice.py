@@ -6,6 +6,7 @@ around a step of the task.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -180,7 +181,7 @@ def advance(
     run = run._replace(replay=replay)
     run, metrics = learn(method, task, run, step, learn_key)
     if method.practice.goal_change_every:
-        metrics |= {CONTINUING: Measurement(transition.asked_reward, jnp.float32(1))}
+        metrics |= {CONTINUING: Measurement(jnp.asarray(transition.asked_reward), jnp.float32(1))}
     acted = jax.nn.one_hot(phase.role, len(method.roles), dtype=jnp.int32)
     ledger = Ledger(
         run.ledger.hard_resets + reset,
@@ -207,6 +208,25 @@ def switch(
     phase = phase._replace(asked=asked, since_asked=since_asked)
     end = end | reset | anew
     return _next_phase(method, task, phase, end, anew, reset, switch_key), end, reset
+
+
+def interrupted(method: Method, task: Task, run: Run) -> Run:
+    """The run after a reset from outside: the phase has ended, the first role begins."""
+    phase, ledger = run.phase, run.ledger
+    key = jax.random.fold_in(run.key, jnp.uint32(2**32 - 1) - ledger.hard_resets.astype(jnp.uint32))
+    yes, switch_key, asked_key = jnp.asarray(True), *jax.random.split(key)
+    asked, since_asked = _asked(method, task, phase, yes, asked_key)
+    phase = phase._replace(asked=asked, since_asked=since_asked)
+    begun = phase.since_reset > 0
+    replay = jax.tree.map(partial(jnp.where, begun), replays.cut(run.replay), run.replay)
+    return run._replace(
+        replay=replay,
+        phase=_next_phase(method, task, phase, yes, ~yes, yes, switch_key),
+        ledger=ledger._replace(
+            hard_resets=ledger.hard_resets + 1,
+            phases=ledger.phases.at[phase.role].add(phase.steps > 0),
+        ),
+    )
 
 
 def _asked(

@@ -142,6 +142,14 @@ def record(
     return _expire(_expire(recorded))  # a reset reuses two rows
 
 
+def cut(replay: Replay) -> Replay:
+    """Keep the open row as a last frame: what is recorded next does not follow from it."""
+    last = position(replay, jnp.maximum(replay.written - 1, 0))
+    ended = replay.rows.end.at[last].set(replay.rows.role[last] >= 0)
+    rows = replay.rows._replace(end=ended)
+    return _expire(replay._replace(rows=rows, written=replay.written + 1))
+
+
 def _expire(replay: Replay) -> Replay:
     """Drop each role's oldest row from its list if it has been overwritten."""
     slots = replay.tails % replay.capacity

@@ -61,6 +61,19 @@ class Batch(NamedTuple):
     imitate: Array  # [B]: 1 where the row is an expert's and its goal is the expert's own
 
 
+FORWARD, BACKWARD = 0, 1  # the directions of a demonstration
+
+
+class Trajectory(NamedTuple):
+    """One demonstration of T steps; without ``rewards`` its last step is its first success."""
+
+    observations: np.ndarray  # [T + 1, observation]
+    actions: np.ndarray  # [T, action], in [-1, 1]
+    goal: np.ndarray  # [goal]
+    direction: int  # FORWARD: to a goal of the task; BACKWARD: to an initial state
+    rewards: np.ndarray | None = None  # [T]; None: 1 at the last step and 0 before
+
+
 @dataclass(frozen=True, eq=False)
 class Task:
     """A goal-conditioned task that is practised for as long as one likes.
@@ -98,10 +111,14 @@ class Task:
     """The part of its environment's observation that is the task's observation."""
     score: Callable[[Any, np.ndarray, np.ndarray], tuple[float, bool]] | None = None
     """(environment, observation, goal) -> reward and success of the present state."""
+    sparse: bool = True
+    """Whether the reward is 1 on success, else 0: what demonstrations without rewards show."""
+    beginnings: np.ndarray | None = None
+    """[n, observation]: observations after resets, by which an unasked one is recognised."""
     starts: tuple[str, ...] = ("initial",)
     """The kinds of start that resets know: "initial", and perhaps "goal" and "wide"."""
-    demonstrations: Callable[..., Sequence[Any]] | None = None
-    """(seed=0) -> the task's own demonstrations (:class:`unreset.demos.store.Trajectory`)."""
+    demonstrations: Callable[..., Sequence[Trajectory]] | None = None
+    """(seed=0) -> the task's own demonstrations."""
     render: Callable[..., Array] | None = None
     """(observation, goal, size) -> uint8 image [size, size, 3]."""
     offsets: np.ndarray | None = None

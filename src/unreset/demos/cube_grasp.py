@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from unreset.demos.hand import Hand
 from unreset.demos.store import BACKWARD, FORWARD, Trajectory
 from unreset.tasks.cube_grasp import HELD, PLACES, STEP, CubeGraspEnv
 from unreset.tasks.cube_grasp_model import HALF
@@ -20,39 +19,29 @@ _OPEN, _CLOSE = 1.0, -1.0
 _LONGEST = 150
 
 
-class _Hand:
-    """A person's hand on the robot's, and all that it has seen and done on the way to a goal."""
+class _Hand(Hand):
+    """A person's hand on the robot's."""
 
-    def __init__(
-        self,
-        environment: CubeGraspEnv,
-        observation: dict[str, Any],
-        generator: np.random.Generator,
-    ) -> None:
-        self.environment, self.generator = environment, generator
-        self.goal = observation["desired_goal"]
-        self.observations = [observation["observation"]]
-        self.actions: list[np.ndarray] = []
-        self.succeeded = False
-        self.speed = generator.uniform(*SPEEDS)
+    def __init__(self, env: CubeGraspEnv, generator: np.random.Generator, goal: np.ndarray) -> None:
+        super().__init__(env, generator, goal, SPEEDS)
         self.bias = generator.uniform(-BIAS, BIAS, 3)
         self.wobble = np.zeros(3)
 
     @property
     def hand(self) -> np.ndarray:
-        return self.observations[-1][0:3]
+        return self.seen[0:3]
 
     @property
     def opening(self) -> float:
-        return float(self.observations[-1][3])
+        return float(self.seen[3])
 
     @property
     def cube(self) -> np.ndarray:
-        return self.observations[-1][4:7]
+        return self.seen[4:7]
 
     @property
     def busy(self) -> bool:
-        return not self.succeeded and len(self.actions) < _LONGEST
+        return not self.success and len(self.actions) < _LONGEST
 
     @property
     def holds(self) -> bool:
@@ -65,11 +54,7 @@ class _Hand:
         aim = way / max(distance, 1e-6) * min(self.speed, distance / STEP)
         motion = np.clip(aim + min(1.0, distance / 0.1) * self.wobble, -1.0, 1.0)
         firm = grip * self.generator.uniform(0.6, 1.0)
-        action = np.array([*motion, firm], np.float32)
-        seen, _, _, _, info = self.environment.step(action)
-        self.actions.append(action)
-        self.observations.append(seen["observation"])
-        self.succeeded = info["is_success"]
+        self.act(np.array([*motion, firm], np.float32))
 
     def fetch(self) -> None:
         """Go over the cube, down to it, and close the hand."""
@@ -105,29 +90,27 @@ class _Hand:
 
 
 def attempt(
-    environment: CubeGraspEnv, observation: dict[str, Any], generator: np.random.Generator
+    environment: CubeGraspEnv, goal: np.ndarray, generator: np.random.Generator
 ) -> Trajectory | None:
-    """Drive an environment from its last observation to its goal, up to the first success.
+    """Drive an environment from where it is to a goal [3], up to the first success.
 
     A goal in the air makes a forward trajectory (grasp and lift), one on the table a backward one
     (carry, lower, let go, retreat). None if it is not reached within 150 steps.
     """
-    hand = _Hand(environment, observation, generator)
-    direction = BACKWARD if hand.goal[2] <= HALF + 1e-3 else FORWARD
+    hand = _Hand(environment, generator, goal)
+    direction = BACKWARD if goal[2] <= HALF + 1e-3 else FORWARD
     over = np.array([0.0, 0.0, generator.uniform(*CARRY)])
     while hand.busy:
         if not hand.holds:
             hand.fetch()
         if direction == FORWARD:
-            hand.carry(hand.goal, 0.0)
+            hand.carry(goal, 0.0)
         else:
-            hand.carry(hand.goal + over, 0.02)
-            hand.carry(hand.goal, 0.01)
+            hand.carry(goal + over, 0.02)
+            hand.carry(goal, 0.01)
             if hand.holds:
                 hand.release()
-    if not hand.succeeded:
-        return None
-    return Trajectory(np.stack(hand.observations), np.stack(hand.actions), hand.goal, direction)
+    return hand.trajectory(direction)
 
 
 def cube_grasp_demonstrations(number: int = 10, seed: int = 0) -> list[Trajectory]:
@@ -143,9 +126,9 @@ def cube_grasp_demonstrations(number: int = 10, seed: int = 0) -> list[Trajector
     backward: list[Trajectory] = []
     observation, _ = environment.reset(seed=seed)
     while len(forward) < number:
-        there = attempt(environment, observation, generator)
+        there = attempt(environment, observation["desired_goal"], generator)
         place = PLACES[generator.integers(len(PLACES))]
-        back = there and attempt(environment, environment.set_goal(place), generator)
+        back = there and attempt(environment, place, generator)
         if there and back:
             forward.append(there)
             backward.append(back)

@@ -11,7 +11,7 @@ import numpy as np
 
 from unreset.core.types import Task
 from unreset.demos import earl_pickle, flat, minari, npz, store
-from unreset.demos.store import BACKWARD, DIRECTIONS, FORWARD, Trajectory
+from unreset.demos.store import BACKWARD, DIRECTIONS, FORWARD, Stored, Trajectory
 from unreset.demos.success import final_successes
 from unreset.errors import UnresetError
 
@@ -103,45 +103,44 @@ def _read(source: str | Path, task: Task, direction: int | None) -> list[Traject
     if direction not in (None, FORWARD, BACKWARD):
         raise UnresetError(f"direction must be {FORWARD} (forward) or {BACKWARD} (backward)")
     if path.is_dir() and minari.data_folder(path) is None:
-        found, texts, stated = _folder(path, task, direction)
+        stored = _folder(path, task, direction)
     elif path.is_dir() or (not path.exists() and minari.is_identifier(str(source))):
-        found, texts, stated = minari.load(source, task, direction)
+        stored = minari.load(source, task, direction)
     elif not path.exists():
         raise UnresetError(f"there is no such file; demonstrations are {KNOWN}")
     elif path.suffix == ".safetensors":
-        found, texts = store.load_with_metadata(path)
-        stated = True
+        stored = store.load_with_metadata(path)
     elif path.suffix == ".npz":
         way = _way(path, direction)
-        found, texts, stated = npz.load(path, task, way)
-        if not stated and way is None:
+        stored = npz.load(path, task, way)
+        if not stored.stated and way is None:
             raise UnresetError(_unknown(path))
     elif path.suffix in (".pkl", ".pickle"):
-        found, texts, stated = _pickle(path, task, direction), {}, False
+        stored = Stored(_pickle(path, task, direction), {}, False)
     else:
         raise UnresetError(f"unknown kind of file {path.suffix!r}; demonstrations are {KNOWN}")
-    if not found:
+    if not stored.trajectories:
         raise UnresetError("it holds no demonstrations")
-    if stated and direction is not None:
+    if stored.stated and direction is not None:
         raise UnresetError("it says the direction of each demonstration itself; give none")
-    if texts.get("task", task.name) != task.name:
-        raise UnresetError(f"these are demonstrations of {texts['task']}, not of {task.name}")
-    found = [_tidy(one) for one in found]
+    if stored.texts.get("task", task.name) != task.name:
+        raise UnresetError(
+            f"these are demonstrations of {stored.texts['task']}, not of {task.name}"
+        )
+    found = [_tidy(one) for one in stored.trajectories]
     store.check(found, task)
-    if "task" not in texts:
+    if "task" not in stored.texts:
         _refuse_strangers(found, task)
     return found
 
 
-def _folder(
-    folder: Path, task: Task, direction: int | None
-) -> tuple[list[Trajectory], dict[str, str], bool]:
+def _folder(folder: Path, task: Task, direction: int | None) -> Stored:
     """A folder of the EARL benchmark's, or one of NumPy archives."""
     released = [folder / name / earl_pickle.FILE_NAME for name in _FOLDERS]
     if pickles := [file for file in released if file.is_file()]:
         if direction is not None:
             raise UnresetError("its folders say the direction of each demonstration; give none")
-        return [one for file in pickles for one in _pickle(file, task, None)], {}, True
+        return Stored([one for file in pickles for one in _pickle(file, task, None)], {}, True)
     archives = sorted(folder.glob("*.npz"))
     if not archives:
         raise UnresetError(
@@ -151,7 +150,7 @@ def _folder(
     found: list[Trajectory] = []
     for file in archives:
         found += read(file, task, direction)
-    return found, {"task": task.name}, False
+    return Stored(found, {"task": task.name}, False)
 
 
 def _pickle(path: Path, task: Task, direction: int | None) -> list[Trajectory]:

@@ -8,15 +8,17 @@ fingers do not have.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
+from unreset.demos.hand import Hand
 from unreset.demos.store import BACKWARD, FORWARD, Trajectory
 from unreset.tasks import kitchen
 
 CLOSE_ENOUGH = 0.02  # metres from the tip to a waypoint
+_SPEEDS = (0.7, 1.0)  # of the fastest
 _JITTER = 0.008  # metres, of waypoints
 _LONGEST = 280  # steps
 _ATTEMPTS = 2  # at one element
@@ -32,16 +34,10 @@ class _Finished(Exception):
     """The task's own predicate holds, or there is no more time."""
 
 
-class _Hand:
-    """Leads the fingertips through waypoints and keeps a record."""
+class _Hand(Hand):
+    """Leads the fingertips through waypoints."""
 
-    def __init__(self, env: Any, generator: np.random.Generator, goal: np.ndarray) -> None:
-        self.env, self.generator, self.goal = env, generator, goal
-        self.speed = generator.uniform(0.7, 1.0)
-        self.observations = [env.set_goal(goal)["observation"]]
-        self.actions: list[np.ndarray] = []
-        self.rewards: list[float] = []
-        self.success = False
+    env: kitchen.KitchenEnv
 
     def tip(self) -> np.ndarray:
         """Where the closed fingers end [3]."""
@@ -57,11 +53,7 @@ class _Hand:
         action = np.zeros(9, np.float32)
         way = displacement / kitchen.HAND_STEP
         action[:3] = self.speed * way / max(1.0, float(np.abs(way).max()))
-        seen, reward, _, _, info = self.env.step(action)
-        self.actions.append(action)
-        self.rewards.append(reward)
-        self.observations.append(seen["observation"])
-        self.success = bool(info["is_success"])
+        self.act(action)
         if self.success or len(self.actions) == _LONGEST:
             raise _Finished
 
@@ -134,11 +126,15 @@ _OPEN: dict[str, Way] = {
 
 
 def _perform(
-    env: Any, generator: np.random.Generator, goal: np.ndarray, ways: list[Way], direction: int
+    env: kitchen.KitchenEnv,
+    generator: np.random.Generator,
+    goal: np.ndarray,
+    ways: list[Way],
+    direction: int,
 ) -> Trajectory | None:
     """From where the kitchen stands to the first success, or None if there is none."""
-    hand = _Hand(env, generator, goal)
-    try:
+    hand = _Hand(env, generator, goal, _SPEEDS)
+    with contextlib.suppress(_Finished):
         for lead, done in ways:
             for _ in range(_ATTEMPTS):
                 lead(hand, done)
@@ -146,13 +142,7 @@ def _perform(
                 hand.withdraw()
                 if finished:
                     break
-    except _Finished:
-        pass
-    if not hand.success:
-        return None
-    # Without rewards, a trajectory's last step is worth 1 and the others nothing.
-    rewards = None if env.reward_type == "sparse" else np.array(hand.rewards, np.float32)
-    return Trajectory(np.stack(hand.observations), np.stack(hand.actions), goal, direction, rewards)
+    return hand.trajectory(direction)
 
 
 def kitchen_demonstrations(
@@ -184,7 +174,11 @@ def kitchen_demonstrations(
 
 
 def _several(
-    env: Any, generator: np.random.Generator, start: str, ways: list[Way], wanted: int
+    env: kitchen.KitchenEnv,
+    generator: np.random.Generator,
+    start: str,
+    ways: list[Way],
+    wanted: int,
 ) -> list[Trajectory]:
     """As many as wanted, or as succeed: one in ten or more misses its mark."""
     made: list[Trajectory] = []

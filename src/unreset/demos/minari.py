@@ -22,7 +22,7 @@ from gymnasium import spaces
 
 from unreset.core.types import Task
 from unreset.demos import flat
-from unreset.demos.store import BACKWARD, DIRECTIONS, FORWARD, Trajectory
+from unreset.demos.store import BACKWARD, DIRECTIONS, FORWARD, Stored, Trajectory
 from unreset.demos.success import achieved_goals, successes
 from unreset.errors import UnresetError
 from unreset.tasks.extras import require
@@ -43,10 +43,8 @@ def data_folder(folder: Path) -> Path | None:
     return next((place for place in places if (place / "metadata.json").is_file()), None)
 
 
-def load(
-    dataset: str | Path, task: Task, direction: int | None
-) -> tuple[list[Trajectory], dict[str, str], bool]:
-    """Trajectories of a local dataset, its metadata, and whether it says the directions itself.
+def load(dataset: str | Path, task: Task, direction: int | None) -> Stored:
+    """What a local dataset holds.
 
     Args:
         dataset: an id, looked up where Minari keeps its datasets (``MINARI_DATASETS_PATH``), or a
@@ -84,7 +82,7 @@ def load(
         found.append(Trajectory(observations, actions, goal, way, rewards))
     stated = bool(labels) and all(label in DIRECTIONS for label in labels)
     texts = {k.removeprefix(_PREFIX): str(v) for k, v in raw.items() if k.startswith(_PREFIX)}
-    return found, texts, stated
+    return Stored(found, texts, stated)
 
 
 def save(

@@ -22,7 +22,7 @@ import numpy as np
 
 from unreset.core.types import Task
 from unreset.demos import flat
-from unreset.demos.store import Trajectory
+from unreset.demos.store import Stored, Trajectory
 from unreset.errors import UnresetError
 
 _OURS = ("lengths", "observations", "actions", "goals", "directions")
@@ -53,12 +53,8 @@ def save(path: Path, trajectories: Sequence[Trajectory], metadata: Mapping[str, 
         np.savez_compressed(file, allow_pickle=False, **arrays)
 
 
-def load(
-    path: Path, task: Task, direction: int | None
-) -> tuple[list[Trajectory], dict[str, str], bool]:
-    """Trajectories, stored texts, and whether the file says the directions itself.
-
-    ``direction`` is that of the trajectories in the layouts that do not say it.
+def load(path: Path, task: Task, direction: int | None) -> Stored:
+    """What an archive holds; ``direction`` is that of trajectories in layouts that do not say it.
 
     Raises:
         UnresetError: where the file is damaged or none of the layouts.
@@ -66,7 +62,7 @@ def load(
     arrays = _arrays(path)
     if "lengths" in arrays:
         texts = {name: str(arrays[name]) for name in _TEXTS if name in arrays}
-        return _ours(arrays), texts, True
+        return Stored(_ours(arrays), texts, True)
     single = "observation" in arrays and "action" in arrays
     if not single and "observations" not in arrays:
         raise UnresetError(
@@ -76,7 +72,7 @@ def load(
         )
     way = 0 if direction is None else direction
     found = [_episode(arrays, task, way)] if single else flat.episodes(arrays, task, way)
-    return found, {}, False
+    return Stored(found, {}, False)
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:

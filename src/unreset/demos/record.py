@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -29,14 +29,8 @@ class Attempt(NamedTuple):
     success: bool
 
 
-class Recorder(Protocol):
-    """What records episodes."""
-
-    def attempt(self, number: int, again: bool) -> Attempt | None:
-        """Record episode ``number`` (from 0), or record it ``again``; None if it has no step."""
-
-    def close(self) -> None:
-        """Give back what recording needed."""
+Recorder = Callable[[int, bool], Attempt | None]
+"""(number from 0, whether it is done again) -> the recorded episode, None if it has no step."""
 
 
 class Session(NamedTuple):
@@ -74,7 +68,7 @@ def session(
     recorded = kept = number = 0
     again = False
     while number < episodes:
-        attempt = recorder.attempt(number, again)
+        attempt = recorder(number, again)
         recorded += 1
         verdict = DISCARD if attempt is None else judge(number, attempt)
         again = verdict == REDO
@@ -136,7 +130,7 @@ class Acting:
         self._arrived = False  # at a goal, by a forward episode
         self._began: Any = None  # (state, observation) of the present episode's start
 
-    def attempt(self, number: int, again: bool) -> Attempt | None:
+    def __call__(self, number: int, again: bool) -> Attempt | None:
         """Record an episode; to record it again it begins as it did, where that can be."""
         direction = number % 2 if self._direction is None else self._direction
         goals = self._task.goals if direction == FORWARD else self._task.initial_goals
@@ -203,18 +197,13 @@ class Acting:
         return Attempt(found, bool(success))
 
 
-class Scripted:
-    """The task's own demonstrations, one after the other, each a success or not."""
+def from_script(task: Task, direction: int | None = FORWARD, seed: int = 0) -> Recorder:
+    """The task's own demonstrations, one after the other; to do one again is to take another."""
+    coming = scripted(task, direction, seed)
 
-    def __init__(self, task: Task, direction: int | None = FORWARD, seed: int = 0) -> None:
-        self._task = task
-        self._coming = scripted(task, direction, seed)
-
-    def attempt(self, number: int, again: bool) -> Attempt | None:
-        """The next one; to do it again is to take another."""
-        found = next(self._coming)
-        reached = final_successes(self._task, [found])
+    def attempt(number: int, again: bool) -> Attempt:
+        found = next(coming)
+        reached = final_successes(task, [found])
         return Attempt(found, reached is None or bool(reached[0]))
 
-    def close(self) -> None:
-        """Nothing to give back."""
+    return attempt

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import cos, sin
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from unreset.demos.hand import Hand
 from unreset.demos.store import BACKWARD, FORWARD, Trajectory
 from unreset.tasks import sawyer_door, sawyer_peg
 from unreset.tasks.sawyer import CLOSE, HAND, OBJECT, OPEN, OPENING, SawyerEnv
 
-Script = Callable[["Hand"], None]
+Script = Callable[["SawyerHand"], None]
 
 SPEEDS = (0.7, 1.0)  # of the fastest; a person's differ from one demonstration to the next
 LONGEST = 300  # steps after which a script is given up
@@ -28,25 +30,17 @@ class Lost(Exception):
     """A script has not succeeded in time."""
 
 
-class Hand:
-    """A person's hand on the robot's, and all that it has seen and done on the way to a goal.
+class SawyerHand(Hand):
+    """A person's hand on the robot's.
 
     It steers the point that the robot's hand follows, and looks at where the robot's hand is.
     """
 
-    def __init__(self, generator: np.random.Generator, env: SawyerEnv, goal: np.ndarray) -> None:
-        self.generator, self.env, self.goal = generator, env, goal
-        self.speed = generator.uniform(*SPEEDS)
-        self.wobble = np.zeros(4)
-        self.observations = [env.set_goal(goal)["observation"]]
-        self.actions: list[np.ndarray] = []
-        self.rewards: list[float] = []
-        self.success = env.score(goal)[1]
+    env: SawyerEnv
 
-    @property
-    def seen(self) -> np.ndarray:
-        """The last observation [7]."""
-        return self.observations[-1]
+    def __init__(self, env: SawyerEnv, generator: np.random.Generator, goal: np.ndarray) -> None:
+        super().__init__(env, generator, goal, SPEEDS)
+        self.wobble = np.zeros(4)
 
     @property
     def place(self) -> np.ndarray:
@@ -85,12 +79,7 @@ class Hand:
             way = GAIN * (target() - self.env.target)
             way *= min(1.0, self.speed / max(float(np.abs(way).max()), 1e-6))
             wanted = np.append(way, GRIP * grip) + self.wobble
-            action = np.clip(wanted, -1.0, 1.0).astype(np.float32)
-            seen, reward, _, _, info = self.env.step(action)
-            self.actions.append(action)
-            self.rewards.append(reward)
-            self.observations.append(seen["observation"])
-            self.success = info["is_success"]
+            self.act(np.clip(wanted, -1.0, 1.0).astype(np.float32))
 
 
 # The door: everything is told in its own frame, x along it from the hinge and y out of its back.
@@ -106,7 +95,7 @@ def _at_door(angle: float, x: float, y: float, z: float) -> np.ndarray:
     return np.array((hinge[0] + east, hinge[1] + north, z))
 
 
-def close_door(hand: Hand) -> None:
+def close_door(hand: SawyerHand) -> None:
     """Go down before the bar, and push it along its arc."""
     draw = hand.generator.uniform
     along, height, lead = draw(0.37, 0.41), draw(0.085, 0.115), draw(0.7, 1.0)
@@ -120,7 +109,7 @@ def close_door(hand: Hand) -> None:
     hand.follow(lambda: _at_door(min(angle() + lead, _BEYOND), along, _BAR, height), CLOSE)
 
 
-def open_door(hand: Hand) -> None:
+def open_door(hand: SawyerHand) -> None:
     """Go over the bar and down between it and the door, and pull the bar along its arc."""
     draw = hand.generator.uniform
     along, height, lead = draw(0.35, 0.39), draw(0.09, 0.11), draw(1.1, 1.4)
@@ -140,7 +129,7 @@ def open_door(hand: Hand) -> None:
 _HOLE = np.array(sawyer_peg.GOALS[0][OBJECT], np.float64)
 
 
-def _take(hand: Hand) -> None:
+def _take(hand: SawyerHand) -> None:
     """Go over the peg, down around it, and close the fingers."""
     draw = hand.generator.uniform
     aside, height, above = draw(-0.01, 0.01), draw(0.015, 0.025), draw(0.06, 0.09)
@@ -153,7 +142,7 @@ def _take(hand: Hand) -> None:
     hand.grasp()
 
 
-def _carry(hand: Hand, to: np.ndarray, tolerance: float) -> None:
+def _carry(hand: SawyerHand, to: np.ndarray, tolerance: float) -> None:
     """Bring the held peg's head to a point [3]."""
 
     def target() -> np.ndarray:
@@ -165,7 +154,7 @@ def _carry(hand: Hand, to: np.ndarray, tolerance: float) -> None:
     hand.follow(target, CLOSE, near)
 
 
-def insert_peg(hand: Hand) -> None:
+def insert_peg(hand: SawyerHand) -> None:
     """Take the peg, bring it before the hole, and push it in."""
     draw = hand.generator.uniform
     _take(hand)
@@ -174,7 +163,7 @@ def insert_peg(hand: Hand) -> None:
     _carry(hand, _HOLE, 0.0)
 
 
-def remove_peg(hand: Hand) -> None:
+def remove_peg(hand: SawyerHand) -> None:
     """Take the peg if it is not held, pull it out, and lay it where it is to be."""
     draw = hand.generator.uniform
     if hand.seen[OPENING] > _HELD:
@@ -185,110 +174,62 @@ def remove_peg(hand: Hand) -> None:
     _carry(hand, np.array((x, y, z)), 0.0)
 
 
-def _attempt(
-    script: Script, direction: int, env: SawyerEnv, generator: np.random.Generator, goal: np.ndarray
-) -> Trajectory | None:
-    """Go on from where the scene is to the first success; None if the script fails, or is there."""
-    hand = Hand(generator, env, goal)
-    try:
-        script(hand)
-    except Lost:
-        return None
-    if not (hand.success and hand.actions):
-        return None
-    seen, done = np.stack(hand.observations), np.stack(hand.actions)
-    # Without rewards, a trajectory's last step is worth 1 and the others nothing.
-    rewards = None if env.reward_type == "sparse" else np.array(hand.rewards, np.float32)
-    return Trajectory(seen, done, np.array(goal), direction, rewards)
+class Scripts(NamedTuple):
+    """What is done on a task, there and back."""
 
-
-@dataclass
-class Expert:
-    """The scripts of a task, and how often they were tried and succeeded.
-
-    Args:
-        env: the task's environment; it is reset and stepped.
-        forward: from an initial start to a goal of the task.
-        backward: to an initial state.
-        backward_starts: where the backward demonstrations that belong to a forward one start: a
-            kind of start of the environment, or None for where the forward one ended.
-        seed: of everything that is random.
-    """
-
-    env: SawyerEnv
-    forward: Script
-    backward: Script
+    forward: Script  # from an initial start to a goal of the task
+    backward: Script  # to an initial state
     backward_starts: tuple[str | None, ...]
-    seed: int
-
-    def __post_init__(self) -> None:
-        self.generator = np.random.default_rng(self.seed)
-        self.env.reset(seed=self.seed)
-        self.tries, self.successes = [0, 0], [0, 0]  # forward, backward
-
-    def _try(self, direction: int) -> Trajectory | None:
-        goals = self.env.initial_goals if direction == BACKWARD else self.env.goals
-        goal = goals[self.generator.integers(len(goals))]
-        script = self.backward if direction == BACKWARD else self.forward
-        trajectory = _attempt(script, direction, self.env, self.generator, goal)
-        self.tries[direction] += 1
-        self.successes[direction] += trajectory is not None
-        return trajectory
-
-    def demonstrate(self, number: int) -> list[Trajectory]:
-        """``number`` demonstrations forward, then the backward ones that belong to them.
-
-        What fails is drawn again.
-        """
-        forward: list[Trajectory] = []
-        backward: list[Trajectory] = []
-        while len(forward) < number:
-            self.env.reset(options={"start": "initial"})
-            there = self._try(FORWARD)
-            if there is None:
-                continue
-            forward.append(there)
-            for start in self.backward_starts:
-                # At rest, so that the first observation says all that a replay needs.
-                end = {"state": there.observations[-1]} if start is None else {"start": start}
-                back = None
-                while back is None:
-                    self.env.reset(options=end)
-                    back = self._try(BACKWARD)
-                backward.append(back)
-        return forward + backward
-
-    @property
-    def rates(self) -> tuple[float, float]:
-        """The shares of tries, forward and backward, that succeeded."""
-        forward, backward = (s / max(t, 1) for s, t in zip(self.successes, self.tries, strict=True))
-        return forward, backward
+    """Where the ways back that belong to a way there start: a kind of start of the environment, or
+    None for where the way there ended."""
 
 
-def door_expert(seed: int = 0, reward: str = "sparse") -> Expert:
-    """Closes and opens the door."""
-    env = sawyer_door.SawyerDoorEnv(reward_type=reward)
-    return Expert(env, close_door, open_door, (None,), seed)
+DOOR = Scripts(close_door, open_door, (None,))
+PEG = Scripts(insert_peg, remove_peg, (None, "goal"))
 
 
-def peg_expert(seed: int = 0, reward: str = "sparse") -> Expert:
-    """Inserts and removes the peg."""
-    env, starts = sawyer_peg.SawyerPegEnv(reward_type=reward), (None, "goal")
-    return Expert(env, insert_peg, remove_peg, starts, seed)
+def demonstrate(env: SawyerEnv, scripts: Scripts, number: int, seed: int) -> list[Trajectory]:
+    """``number`` demonstrations forward, then the backward ones that belong to them.
+
+    The environment is reset and stepped; ``seed`` decides everything. What fails is drawn again.
+    """
+    generator = np.random.default_rng(seed)
+    env.reset(seed=seed)
+
+    def drawn(direction: int, start: dict[str, Any]) -> Trajectory:
+        goals = env.initial_goals if direction == BACKWARD else env.goals
+        script = scripts.backward if direction == BACKWARD else scripts.forward
+        made = None
+        while made is None:
+            env.reset(options=start)
+            hand = SawyerHand(env, generator, goals[generator.integers(len(goals))])
+            with contextlib.suppress(Lost):
+                script(hand)
+            made = hand.trajectory(direction)
+        return made
+
+    forward: list[Trajectory] = []
+    backward: list[Trajectory] = []
+    for _ in range(number):
+        forward.append(drawn(FORWARD, {"start": "initial"}))
+        for start in scripts.backward_starts:
+            # At rest, so that the first observation says all that a replay needs.
+            end = {"state": forward[-1].observations[-1]} if start is None else {"start": start}
+            backward.append(drawn(BACKWARD, end))
+    return forward + backward
 
 
-def door_demonstrations(
-    number: int = 10, seed: int = 0, reward: str = "sparse"
-) -> list[Trajectory]:
+def door_demonstrations(number: int = 10, seed: int = 0) -> list[Trajectory]:
     """``number`` trajectories that close the door, and as many that open it again.
 
     All forward ones come first; backward one ``i`` starts where forward one ``i`` ended. The same
-    seed gives the same arrays: observations [T + 1, 7] and actions [T, 4], float32.
+    seed gives the same arrays: observations [T + 1, 7] and actions [T, 4], float32. They hold no
+    rewards: those of the door can be recomputed.
 
     Raises:
         UnresetError: if mujoco or metaworld is not installed.
     """
-    return door_expert(seed, reward).demonstrate(number)
+    return demonstrate(sawyer_door.SawyerDoorEnv(), DOOR, number, seed)
 
 
 def peg_demonstrations(number: int = 10, seed: int = 0, reward: str = "sparse") -> list[Trajectory]:
@@ -302,4 +243,4 @@ def peg_demonstrations(number: int = 10, seed: int = 0, reward: str = "sparse") 
     Raises:
         UnresetError: if mujoco or metaworld is not installed.
     """
-    return peg_expert(seed, reward).demonstrate(number)
+    return demonstrate(sawyer_peg.SawyerPegEnv(reward_type=reward), PEG, number, seed)

@@ -11,22 +11,21 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from unreset.core.replay import Rows
-from unreset.core.types import Task
+from unreset.core.types import BACKWARD, FORWARD, Task, Trajectory
 from unreset.demos.success import successes
 from unreset.errors import UnresetError
 
-FORWARD, BACKWARD = 0, 1
+__all__ = ["BACKWARD", "DIRECTIONS", "FORWARD", "Stored", "Trajectory"]
+
 DIRECTIONS = ("forward", "backward")
 
 
-class Trajectory(NamedTuple):
-    """One demonstration of T steps; without ``rewards`` its last step is its first success."""
+class Stored(NamedTuple):
+    """What a file, a folder or a dataset holds."""
 
-    observations: np.ndarray  # [T + 1, observation]
-    actions: np.ndarray  # [T, action], in [-1, 1]
-    goal: np.ndarray  # [goal]
-    direction: int  # FORWARD: to a goal of the task; BACKWARD: to an initial state
-    rewards: np.ndarray | None = None  # [T]; None: 1 at the last step and 0 before
+    trajectories: list[Trajectory]
+    texts: Mapping[str, str]  # stored beside them, such as the task's name
+    stated: bool  # whether it says the direction of each itself
 
 
 def save(
@@ -50,10 +49,10 @@ def save(
 
 def load(path: Path) -> list[Trajectory]:
     """Read trajectories written by :func:`save`; raises UnresetError where there are none."""
-    return load_with_metadata(path)[0]
+    return load_with_metadata(path).trajectories
 
 
-def load_with_metadata(path: Path) -> tuple[list[Trajectory], dict[str, str]]:
+def load_with_metadata(path: Path) -> Stored:
     """The same, and what :func:`save` was given to store beside them."""
     try:
         with safe_open(path, "numpy") as file:
@@ -72,7 +71,7 @@ def load_with_metadata(path: Path) -> tuple[list[Trajectory], dict[str, str]]:
         ]
     except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
         raise UnresetError(f"{path} holds no demonstrations: {error}") from error
-    return trajectories, metadata
+    return Stored(trajectories, metadata, True)
 
 
 def check(trajectories: Sequence[Trajectory], task: Task) -> None:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import numpy as np
 
-from unreset.core.types import Task
+from unreset.core.types import Task, Trajectory
 from unreset.errors import UnresetError
-
-if TYPE_CHECKING:
-    from unreset.demos.store import Trajectory
 
 
 def successes(task: Task, observations: np.ndarray, goals: np.ndarray) -> np.ndarray | None:

@@ -83,7 +83,7 @@ class Fused:
     @property
     def run(self) -> Run:
         """The run without its replay; every leaf has a leading axis of seeds."""
-        return self.carry.run._replace(replay=None)  # type: ignore[arg-type]
+        return self.carry.run._replace(replay=None)
 
     def forget_totals(self) -> None:
         """Begin the running sums of the metrics anew."""

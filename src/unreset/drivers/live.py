@@ -65,38 +65,41 @@ class Live:
             return practice.advance(method, task, run, transition, step)
 
         self._advance = jax.jit(advance, donate_argnums=0)
+        self._method, self._task = method, task
+        self.restored = True
         self._segment = -1
         self.done = 0  # steps that are recorded, also where the environment breaks
-        self._observation = self.world.reset(seed)
-        self._show_goal()
+        self._seed = seed
+        self._observation: np.ndarray | None = None  # before the first reset
+        if self.exact:
+            self._reset()
 
     @property
     def run(self) -> Run:
         """The run without its replay, with an axis of one seed."""
-        run = self._run._replace(replay=None)  # type: ignore[arg-type]
+        run = self._run._replace(replay=None)
         return jax.tree.map(lambda x: x[None], run)
 
     @property
     def carry(self) -> Carry:
         """The run, the last observation and the environment's state, with an axis of one seed."""
-        state = (self._observation, self.world.save())
+        blank = np.zeros(self._task.observation_size, np.float32)
+        state = (blank if self._observation is None else self._observation, self.world.save())
         return jax.tree.map(lambda x: x[None], Carry(self._run, state))
 
     @carry.setter
     def carry(self, carry: Carry) -> None:
-        """Continue from a saved carry; see :meth:`exact` for what the environment does."""
+        """Continue from a saved carry, with a counted reset where the world cannot be restored."""
         self._run, (observation, state) = jax.tree.map(lambda x: x[0], carry)
         self._segment = -1
-        if self.exact:
-            self.world.restore(state)
+        self.restored = self.world.restore(np.asarray(observation), state)
+        if self.restored:
             self._observation = np.asarray(observation)
+            self._show_goal()
         else:
-            ledger = self._run.ledger
-            self._run = self._run._replace(
-                ledger=ledger._replace(hard_resets=ledger.hard_resets + 1)
-            )
-            self._observation = self.world.reset(int(ledger.hard_resets))
-        self._show_goal()
+            self._seed = int(self._run.ledger.hard_resets)
+            self._run = practice.interrupted(self._method, self._task, self._run)
+            self._observation = None
 
     def forget_totals(self) -> None:
         """Begin the running sums of the metrics anew."""
@@ -105,11 +108,13 @@ class Live:
 
     @property
     def exact(self) -> bool:
-        """Whether a restored run goes on exactly; if not, it begins with a counted reset."""
+        """Whether the environment can be saved and restored."""
         return self.world.exact
 
     def advance(self, start: int, stop: int) -> None:
         """Practise steps ``start`` to ``stop`` - 1."""
+        if self._observation is None:
+            self._reset()
         for number in range(start, stop):
             self.done = number
             step = np.int32(number)
@@ -119,18 +124,24 @@ class Live:
             self._run, reset = self._advance(
                 self._run, self._observation, action, after, ends, scores, step
             )
-            self._observation = after
+            self._observation, self.done = after, number + 1
             if reset:
                 key = practice.reset_key(self._run, jnp.int32(number))
-                self._observation = self.world.reset(int(jax.random.bits(key) >> 1))
-                self._segment = -1
+                self._seed = int(jax.random.bits(key) >> 1)
+                self._reset()
             self._show_goal()
+
+    def _reset(self) -> None:
+        """Reset the environment; it is counted already."""
+        self._observation = self.world.reset(self._seed)
+        self._segment = -1
+        self._show_goal()
 
     def _show_goal(self) -> None:
         """Tell the environment when the goal has changed, and keep the goals for its scores."""
         segment = int(self._run.phase.segment)
+        self._asked = np.asarray(self._run.phase.asked)
         if segment != self._segment:
             self._segment = segment
             self._goal = np.asarray(self._run.phase.goal)
-            self._asked = np.asarray(self._run.phase.asked)
             self.world.show(self._goal)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import gymnasium
 import numpy as np
+from gymnasium import wrappers
 
 from unreset.core.types import Task
 from unreset.errors import Failure, UnresetError
 
 _JUMP = 5.0  # an environment's own reset moves it by more than this times any step before it
+_ACQUAINTED = 20  # steps after which it is known how far a step moves it
+_STATELESS = (wrappers.OrderEnforcing, wrappers.PassiveEnvChecker, wrappers.RescaleAction)
 
 
 class World:
@@ -26,82 +31,96 @@ class World:
         if environment is None:
             if task.environment is None:
                 raise UnresetError(f"task {task.name!r} has no Gymnasium environment")
-            environment = task.environment(render_mode=render_mode)
+            with named("the environment cannot be made"):
+                environment = task.environment(render_mode=render_mode)
         self.task, self.environment, self.start = task, environment, start
-        self._inner: Any = environment.unwrapped
         self._options = None if start == "initial" else {"start": start}
+        self._savable = _savable(environment)
+        self._blank: dict[str, np.ndarray] = {}  # a saved state's shapes
+        self._broken = False
 
     def reset(self, seed: int | None) -> np.ndarray:
         """Reset; the observation [observation]."""
-        try:
+        with self._watched("the environment's reset failed"):
             observation, _ = self.environment.reset(seed=seed, options=self._options)
-        except (UnresetError, KeyboardInterrupt):
-            raise
-        except Exception as error:
-            raise Failure(f"the environment's reset failed: {error!r}") from error
-        self._first = self._last = self._checked(observation)
-        self._largest, self._time = 0.0, self._clock()
+            self._first = self._last = self._checked(observation)
+        self._broken = False
+        self._largest, self._steps, self._time = 0.0, 0, self._clock()
         return self._first
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Act; the observation [observation], and whether it terminated and was truncated [2]."""
-        try:
+        with self._watched("the environment's step failed"):
             observation, _, terminated, truncated, info = self.environment.step(action)
-        except (UnresetError, KeyboardInterrupt):
-            raise
-        except Exception as error:
-            raise Failure(f"the environment's step failed: {error!r}") from error
-        array = self._checked(observation)
-        self._refuse_own_reset(array, info)
+            array = self._checked(observation)
+            self._refuse_own_reset(array, info)
         return array, np.array([terminated, truncated], bool)
 
     def scores(self, observation: np.ndarray, goal: np.ndarray, asked: np.ndarray) -> Any:
         """Reward and success for a goal, and reward for another; None for a pure task."""
         if self.task.score is None:
             return None
-        try:
+        with self._watched(f"the score of task {self.task.name!r} failed"):
             reward, success = self.task.score(self.environment, observation, goal)
             other = reward
             if not np.array_equal(goal, asked):
                 other = self.task.score(self.environment, observation, asked)[0]
-        except Exception as error:
-            raise Failure(f"the score of task {self.task.name!r} failed: {error!r}") from error
-        scores = np.array([reward, success, other], np.float32)
-        if not np.isfinite(scores).all():
-            raise Failure(f"the reward of task {self.task.name!r} is {scores[0]}")
+            scores = np.array([reward, success, other], np.float32)
+            if not np.isfinite(scores).all():
+                raise Failure(f"the reward of task {self.task.name!r} is {scores[0]}")
         return scores
 
     def show(self, goal: np.ndarray) -> None:
         """Tell an environment that wants to know that this is the goal [goal] now."""
         if self.environment.has_wrapper_attr("set_goal"):
-            self.environment.get_wrapper_attr("set_goal")(goal)
+            with self._watched("the environment's set_goal failed"):
+                self.environment.get_wrapper_attr("set_goal")(goal)
 
     @property
     def exact(self) -> bool:
-        """Whether the environment can be saved and restored, wrappers that count included."""
-        able = all(hasattr(self._inner, name) for name in ("get_state", "set_state"))
-        counts = self.environment.has_wrapper_attr("_elapsed_steps")
-        return able and not counts and bool(getattr(self._inner, "exact", True))
+        """Whether it can be saved and restored, with whatever wraps it."""
+        return self._savable is not None
 
     def save(self) -> dict[str, np.ndarray]:
-        """What the environment's next step depends on; nothing if it cannot tell."""
-        return dict(self._inner.get_state()) if self.exact else {}
+        """What the next step depends on; nothing if it cannot tell.
 
-    def restore(self, state: dict[str, np.ndarray]) -> None:
-        """Take up what :meth:`save` gave."""
-        self._inner.set_state(state)
-        self._first = self._last = np.full(self.task.observation_size, np.nan, np.float32)
-        self._largest, self._time = np.inf, self._clock()
+        ``whole`` says whether it can go on from there: not where a step has just failed.
+        """
+        if self._savable is None:
+            return {}
+        try:
+            if self._broken:
+                raise Failure("it is broken")
+            state = {name: np.array(value) for name, value in self._savable.get_state().items()}
+        except Exception:  # the run is worth saving without it
+            return {"whole": np.array(False), **self._blank}
+        self._blank = {name: np.zeros_like(value) for name, value in state.items()}
+        return {"whole": np.array(True), **state}
+
+    def restore(self, observation: np.ndarray, state: dict[str, np.ndarray]) -> bool:
+        """Take up what :meth:`save` gave with the last observation; whether that was possible."""
+        if self._savable is None or not state["whole"]:
+            return False
+        with self._watched("the environment's set_state failed"):
+            self._savable.set_state({name: state[name] for name in state if name != "whole"})
+        self._first, self._last = np.full_like(observation, np.nan), observation
+        self._largest, self._steps, self._time = 0.0, 0, self._clock()
+        return True
+
+    @contextmanager
+    def _watched(self, what: str) -> Iterator[None]:
+        """Name what fails; what is saved then cannot be gone on from."""
+        try:
+            with named(what):
+                yield
+        except BaseException:
+            self._broken = True
+            raise
 
     def _checked(self, observation: Any) -> np.ndarray:
         task = self.task
-        try:
-            array = np.asarray(task.state(observation), np.float32)
-        except (KeyError, TypeError, ValueError, IndexError) as error:
-            raise Failure(
-                f"the environment's observation does not hold the state of task {task.name!r}: "
-                f"{error!r}"
-            ) from error
+        with named(f"the environment's observation does not hold the state of task {task.name!r}"):
+            array = np.array(task.state(observation), np.float32)  # it may use its own one again
         if array.shape != (task.observation_size,):
             raise Failure(
                 f"the environment's observation has shape {array.shape}, "
@@ -114,18 +133,56 @@ class World:
 
     def _clock(self) -> float:
         """Simulated seconds since the reset, of a MuJoCo environment."""
-        return float(getattr(getattr(self._inner, "data", None), "time", 0.0))
+        data = getattr(self.environment.unwrapped, "data", None)
+        return float(getattr(data, "time", 0.0))
 
     def _refuse_own_reset(self, observation: np.ndarray, info: Any) -> None:
-        """A reset that nobody asked for would be counted by nobody."""
+        """A reset that nobody asked for would be counted by nobody.
+
+        It is told, or simulated time goes back, or after a step as long as none before the
+        observation is one with which practice begins (and was not before).
+        """
         time, moved = self._clock(), float(np.abs(observation - self._last).max())
         told = isinstance(info, dict) and any("final_obs" in str(key) for key in info)
-        back = moved > _JUMP * self._largest and np.array_equal(observation, self._first)
-        if told or time < self._time or (self._largest > 0 and back):
+        jumped = self._steps >= _ACQUAINTED and moved > _JUMP * self._largest > 0
+        begun = self._begins(observation) and not self._begins(self._last)
+        if told or time < self._time or (jumped and begun):
             raise Failure(
                 "the environment has reset itself; practice goes on without resets, and every "
                 "reset must be counted: remove its automatic resets (and wrappers such as "
                 "Autoreset), or let it return truncated=True and be reset"
             )
         self._largest, self._time = max(self._largest, moved), time
-        self._last = observation
+        self._steps, self._last = self._steps + 1, observation
+
+    def _begins(self, observation: np.ndarray) -> bool:
+        """Whether practice begins with this observation, as far as is known."""
+        if np.array_equal(observation, self._first):
+            return True
+        begins = self.task.beginnings
+        if begins is None:
+            return False
+        low, high = begins.min(axis=0), begins.max(axis=0)
+        slack = 0.05 * (high - low)
+        return bool(((observation >= low - slack) & (observation <= high + slack)).all())
+
+
+@contextmanager
+def named(what: str) -> Iterator[None]:
+    """Turn any exception into a Failure that says what failed."""
+    try:
+        yield
+    except UnresetError:  # a Failure, or as plain: a simulator that is not installed
+        raise
+    except Exception as error:
+        raise Failure(f"{what}: {error!r}") from error
+
+
+def _savable(environment: gymnasium.Env[Any, Any]) -> Any:
+    """The outermost layer with get_state and set_state, if nothing with a state wraps it."""
+    layer: Any = environment
+    while not all(hasattr(layer, name) for name in ("get_state", "set_state")):
+        if not isinstance(layer, _STATELESS):
+            return None
+        layer = layer.env
+    return layer

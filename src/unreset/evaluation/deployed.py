@@ -117,17 +117,18 @@ class Simulated:
     ) -> tuple[Evaluation, np.ndarray, np.ndarray]:
         """One episode, also its successes [horizon] and its observations [horizon, observation].
 
-        ``watch`` is called before every step. An environment that terminates stays where it is.
+        ``watch`` is called before every step. What terminates stays as it is and earns no more.
         """
         task, seen = self._task, world.reset(seed)
         world.show(goal)
-        before, after, scores = [], [], []
+        before, after, scores, lived = [], [], [], np.zeros(task.horizon, np.float32)
         over = False
-        for _ in range(task.horizon):
+        for number in range(task.horizon):
             if watch is not None:
                 watch()
             before.append(seen)
             if not over:
+                lived[number] = 1.0
                 seen, ends = world.step(np.asarray(self._act(actor, seen, goal)))
                 over = bool(ends.any())
                 given = world.scores(seen, goal, goal)
@@ -138,15 +139,19 @@ class Simulated:
             reward, success = self._score(frames, goal)
         else:
             reward, success = np.stack(scores)[:, 0], np.stack(scores)[:, 1] > 0
-        evaluation = self._judge(frames, goal, reward, success)
+        evaluation = self._judge(frames, goal, reward * lived, success)
         return evaluation, np.asarray(success), np.stack(before)
 
     def evaluate(self, actor: Any, start: str, episodes: int, seed: int) -> Evaluation:
-        """``episodes`` rollouts, the goals in turn, from resets seeded ``seed``, ``seed`` + 1, …"""
-        world, goals = self.world(start), self._task.goals
+        """``episodes`` rollouts from resets seeded ``seed``, ``seed`` + 1, …
+
+        The goals come in turn; of more goals than episodes, some from beginning to end.
+        """
+        world, goals = self.world(start), np.asarray(self._task.goals, np.float32)
+        which = np.arange(episodes) * max(1, len(goals) / episodes) % len(goals)
         found = [
-            self.rollout(world, actor, np.asarray(goals[i % len(goals)], np.float32), seed + i)[0]
-            for i in range(episodes)
+            self.rollout(world, actor, goals[int(number)], seed + i)[0]
+            for i, number in enumerate(which)
         ]
         return jax.tree.map(lambda *x: np.stack(x), *found)
 

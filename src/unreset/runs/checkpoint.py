@@ -201,7 +201,7 @@ def load(folder: Path, step: int, carry: Any, configuration: str) -> tuple[Any, 
                 f"checkpoint {place} does not fit this version of the method: "
                 f"{name} should have shape {wanted.shape}"
             )
-        array = arrays[name]
+        array: Any = arrays[name]
         if not isinstance(leaf, np.ndarray):  # an environment's state keeps its 64 bits
             array = jnp.asarray(array)
         restored.append(jax.random.wrap_key_data(array) if _is_key(leaf) else array)

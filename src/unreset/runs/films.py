@@ -60,8 +60,8 @@ class Camera:
 
         @jax.jit
         def judge(view: View, *seen: Any) -> Any:
-            *seen, number = seen
-            transition = practice.observed(task, view.phase, *seen)
+            *step, number = seen
+            transition = practice.observed(task, view.phase, *step)
             return transition.success, *practice.switch(method, task, view, transition, number)
 
         rows, frames = [], []
@@ -79,14 +79,12 @@ class Camera:
             rows.append((phase.role, phase.steps, success, end))
             observation = world.reset(number) if reset else after
             view = view._replace(phase=then)
-        return Filmed(*(np.array(column) for column in zip(*rows, strict=True)), frames)
+        roles, numbers, successes, ends = map(np.array, zip(*rows, strict=True))
+        return Filmed(roles, numbers, successes, ends, frames)
 
     @staticmethod
     def _placed(world: World, state: Any) -> np.ndarray:
         """The observation where practice stands; of a fresh reset, where that cannot be had."""
-        observation, saved = state
-        if not saved or not world.exact:
-            return world.reset(0)
-        world.reset(0)
-        world.restore(saved)
-        return np.asarray(observation)
+        seen: np.ndarray = np.asarray(state[0])
+        fresh = world.reset(0)
+        return seen if world.restore(seen, state[1]) else fresh

@@ -42,6 +42,7 @@ def summarize(
         "robustness_object": mean("wide_object_success"),
         "steps_to_095": steps_to(evaluations, 0.95),
         "hard_resets": [int(n) for n in np.asarray(run.ledger.hard_resets)],
+        "interventions": [int(n) for n in np.asarray(run.ledger.hard_resets)],
         "steps_per_reset": [round(env_steps / int(n)) for n in np.asarray(run.ledger.hard_resets)],
         "phase_switches": [int(n) for n in phases.sum(axis=1)],
         "phases": {

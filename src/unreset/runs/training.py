@@ -16,8 +16,6 @@ import numpy as np
 
 from unreset import registry
 from unreset.core.method import Method, without_relabelling
-from unreset.core.practice import CONTINUING
-from unreset.core.replay import GOAL_SOURCES
 from unreset.core.types import Task
 from unreset.demos import store
 from unreset.drivers.fused import Fused
@@ -33,10 +31,10 @@ from unreset.runs.folder import (
     write_json,
 )
 from unreset.runs.interrupts import deferred
+from unreset.runs.logs import history, lifelong_reward
 from unreset.runs.summary import summarize
 
 CHUNK_SECONDS = 1.0  # aimed at: how long an interruption may have to wait
-VISIT_EVERY = 20  # steps between the states kept for the report's map
 
 
 class Progress(NamedTuple):
@@ -132,7 +130,7 @@ class Training:
             break
         else:
             self.notes.append("no usable checkpoint: starting from the first step")
-        if isinstance(self.driver, Live) and not self.driver.exact and self.step:
+        if self.step and isinstance(self.driver, Live) and not self.driver.restored:
             self.notes.append("this environment cannot be restored: resumed with a counted reset")
         metrics = read_rows(self.folder / "metrics.csv")
         rows = [row for row in metrics if int(row["env_steps"]) <= self.step]
@@ -157,6 +155,8 @@ class Training:
     def _practise(self, observer: Observer, asked: threading.Event) -> None:
         config = self.configuration
         began, before, base = time.monotonic(), self.step, self._seconds
+        if self._unlogged():
+            self._log_or_save(math.nan)
         length = 16  # grows until a stretch takes about CHUNK_SECONDS
         while self.step < config.steps:
             stop = min(self.step + length, _next(self.step, config.eval_every), config.steps)
@@ -168,22 +168,33 @@ class Training:
             self._seconds = base + time.monotonic() - began
             speed = (stop - before) / (time.monotonic() - began)
             if stop % config.eval_every == 0 or stop == config.steps:
-                try:
-                    self._log(speed)
-                except Failure as failure:  # of the environment in which policies are evaluated
-                    self.save()
-                    raise Failure(f"{failure}; saved at step {self.step}") from failure
+                self._log_or_save(speed)
             if stop % config.checkpoint_every == 0 or stop == config.steps or asked.is_set():
                 self.save()
             observer(self._progress(speed))
             if asked.is_set():
                 raise KeyboardInterrupt(f"saved, continue with: unreset resume {self.folder}")
 
+    def _unlogged(self) -> bool:
+        """Whether the run stopped in the evaluation of the present step."""
+        config = self.configuration
+        due = self.step and (self.step % config.eval_every == 0 or self.step == config.steps)
+        rows = read_rows(self.folder / "eval.csv") if due else []
+        return bool(due) and all(int(row["env_steps"]) != self.step for row in rows)
+
+    def _log_or_save(self, speed: float) -> None:
+        """Log; where the environment in which policies are evaluated breaks, save first."""
+        try:
+            self._log(speed)
+        except UnresetError as failure:
+            self.save()
+            raise Failure(f"{failure}; saved at step {self.step}") from failure
+
     def _advance(self, stop: int) -> None:
         """Practise to ``stop``; where the environment breaks on the way, save what went before."""
         try:
             self.driver.advance(self.step, stop)
-        except Failure as failure:
+        except UnresetError as failure:
             self.step = self.driver.done
             self._totals()
             self.save()
@@ -236,7 +247,8 @@ class Training:
             ],
         )
         if self.configuration.evaluation != "deployed":
-            evaluation |= {"continuing_reward": self._continuing()}
+            rows = read_rows(self.folder / "metrics.csv")
+            evaluation |= {"continuing_reward": lifelong_reward(rows, self.seeds)}
         append_rows(
             self.folder / "eval.csv",
             [
@@ -247,55 +259,23 @@ class Training:
             ],
         )
         self._evaluation = {name: float(values.mean()) for name, values in evaluation.items()}
-        phases, visits = self._history()
+        phases, visits = history(
+            self.task,
+            [role.name for role in self.method.roles],
+            self.driver.carry.run.replay,
+            self.seeds,
+            self.step,
+            (self.step - 1) % self.configuration.eval_every + 1,
+        )
         append_rows(self.folder / "phases.csv", phases)
         append_rows(self.folder / "visits.csv", visits)
         self.driver.forget_totals()
-
-    def _history(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-        """Phases ended and states visited since the last log, read from the replay."""
-        replay, config = self.driver.carry.run.replay, self.configuration
-        since = (self.step - 1) % config.eval_every + 1
-        x, y = self.task.position
-        names = [role.name for role in self.method.roles]
-        phases, visits = [], []
-        for number, seed in enumerate(self.seeds):
-            count = int(replay.written[number])
-            ids = np.arange(max(0, count - 2 * since), count)
-            at = replay.pinned + ids % replay.capacity
-            rows: Any = jax.tree.map(lambda c, n=number, at=at: np.asarray(c[n, at]), replay.rows)
-            acted = np.flatnonzero(rows.role >= 0)[-since:]
-            for place, row in enumerate(acted):
-                step = self.step - len(acted) + place + 1
-                position = rows.observation[row]
-                common = {"seed": seed, "env_steps": step, "role": names[rows.role[row]]}
-                where = {"x": float(position[x]), "y": float(position[y])}
-                if rows.end[row]:
-                    phase = {
-                        "phase": int(rows.segment[row]),
-                        "goal": GOAL_SOURCES[rows.source[row]],
-                        "success": int(rows.success[row]),
-                    }
-                    phases.append(common | phase | where)
-                if step % VISIT_EVERY == 0:
-                    visits.append(common | where)
-        return phases, visits
 
     def evaluate(self) -> dict[str, np.ndarray]:
         """Deployed evaluation of every seed's present policy: figures [seeds]."""
         if self.configuration.evaluation == "continuing":
             return {}
         return deployed.figures(self.evaluator, self.configuration.wide_starts, self.actors)
-
-    def _continuing(self) -> np.ndarray:
-        """Mean reward [seeds] of a step over the whole life, for what the task asked for."""
-        rows = read_rows(self.folder / "metrics.csv")
-        sums, before = dict.fromkeys(self.seeds, 0.0), dict.fromkeys(self.seeds, 0)
-        for row in rows:
-            seed, step = int(row["seed"]), int(row["env_steps"])
-            sums[seed] += float(row[CONTINUING]) * (step - before[seed])
-            before[seed] = step
-        return np.array([sums[seed] / before[seed] for seed in self.seeds])
 
     def _progress(self, speed: float) -> Progress:
         run = self.driver.run
@@ -334,7 +314,9 @@ def _task(config: Configuration) -> Task:
         )
     if config.wide_starts and "wide" not in task.starts:
         raise UnresetError(f"task {task.name!r} has no wide starts; say wide_starts=0")
-    return task if config.horizon is None else dataclasses.replace(task, horizon=config.horizon)
+    if config.horizon is None:
+        return task
+    return dataclasses.replace(task, horizon=config.horizon, goal_change_every=2 * config.horizon)
 
 
 def _next(step: int, period: int) -> int:

@@ -204,8 +204,8 @@ def _filmed(
         if carry is not None:
             filmed = camera.practise(practice.view(carry.run), carry.state, _stretch(method))
             part = _one_of_each(filmed.role, filmed.number, filmed.end, len(method.roles))
-            columns = (column[part] for column in filmed)
-            entries.append(_practice_video(folder, method, *columns))
+            part_of: Any = (column[part] for column in filmed)
+            entries.append(_practice_video(folder, method, *part_of))
     finally:
         camera.environment.close()
     return entries

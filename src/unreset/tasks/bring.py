@@ -9,8 +9,7 @@ from typing import Any, Literal
 import jax
 import numpy as np
 
-from unreset.core.types import Task
-from unreset.demos.store import Trajectory
+from unreset.core.types import Task, Trajectory
 from unreset.errors import UnresetError
 from unreset.tasks.brought_env import (
     BroughtEnv,
@@ -131,8 +130,10 @@ def from_environment(
             return BroughtEnv(limited(build(render_mode)), *layout, remember=remember)
 
         trial = BroughtEnv(inner, *layout, remember=True)
-        if success == "environment":
-            _refuse_silence(trial)
+        if success == "environment" and judged.score is not None:  # does its info say anything?
+            trial.reset(seed=0)
+            seen = trial.step(np.zeros(actions, np.float32))[0]
+            judged.score(trial, seen["observation"], wanted[0])
         remember = is_mujoco(inner.unwrapped) and comes_back(trial, environment)
         return Task(
             name=title,
@@ -149,6 +150,7 @@ def from_environment(
             score=judged.score,
             environment=partial(environment, remember=remember),
             demonstrations=_made(demonstrations),
+            beginnings=sights.observations,
             offsets=_offsets(offsets, achieved, sights.observations, wanted),
             position=position or _position(achieved, size),
             position_name=position_name,
@@ -250,19 +252,9 @@ def _begins(
     return distinct(np.stack([np.asarray(reach(o), np.float32) for o in sights.observations]))
 
 
-def _refuse_silence(trial: BroughtEnv) -> None:
-    """Step once, to see that the environment says something about success."""
-    trial.reset(seed=0)
-    trial.step(np.zeros(len(trial.low), np.float32))
-    if trial.succeeded is None:
-        raise UnresetError(
-            "its info says nothing about success (neither is_success nor success); give success="
-        )
-
-
 def _made(demonstrations: Any) -> Callable[[], Sequence[Trajectory]] | None:
     if demonstrations is None or callable(demonstrations):
-        return demonstrations  # type: ignore[no-any-return]
+        return demonstrations
     return lambda: list(demonstrations)
 
 

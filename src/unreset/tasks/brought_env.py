@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,6 +11,7 @@ from gymnasium import spaces
 from gymnasium.wrappers import TimeLimit
 
 from unreset.errors import UnresetError
+from unreset.tasks.mujoco_env import integration_state, restore_integration_state
 
 Environment = gymnasium.Env[Any, Any]
 
@@ -125,24 +125,14 @@ class BroughtEnv(gymnasium.Env[dict[str, Any], np.ndarray]):
         return {"observation": self._vector(observation), "desired_goal": self._goal.copy()}
 
     def _save(self) -> dict[str, np.ndarray]:
-        mujoco = importlib.import_module("mujoco")  # there, since the environment is MuJoCo's
-        own: Any = self.inner.unwrapped
-        what = mujoco.mjtState.mjSTATE_INTEGRATION
-        full = np.empty(mujoco.mj_stateSize(own.model, what))
-        mujoco.mj_getState(own.model, own.data, full, what)
-        state = {"mujoco": full, "goal": self._goal.copy()}
+        state = {"mujoco": integration_state(self.inner.unwrapped), "goal": self._goal.copy()}
         # A step leaves positions of bodies behind that are older than the joints'; both who goes on
         # from here and who comes back go on from positions computed anew.
         self._restore(state)
         return state
 
     def _restore(self, state: Mapping[str, np.ndarray]) -> None:
-        mujoco = importlib.import_module("mujoco")
-        own: Any = self.inner.unwrapped
-        what, full = mujoco.mjtState.mjSTATE_INTEGRATION, np.asarray(state["mujoco"], np.float64)
-        mujoco.mj_setState(own.model, own.data, full, what)
-        mujoco.mj_forward(own.model, own.data)
-        mujoco.mj_setState(own.model, own.data, full, what)  # forces replaced the warm start
+        restore_integration_state(self.inner.unwrapped, state["mujoco"])
         self.set_goal(state["goal"])
 
 

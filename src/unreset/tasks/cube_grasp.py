@@ -10,19 +10,17 @@ the middle of the table's top; x points away from the robot.
 from __future__ import annotations
 
 import math
-from functools import partial
 from typing import Any
 
-import gymnasium
 import numpy as np
 
 from unreset.core.types import Task
 from unreset.tasks.cube_grasp_model import CAMERAS, EXTRA, HALF, MIDDLE, REACH, model_xml
 from unreset.tasks.mujoco_env import MujocoEnv, import_mujoco
 from unreset.tasks.protocols import OURS
+from unreset.tasks.simulated import simulated
 
 PROTOCOL = OURS["cube_grasp"]
-STARTS = ("initial", "goal", "wide")
 
 CENTRAL = 0.08  # initial starts: the cube's centre within +-CENTRAL in x and y
 HOME = np.array([0.0, 0.0, 0.2])  # the hand's
@@ -111,7 +109,7 @@ class CubeGraspEnv(MujocoEnv):
     goals = GOALS
     initial_goals = PLACES
     rewards = REWARDS
-    starts = STARTS
+    success, achieved = staticmethod(success), staticmethod(achieved)
     camera_names = CAMERAS
 
     def __init__(self, **arguments: Any) -> None:
@@ -213,12 +211,6 @@ class CubeGraspEnv(MujocoEnv):
             self.mujoco.mj_step(self.model, data, _SQUEEZE * SUBSTEPS)
         self._place()
 
-    def _reached(self, observation: np.ndarray, goal: np.ndarray) -> Any:
-        return success(observation, goal)
-
-    def _achieved(self, observation: np.ndarray) -> np.ndarray:
-        return observation[4:7]
-
 
 def _demonstrations(seed: int = 0) -> Any:
     from unreset.demos.cube_grasp import cube_grasp_demonstrations  # noqa: PLC0415 - uses this file
@@ -230,26 +222,15 @@ def cube_grasp(reward: str = "sparse") -> Task:
     """The task, with its "sparse" or "dense" reward; simulating needs the extra ``cube``.
 
     Raises:
-        KeyError: if there is no such reward.
+        UnresetError: if there is no such reward.
     """
-    return Task(
-        name="cube_grasp",
+    return simulated(
+        "cube_grasp",
+        "unreset/CubeGrasp-v0",
+        CubeGraspEnv,
+        PROTOCOL,
+        reward,
         summary="grasp a cube and lift it (as MEDAL++'s robot; MuJoCo)",
-        observation_size=14,
-        action_size=4,
-        goals=GOALS,
-        initial_goals=PLACES,
-        **PROTOCOL.periods(),
-        achieved=achieved,
-        reward=REWARDS[reward],
-        success=success,
-        environment=partial(
-            gymnasium.make,
-            "unreset/CubeGrasp-v0",
-            reward_type=reward,
-            disable_env_checker=True,
-        ),
-        starts=STARTS,
         demonstrations=_demonstrations,
         offsets=OFFSETS,
         position=(4, 5),

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from unreset.tasks.kitchen_model import robotics_assets
+from unreset.tasks.extras import folder
 
 EXTRA = "cube"
 CAMERAS = ("third_person", "wrist")
@@ -47,7 +47,7 @@ def model_xml() -> str:
     Raises:
         UnresetError: if gymnasium-robotics is not installed.
     """
-    assets = robotics_assets(EXTRA)
+    assets = folder("gymnasium_robotics", EXTRA) / "envs/assets"
     root = _merged(assets / "fetch", "pick_and_place.xml")
     bodies = {body.get("name", ""): body for body in root.iter("body")}
     compiler = root.find("compiler")

@@ -8,20 +8,18 @@ rewards are our own, so numbers cannot be compared with the benchmark's.
 
 from __future__ import annotations
 
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
-import gymnasium
 import numpy as np
 
 from unreset.core.types import Task
-from unreset.errors import UnresetError
-from unreset.tasks.kitchen_model import delete, robotics_assets
-from unreset.tasks.mujoco_env import MujocoEnv, import_mujoco
+from unreset.tasks.extras import folder
+from unreset.tasks.mujoco_env import MujocoEnv, delete, import_mujoco
 from unreset.tasks.protocols import OURS
+from unreset.tasks.simulated import simulated
 
 PROTOCOL = OURS["dexterous"]
-STARTS = ("initial", "goal", "wide")
 FRAME_SKIP = 10  # of 0.002 s
 RADIUS = 0.035  # metres, of the ball; its centre's height on the table
 LIFTED = 0.04  # metres above where it rests on the table
@@ -90,8 +88,8 @@ REWARDS: dict[str, Any] = {"sparse": sparse_reward, "dense": dense_reward}
 @cache
 def _model(mujoco: Any) -> Any:
     """The hand above its table, the ball moving freely inside a box of invisible walls."""
-    path = robotics_assets("dexterous") / "adroit_hand/adroit_relocate.xml"
-    specification = mujoco.MjSpec.from_file(str(path))
+    assets = folder("gymnasium_robotics", "dexterous") / "envs/assets"
+    specification = mujoco.MjSpec.from_file(str(assets / "adroit_hand/adroit_relocate.xml"))
     ball = next(body for body in specification.bodies if body.name == "Object")
     # Three hinges in a row lock where the middle one has turned by 90 degrees, which the ball of
     # an episode seldom does, but that of a practice without end will.
@@ -145,7 +143,7 @@ class DexterousEnv(MujocoEnv):
     action_size = 30
     goals, initial_goals = GOALS, INITIAL
     rewards = REWARDS
-    starts = STARTS
+    success, achieved = staticmethod(success), staticmethod(achieved)
     camera_names = ("vil_camera", "fixed")
 
     def __init__(self, **arguments: Any) -> None:
@@ -194,44 +192,20 @@ class DexterousEnv(MujocoEnv):
         self.model.site_pos[self._target] = self._goal
         return super()._picture(camera, size)
 
-    def _achieved(self, observation: np.ndarray) -> np.ndarray:
-        return observation[BALL]
-
-    def _reached(self, observation: np.ndarray, goal: np.ndarray) -> Any:
-        return success(observation, goal)
-
 
 def dexterous(reward: str = "sparse") -> Task:
-    """The task; there are no demonstrations.
-
-    Args:
-        reward: "sparse" or "dense".
-        start: where a reset of its environment begins: "initial", "goal" (the ball at the goal, in
-            the air) or "wide" (the ball anywhere on the table).
+    """The task, with its "sparse" or "dense" reward; there are no demonstrations.
 
     Raises:
-        UnresetError: if an argument is not one of these.
+        UnresetError: if there is no such reward.
     """
-    if reward not in REWARDS:
-        raise UnresetError(f"reward must be one of {list(REWARDS)}, not {reward!r}")
-    return Task(
-        name="dexterous",
+    return simulated(
+        "dexterous",
+        "unreset/Dexterous-v0",
+        DexterousEnv,
+        PROTOCOL,
+        reward,
         summary="lift a ball with a hand; stands in for EARL's light bulb (MuJoCo)",
-        observation_size=SIZE,
-        action_size=30,
-        goals=GOALS,
-        initial_goals=INITIAL,
-        **PROTOCOL.periods(),
-        achieved=achieved,
-        reward=REWARDS[reward],
-        success=success,
-        environment=partial(
-            gymnasium.make,
-            "unreset/Dexterous-v0",
-            reward_type=reward,
-            disable_env_checker=True,
-        ),
-        starts=STARTS,
         offsets=OFFSETS,
         position=(33, 35),
         position_name="ball x and height",

@@ -12,10 +12,9 @@ from gymnasium import spaces
 from gymnasium.error import ResetNeeded
 
 Observation = dict[str, Any]  # of float32 vectors, and uint8 pictures [size, size, 3] of cameras
-Reward = Callable[[np.ndarray, np.ndarray], Any]
+Reward = Callable[[Any, Any], Any]
 
-STARTS = ("initial", "goal", "wide")  # the benchmark's starts, at a goal, anywhere
-OPTIONS = ("state", "goal", "start", "wide")
+OPTIONS = ("state", "goal", "start")
 _WORD = (1 << 64) - 1
 
 
@@ -39,11 +38,11 @@ class GoalEnv(gymnasium.Env[Observation, np.ndarray]):
     Observations follow Gymnasium's convention for goals: ``observation`` [observation],
     ``achieved_goal`` [goal] and ``desired_goal`` [goal], and one picture for each of ``cameras``.
     Actions lie in [-1, 1]; larger ones are clipped. ``info["is_success"]`` is the benchmark's own
-    predicate. Randomness comes from ``reset(seed=...)`` alone. :meth:`get_state` and
-    :meth:`set_state` save and restore everything that the next step depends on.
+    predicate. Randomness comes from ``reset(seed=...)`` alone.
 
-    A task implements ``_begin``, ``_put``, ``_simulate``, ``_look``, ``_simulator`` and
-    ``_restore`` (and ``_picture``, if it can be drawn), and fills the class attributes.
+    A task implements ``success``, ``_begin``, ``_put``, ``_simulate`` and ``_look`` (``achieved``,
+    if goals are no observations; ``_picture``, if it can be drawn), and fills the class attributes.
+    One whose simulator can be saved derives from :class:`SavableEnv`.
 
     Args:
         reward_type: one of the task's rewards.
@@ -67,9 +66,8 @@ class GoalEnv(gymnasium.Env[Observation, np.ndarray]):
     goals: np.ndarray  # [goals, goal]
     initial_goals: np.ndarray  # [initials, goal]
     rewards: Mapping[str, Reward]  # (observation, goal) -> reward
-    starts: Sequence[str] = STARTS
+    starts: Sequence[str] = ("initial", "goal", "wide")  # the benchmark's, at a goal, anywhere
     camera_names: Sequence[str] = ()  # the first one is render()'s
-    exact: bool = True  # whether get_state() holds everything that the next step depends on
 
     def __init__(
         self,
@@ -114,6 +112,16 @@ class GoalEnv(gymnasium.Env[Observation, np.ndarray]):
 
     # What a task implements.
 
+    @staticmethod
+    def success(observation: Any, goal: Any) -> Any:
+        """The benchmark's predicate of success."""
+        raise NotImplementedError
+
+    @staticmethod
+    def achieved(observation: Any) -> Any:
+        """The goal [goal] that an observation satisfies; by default the observation itself."""
+        return observation
+
     def _begin(self, start: str) -> None:
         """Put the simulator at a random start of this kind, with ``self.np_random``."""
         raise NotImplementedError
@@ -130,25 +138,9 @@ class GoalEnv(gymnasium.Env[Observation, np.ndarray]):
         """The simulator's state as an observation, float32 [observation]; called once a step."""
         raise NotImplementedError
 
-    def _simulator(self) -> dict[str, np.ndarray]:
-        """Everything that the simulator's next step depends on; shapes never change."""
-        raise NotImplementedError
-
-    def _restore(self, state: Mapping[str, np.ndarray]) -> None:
-        """Take up what ``_simulator`` gave."""
-        raise NotImplementedError
-
     def _picture(self, camera: str, size: int) -> np.ndarray:
         """A camera's picture, uint8 [size, size, 3]."""
         raise NotImplementedError
-
-    def _reached(self, observation: np.ndarray, goal: np.ndarray) -> Any:
-        """The benchmark's predicate of success."""
-        raise NotImplementedError
-
-    def _achieved(self, observation: np.ndarray) -> np.ndarray:
-        """The goal [goal] that an observation satisfies; by default the observation itself."""
-        return observation
 
     def _draw_goal(self, start: str) -> np.ndarray:
         """The goal of a reset; by default one of the task's. (It precedes ``_begin``.)"""
@@ -169,9 +161,9 @@ class GoalEnv(gymnasium.Env[Observation, np.ndarray]):
 
         Args:
             seed: starts the environment's random numbers afresh; None lets them go on.
-            options: ``start``, one of the task's kinds of start (``wide`` = True says the same as
-                ``start`` = "wide"), or ``state`` [observation], an observation to start from (the
-                nearest state where it does not fix everything); ``goal`` [goal] sets the goal.
+            options: ``start``, one of the task's kinds of start, or ``state`` [observation], an
+                observation to start from (the nearest state where it does not fix everything);
+                ``goal`` [goal] sets the goal.
 
         Raises:
             ValueError: if an option is unknown or does not fit; the environment is unchanged.
@@ -179,14 +171,9 @@ class GoalEnv(gymnasium.Env[Observation, np.ndarray]):
         options = options or {}
         if unknown := sorted(set(options) - set(OPTIONS), key=str):
             raise ValueError(f"unknown reset options {unknown}; there are {list(OPTIONS)}")
-        wide = options.get("wide", False)
-        if not isinstance(wide, bool | np.bool_):
-            raise ValueError(f"option wide must be True or False, not {wide!r}")
-        if wide and "state" in options:
-            raise ValueError("options state and wide=True exclude each other; give one of them")
-        if "start" in options and ("state" in options or wide):
-            raise ValueError("option start excludes state and wide=True; give one of them")
-        start = self._check_start("wide" if wide else options.get("start", self.start))
+        if {"start", "state"} <= set(options):
+            raise ValueError("options start and state exclude each other; give one of them")
+        start = self._check_start(options.get("start", self.start))
         state = self._checked_state(options["state"]) if "state" in options else None
         goal = self._checked_goal(options["goal"]) if "goal" in options else None
         super().reset(seed=seed)
@@ -223,7 +210,7 @@ class GoalEnv(gymnasium.Env[Observation, np.ndarray]):
         """Reward and success of the present state for a goal [goal]."""
         seen = self._current()
         reward = self.rewards[self.reward_type](seen, goal)
-        return float(reward), bool(self._reached(seen, goal))
+        return float(reward), bool(self.success(seen, goal))
 
     def render(self) -> np.ndarray | None:
         """The scene from the first camera, uint8 [render_size, render_size, 3].
@@ -238,6 +225,41 @@ class GoalEnv(gymnasium.Env[Observation, np.ndarray]):
             return None
         self._current()
         return self._picture(self.camera_names[0], self.render_size)
+
+    def _check_start(self, start: Any) -> str:
+        if start not in self.starts:
+            raise ValueError(f"start must be one of {list(self.starts)}, not {start!r}")
+        return str(start)
+
+    def _current(self) -> np.ndarray:
+        if self._seen is None:
+            raise ResetNeeded("call reset() before using the environment")
+        return self._seen
+
+    def _observe(self) -> Observation:
+        seen = self._current()
+        pictures = {name: self._picture(name, self.camera_size) for name in self.cameras}
+        return {
+            "observation": seen.copy(),
+            "achieved_goal": self.achieved(seen).copy(),
+            "desired_goal": self._goal.copy(),
+            **pictures,
+        }
+
+
+class SavableEnv(GoalEnv):
+    """A task whose simulator can be saved, so that a killed run goes on exactly.
+
+    A task implements ``_simulator`` and ``_restore`` too.
+    """
+
+    def _simulator(self) -> dict[str, np.ndarray]:
+        """Everything that the simulator's next step depends on; shapes never change."""
+        raise NotImplementedError
+
+    def _restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Take up what ``_simulator`` gave."""
+        raise NotImplementedError
 
     def get_state(self) -> dict[str, np.ndarray]:
         """All that the next steps depend on, as arrays of fixed shapes.
@@ -268,23 +290,3 @@ class GoalEnv(gymnasium.Env[Observation, np.ndarray]):
         self._restore(state)
         self._seen, self._goal = np.array(state["seen"]), np.array(state["goal"])
         return self._observe()
-
-    def _check_start(self, start: Any) -> str:
-        if start not in self.starts:
-            raise ValueError(f"start must be one of {list(self.starts)}, not {start!r}")
-        return str(start)
-
-    def _current(self) -> np.ndarray:
-        if self._seen is None:
-            raise ResetNeeded("call reset() before using the environment")
-        return self._seen
-
-    def _observe(self) -> Observation:
-        seen = self._current()
-        pictures = {name: self._picture(name, self.camera_size) for name in self.cameras}
-        return {
-            "observation": seen.copy(),
-            "achieved_goal": self._achieved(seen).copy(),
-            "desired_goal": self._goal.copy(),
-            **pictures,
-        }

@@ -143,8 +143,7 @@ def _ask(environment: Any, success: Function | str, *arguments: np.ndarray) -> b
         return bool(known_to_environment())
     if environment.unwrapped.succeeded is None:
         raise UnresetError(
-            "the environment's info says nothing about success: it holds neither is_success nor "
-            "success"
+            "its info says nothing about success (neither is_success nor success); give success="
         )
     return bool(environment.unwrapped.succeeded)
 

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-import gymnasium
 import numpy as np
 
 from unreset.core.types import Task
@@ -18,9 +17,9 @@ from unreset.errors import UnresetError
 from unreset.tasks.kitchen_model import CAMERAS, kitchen_model
 from unreset.tasks.mujoco_env import MujocoEnv, import_mujoco
 from unreset.tasks.protocols import EARL
+from unreset.tasks.simulated import ask, simulated
 
 PROTOCOL = EARL["kitchen"]
-STARTS = ("initial", "goal")
 FRAME_SKIP = 40
 ARM, ROBOT, OBJECTS = slice(0, 7), slice(0, 9), slice(9, 23)
 HAND_STEP = 0.02  # metres per unit of action
@@ -193,7 +192,8 @@ class KitchenEnv(MujocoEnv):
     action_size = 9
     goals, initial_goals = GOALS, INITIAL
     rewards = {"dense": objects_reward, "sparse": sparse_reward}  # noqa: RUF012
-    starts = STARTS
+    starts = ("initial", "goal")
+    success = staticmethod(success)
     camera_names = CAMERAS
 
     def __init__(
@@ -264,14 +264,6 @@ class KitchenEnv(MujocoEnv):
         noise = NOISE * self.np_random.uniform(-1.0, 1.0, 23)
         return np.asarray(self.data.qpos + noise, np.float32)
 
-    def _reached(self, observation: np.ndarray, goal: np.ndarray) -> Any:
-        return success(observation, goal)
-
-
-def _score(environment: Any, observation: np.ndarray, goal: np.ndarray) -> tuple[float, bool]:
-    scored: tuple[float, bool] = environment.unwrapped.score(goal)
-    return scored
-
 
 def _demonstrations(tasks: str, reward: str, seed: int = 0) -> list[Any]:
     from unreset.demos.kitchen import kitchen_demonstrations  # noqa: PLC0415 - it needs this module
@@ -289,33 +281,21 @@ def kitchen(reward: str = "dense", tasks: str = ALL_PAIRS) -> Task:
     Raises:
         UnresetError: if an argument is not one of these.
     """
-    if reward not in KitchenEnv.rewards:
-        raise UnresetError(f"reward must be one of {list(KitchenEnv.rewards)}, not {reward!r}")
     try:
         named = check_tasks(tasks)
     except ValueError as error:
         raise UnresetError(str(error)) from error
     initial = [[*SETTLED_ROBOT, *opened(one)] for one in named]
-    return Task(
-        name="kitchen",
+    return simulated(
+        "kitchen",
+        "unreset/Kitchen-v0",
+        KitchenEnv,
+        PROTOCOL,
+        reward,
+        arguments={"tasks": tasks},
         summary="close doors, switch off the light of a kitchen with an arm (EARL; MuJoCo)",
-        observation_size=23,
-        action_size=9,
-        goals=GOALS,
         initial_goals=np.array(initial, np.float32),
-        **PROTOCOL.periods(),
-        achieved=lambda observation: observation,
-        reward=sparse_reward if reward == "sparse" else objects_reward,
-        success=success,
-        environment=partial(
-            gymnasium.make,
-            "unreset/Kitchen-v0",
-            reward_type=reward,
-            tasks=tasks,
-            disable_env_checker=True,
-        ),
-        score=_score if reward == "dense" else None,
-        starts=STARTS,
+        score=ask if reward == "dense" else None,
         demonstrations=partial(_demonstrations, tasks, reward),
         offsets=OFFSETS,
         position=(22, 21),

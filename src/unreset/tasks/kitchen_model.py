@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from functools import cache
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from unreset.errors import UnresetError
+from unreset.tasks.extras import folder
+from unreset.tasks.mujoco_env import delete
 
 HAND, WRIST = "hand_target", "panda0_link7"  # the mocap body, and the link that follows it
 CAMERAS = ("overview", "wrist")
@@ -20,33 +19,6 @@ TIMESTEP = 0.002
 # welded, and with it the hand's orientation in the kitchen.
 _WELD_POSITION = (0.0, 0.0, 2.89)
 _WELD_TURNS = (-1.57, -0.785)  # about x, then about the turned z
-
-
-def robotics_assets(extra: str) -> Path:
-    """The folder of models inside the installed package gymnasium-robotics.
-
-    The package itself is not imported: its environments are not used, and its import is slow.
-
-    Raises:
-        UnresetError: if it is not installed.
-    """
-    found = find_spec("gymnasium_robotics")
-    if found is None or not found.submodule_search_locations:
-        raise UnresetError(
-            "this needs the models of the package 'gymnasium_robotics', which is not installed; "
-            f"install it with: pip install 'unreset[{extra}]'"
-        )
-    return Path(found.submodule_search_locations[0]) / "envs" / "assets"
-
-
-def delete(specification: Any, element: Any) -> None:
-    """Remove a body, actuator, key ... from an MjSpec; versions of MuJoCo differ in how."""
-    if hasattr(specification, "delete"):
-        specification.delete(element)
-    elif hasattr(element, "delete"):
-        element.delete()
-    else:
-        specification.detach_body(element)
 
 
 def _weld_quaternion() -> np.ndarray:
@@ -99,8 +71,8 @@ def kitchen_model(mujoco: Any) -> Any:
     23 positions: 7 arm joints, 2 fingers, then 4 knobs with their burners, light switch, light,
     sliding door, left and right hinged door, microwave. Two actuators, one for each finger.
     """
-    path = robotics_assets("kitchen") / "kitchen_franka/kitchen_assets/kitchen_env_model.xml"
-    specification = mujoco.MjSpec.from_file(str(path))
+    models = folder("gymnasium_robotics", "kitchen") / "envs/assets/kitchen_franka/kitchen_assets"
+    specification = mujoco.MjSpec.from_file(str(models / "kitchen_env_model.xml"))
     for key in list(specification.keys):  # it has positions for the kettle, and none for the mocap
         delete(specification, key)
     delete(specification, next(b for b in specification.bodies if b.name == "kettle"))

@@ -11,18 +11,17 @@ import math
 import os
 import sys
 import weakref
-from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-import gymnasium
 import numpy as np
 
 from unreset.core.types import Task
 from unreset.tasks.extras import require
-from unreset.tasks.goal_env import GoalEnv, Observation
+from unreset.tasks.goal_env import GoalEnv
 from unreset.tasks.minitaur_motor import MOTORS, SUBSTEP, VOLTAGE, Motors, motor_angles
 from unreset.tasks.protocols import EARL
+from unreset.tasks.simulated import simulated
 
 PROTOCOL = EARL["minitaur"]
 EXTRA = "minitaur"
@@ -124,7 +123,7 @@ class MinitaurEnv(GoalEnv):
     rewards = REWARDS
     starts = ("initial",)
     camera_names = ("following", "above")
-    exact = False
+    success, achieved = staticmethod(success), staticmethod(achieved)
 
     def __init__(self, reward_type: str = "dense", closed: bool = False, **arguments: Any) -> None:
         self._wall_height = _WALL_HEIGHTS[bool(closed)]
@@ -258,22 +257,8 @@ class MinitaurEnv(GoalEnv):
         picture = scene("getCameraImage", size, size, view, projection, renderer=renderer)[2]
         return np.array(picture, np.uint8).reshape(size, size, 4)[..., :3].copy()
 
-    def _reached(self, observation: np.ndarray, goal: np.ndarray) -> Any:
-        return success(observation, goal)
-
-    def _achieved(self, observation: np.ndarray) -> np.ndarray:
-        return observation[28:30]
-
     def _checked_state(self, value: Any) -> np.ndarray:
         raise ValueError("the minitaur cannot be put into a state; reset without option state")
-
-    def get_state(self) -> dict[str, np.ndarray]:
-        """PyBullet cannot save all that the next step depends on."""
-        raise NotImplementedError("PyBullet cannot save its state exactly; reset instead")
-
-    def set_state(self, state: Mapping[str, np.ndarray]) -> Observation:
-        """See :meth:`get_state`."""
-        raise NotImplementedError("PyBullet cannot restore its state exactly; reset instead")
 
 
 def _call(bullet: Any, client: int, name: str, *arguments: Any, **named: Any) -> Any:
@@ -285,25 +270,15 @@ def minitaur(reward: str = "dense") -> Task:
     """The task, with its "dense" or "sparse" reward; simulating needs the extra ``minitaur``.
 
     Raises:
-        KeyError: if there is no such reward.
+        UnresetError: if there is no such reward.
     """
-    return Task(
-        name="minitaur",
+    return simulated(
+        "minitaur",
+        "unreset/Minitaur-v0",
+        MinitaurEnv,
+        PROTOCOL,
+        reward,
         summary="a quadruped walks to points in a pen (EARL; PyBullet)",
-        observation_size=30,
-        action_size=MOTORS,
-        goals=GOALS,
-        initial_goals=INITIAL,
-        **PROTOCOL.periods(),
-        achieved=achieved,
-        reward=REWARDS[reward],
-        success=success,
-        environment=partial(
-            gymnasium.make,
-            "unreset/Minitaur-v0",
-            reward_type=reward,
-            disable_env_checker=True,
-        ),
         offsets=OFFSETS,
         position=(28, 29),
         position_name="robot position",

@@ -1,4 +1,4 @@
-"""A :class:`GoalEnv` on bare MuJoCo: its state is saved exactly, its pictures come from EGL."""
+"""A :class:`SavableEnv` on bare MuJoCo: its state is saved exactly, its pictures come from EGL."""
 
 from __future__ import annotations
 
@@ -15,17 +15,24 @@ import numpy as np
 
 from unreset.errors import UnresetError
 from unreset.tasks.extras import require
-from unreset.tasks.goal_env import GoalEnv
+from unreset.tasks.goal_env import SavableEnv
 
 _BACKENDS = (("egl", "EGL"), ("osmesa", "OSMesa"))  # MuJoCo's name, the library's
 
 
-def import_mujoco(extra: str) -> Any:
-    """The package mujoco, drawing without a display where it can.
+def draw_without_display() -> None:
+    """Set the variable MUJOCO_GL, by which MuJoCo chooses how to draw, where it is not set.
 
-    MuJoCo chooses how to draw when it is first imported, by the environment variable MUJOCO_GL. On
-    Linux its default needs a display, so where the variable is not set this sets it: EGL if there
-    is such a library, else OSMesa, else nothing is drawn.
+    Its default on Linux needs a display; this takes EGL if there is such a library, else OSMesa,
+    else nothing is drawn.
+    """
+    if sys.platform == "linux" and "MUJOCO_GL" not in os.environ:
+        found = [backend for backend, library in _BACKENDS if find_library(library)]
+        os.environ["MUJOCO_GL"] = found[0] if found else "disable"
+
+
+def import_mujoco(extra: str) -> Any:
+    """The package mujoco, drawing without a display where it can: its first import decides.
 
     Args:
         extra: the extra of unreset that brings the package, for the error message.
@@ -35,8 +42,7 @@ def import_mujoco(extra: str) -> Any:
     """
     if sys.platform != "linux" or "mujoco" in sys.modules or "MUJOCO_GL" in os.environ:
         return require("mujoco", extra)
-    found = [backend for backend, library in _BACKENDS if find_library(library)]
-    os.environ["MUJOCO_GL"] = found[0] if found else "disable"
+    draw_without_display()
     try:
         return importlib.import_module("mujoco")
     except Exception:  # such as a library without a driver; simulating needs none
@@ -44,24 +50,50 @@ def import_mujoco(extra: str) -> Any:
         return require("mujoco", extra)
 
 
-class MujocoEnv(GoalEnv):
-    """Holds ``model`` and ``data``; a task makes the model before it calls ``super().__init__``.
+def integration_state(env: Any) -> np.ndarray:
+    """All that the next step of ``env.model`` and ``env.data`` depends on, in one vector.
 
-    ``_restore`` puts back MuJoCo's integration state (positions, velocities, controls, mocap,
-    warm start, time) and computes what follows from it.
+    Positions, velocities, controls, mocap, warm start, time.
+    """
+    mujoco = importlib.import_module("mujoco")  # there, since there is a model
+    what = mujoco.mjtState.mjSTATE_INTEGRATION
+    full = np.empty(mujoco.mj_stateSize(env.model, what))
+    mujoco.mj_getState(env.model, env.data, full, what)
+    return full
+
+
+def restore_integration_state(env: Any, state: np.ndarray) -> None:
+    """Put back what :func:`integration_state` gave, and compute what follows from it."""
+    mujoco = importlib.import_module("mujoco")
+    what, full = mujoco.mjtState.mjSTATE_INTEGRATION, np.asarray(state, np.float64)
+    mujoco.mj_setState(env.model, env.data, full, what)
+    mujoco.mj_forward(env.model, env.data)
+    mujoco.mj_setState(env.model, env.data, full, what)  # computing forces replaces the warm start
+
+
+def delete(specification: Any, element: Any) -> None:
+    """Remove a body, actuator, key ... from an MjSpec; versions of MuJoCo differ in how."""
+    if hasattr(specification, "delete"):
+        specification.delete(element)
+    elif hasattr(element, "delete"):
+        element.delete()
+    else:
+        specification.detach_body(element)
+
+
+class MujocoEnv(SavableEnv):
+    """Holds ``model`` and ``data``; a task makes the model before it calls ``super().__init__``.
 
     Args:
         mujoco: the package, from :func:`import_mujoco`.
         model: a compiled model.
-        arguments: those of :class:`GoalEnv`.
+        arguments: those of :class:`unreset.tasks.goal_env.GoalEnv`.
     """
 
     def __init__(self, mujoco: Any, model: Any, **arguments: Any) -> None:
         self.mujoco, self.model = mujoco, model
         self.data = mujoco.MjData(model)
         self._renderers: dict[int, Any] = {}
-        self._what = mujoco.mjtState.mjSTATE_INTEGRATION
-        self._full = np.empty(mujoco.mj_stateSize(model, self._what))
         super().__init__(**arguments)
 
     def close(self) -> None:
@@ -71,16 +103,11 @@ class MujocoEnv(GoalEnv):
         self._renderers.clear()
 
     def _simulator(self) -> dict[str, np.ndarray]:
-        self.mujoco.mj_getState(self.model, self.data, self._full, self._what)
-        return {"mujoco": self._full.copy()}
+        return {"mujoco": integration_state(self)}
 
     def _restore(self, state: Mapping[str, np.ndarray]) -> None:
-        full = np.asarray(state["mujoco"], np.float64)
         self.mujoco.mj_resetData(self.model, self.data)
-        self.mujoco.mj_setState(self.model, self.data, full, self._what)
-        self.mujoco.mj_forward(self.model, self.data)
-        # Computing forces replaces the warm start.
-        self.mujoco.mj_setState(self.model, self.data, full, self._what)
+        restore_integration_state(self, state["mujoco"])
 
     def _picture(self, camera: str, size: int) -> np.ndarray:
         if size not in self._renderers:

@@ -1,8 +1,9 @@
 """What benchmarks ask of their tasks, as data: one table to read, and to override.
 
 The EARL rows are those of the released benchmark (Sharma, Xu et al. 2022, arXiv 2112.09605).
-To practise or evaluate by other numbers, replace fields: ``dataclasses.replace(EARL["kitchen"],
-horizon=280)``.
+To practise or evaluate by other numbers, replace a task's fields, such as
+``dataclasses.replace(unreset.registry.task("kitchen"), horizon=280)``, or give flags to ``unreset
+train``, such as ``--horizon 280``.
 """
 
 from __future__ import annotations

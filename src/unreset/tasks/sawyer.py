@@ -7,22 +7,14 @@ package metaworld; none of its code is run.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-from importlib.util import find_spec
 from math import dist
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import gymnasium
+import jax.numpy as jnp
 import numpy as np
 
-from unreset.errors import UnresetError
+from unreset.tasks.extras import folder
 from unreset.tasks.mujoco_env import MujocoEnv, import_mujoco
-from unreset.tasks.protocols import EARL
-
-if TYPE_CHECKING:
-    from unreset.core.types import Task
 
 STEP = 0.01  # metres that an action of 1 moves the hand's target
 SUBSTEPS = 5  # of 2.5 ms each
@@ -63,31 +55,7 @@ def within(observation: Any, goal: Any, radius: float) -> Any:
 
 def arrays(value: Any) -> Any:
     """The module that computes with ``value``: NumPy, or JAX's."""
-    if isinstance(value, np.ndarray):
-        return np
-    import jax.numpy  # noqa: PLC0415 - environments do without
-
-    return jax.numpy
-
-
-def achieved(observation: Any) -> Any:
-    """The goal [7] that an observation [7] satisfies: itself."""
-    return observation
-
-
-def assets() -> Path:
-    """The folder of the package metaworld's scenes.
-
-    Raises:
-        UnresetError: if the package is not installed.
-    """
-    found = find_spec("metaworld")
-    if found is None or found.origin is None:
-        raise UnresetError(
-            "the Sawyer tasks need the scenes of the package 'metaworld', which is not installed; "
-            "install it with: pip install 'unreset[sawyer]'"
-        )
-    return Path(found.origin).parent / "assets"
+    return np if isinstance(value, np.ndarray) else jnp
 
 
 class SawyerEnv(MujocoEnv):
@@ -98,18 +66,18 @@ class SawyerEnv(MujocoEnv):
     that the hand follows by up to 1 cm, the fourth opens (negative) or closes the fingers.
     80 steps are one second.
 
-    A task gives ``scene``, ``home``, ``radius``, ``_edit``, ``_object`` and ``_place``.
+    A task gives ``scene``, ``home``, ``success``, ``_edit``, ``_object`` and ``_place``.
     """
 
     observation_low, observation_high = LOW, HIGH
     action_size = 4
     scene: str  # a file of metaworld
     home: tuple[float, float, float]  # the hand's target after a reset
-    radius: float  # metres from the goal at which the object is there
 
     def __init__(self, **arguments: Any) -> None:
         mujoco = import_mujoco("sawyer")
-        spec = mujoco.MjSpec.from_file(str(assets() / "sawyer_xyz" / self.scene))
+        scenes = folder("metaworld", "sawyer") / "assets" / "sawyer_xyz"
+        spec = mujoco.MjSpec.from_file(str(scenes / self.scene))
         quaternion = np.empty(4)
         mujoco.mju_euler2Quat(quaternion, _CAMERA_ANGLES, "xyz")
         for name, position, view in _CAMERAS:
@@ -206,56 +174,13 @@ class SawyerEnv(MujocoEnv):
         seen[OBJECT] = self._object()
         return seen
 
-    def _reached(self, observation: np.ndarray, goal: np.ndarray) -> Any:
-        return within(observation, goal, self.radius)
-
     def score(self, goal: np.ndarray) -> tuple[float, bool]:
         """Reward and success of the present state for a goal [7]."""
         if self.reward_type != "sparse":
             return super().score(goal)
-        success = bool(self._reached(self._current(), goal))  # and so computed only once
+        success = bool(self.success(self._current(), goal))  # and so computed only once
         return float(success), success
 
     def _picture(self, camera: str, size: int) -> np.ndarray:
         self.model.site_pos[self._goal_site] = self._goal[OBJECT]
         return super()._picture(camera, size)
-
-
-def task(
-    name: str,
-    identifier: str,
-    environment: type[SawyerEnv],
-    success: Callable[[Any, Any], Any],
-    reward: str,
-    **fields: Any,
-) -> Task:
-    """A Sawyer task with EARL's protocol; ``fields`` are the other ones of :class:`Task`.
-
-    Raises:
-        UnresetError: if there is no such reward.
-    """
-    from unreset.core.types import Task  # noqa: PLC0415 - with JAX, which environments do without
-
-    if reward not in environment.rewards:
-        known = list(environment.rewards)
-        raise UnresetError(f"reward of {name} must be one of {known}, not {reward!r}")
-    protocol = EARL[name]
-    answer: Any = environment.rewards[reward]  # of NumPy and of JAX
-    return Task(
-        name=name,
-        observation_size=7,
-        action_size=4,
-        goals=environment.goals,
-        initial_goals=environment.initial_goals,
-        **protocol.periods(),
-        achieved=achieved,
-        reward=answer,
-        success=success,
-        environment=partial(
-            gymnasium.make, identifier, reward_type=reward, disable_env_checker=True
-        ),
-        starts=tuple(environment.starts),
-        offsets=OFFSETS,
-        position=(4, 5),
-        **fields,
-    )

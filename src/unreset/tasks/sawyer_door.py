@@ -7,20 +7,18 @@ predicate of success.
 
 from __future__ import annotations
 
-from functools import partial
 from math import atan2, pi
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from unreset.core.types import Task
 from unreset.tasks import sawyer
 from unreset.tasks.protocols import EARL
 from unreset.tasks.sawyer import HAND, OBJECT, SawyerEnv
+from unreset.tasks.simulated import simulated
 
-if TYPE_CHECKING:
-    from unreset.core.types import Task
-
-RADIUS = EARL["sawyer_door"].success_radius
+PROTOCOL = EARL["sawyer_door"]
 DOOR = (0.1, 0.95, 0.1)  # the door frame's position
 HINGE = (-0.085, 0.85)  # x, y
 LOWEST, OPENED, CLOSED, SPREAD = -1.4, -pi / 3, 0.0, pi / 20  # angles of the hinge
@@ -40,7 +38,7 @@ INITIAL = np.array(
 
 def success(observation: Any, goal: Any) -> Any:
     """The handle within 2 cm of the goal's; the hand does not matter. NumPy and JAX, [7] each."""
-    return sawyer.within(observation, goal, RADIUS)
+    return sawyer.within(observation, goal, PROTOCOL.success_radius)
 
 
 def sparse_reward(observation: Any, goal: Any) -> Any:
@@ -92,7 +90,7 @@ class SawyerDoorEnv(SawyerEnv):
     camera_names = ("doorview", "clearview", "wrist")
     scene = "sawyer_door_pull.xml"
     home = HOME
-    radius = RADIUS
+    success = staticmethod(success)
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
@@ -132,13 +130,15 @@ def sawyer_door(reward: str = "sparse") -> Task:
     """
     from unreset.demos.sawyer import door_demonstrations  # noqa: PLC0415 - it needs this module
 
-    return sawyer.task(
+    return simulated(
         "sawyer_door",
         "unreset/SawyerDoor-v0",
         SawyerDoorEnv,
-        success,
+        PROTOCOL,
         reward,
         summary="close a door (EARL; MuJoCo)",
-        demonstrations=partial(door_demonstrations, reward=reward),
+        demonstrations=door_demonstrations,
+        offsets=sawyer.OFFSETS,
+        position=(4, 5),
         position_name="handle position",
     )

@@ -2,7 +2,9 @@
 
 The task follows the benchmark (Sharma, Xu et al. 2022, arXiv 2112.09605): its starts and goals,
 both rewards and the predicate of success. Its dense reward is Meta-World's (Yu et al. 2019, arXiv
-1910.10897) with a smaller radius and the hand for the fingertips.
+1910.10897) with a smaller radius; and whether the peg is held is judged by the distance from the
+hand's body to where it is to be held, not from the middle between the fingertips. How well the
+fingers cage the peg is still judged by the fingertips.
 """
 
 from __future__ import annotations
@@ -10,18 +12,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 from math import dist
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from unreset.core.types import Task
 from unreset.tasks import sawyer
 from unreset.tasks.protocols import EARL
 from unreset.tasks.sawyer import HAND, OBJECT, OPENING, SawyerEnv
+from unreset.tasks.simulated import ask, simulated
 
-if TYPE_CHECKING:
-    from unreset.core.types import Task
-
-RADIUS = EARL["sawyer_peg"].success_radius
+PROTOCOL = EARL["sawyer_peg"]
+RADIUS = PROTOCOL.success_radius
 HOME = (0.0, 0.6, 0.2)  # the hand's target
 HEAD = np.array((-0.1, 0.0, 0.0))  # from the peg's middle to its head
 GRASP = np.array((0.13, 0.0, 0.01))  # from its head to where it is to be held
@@ -119,7 +121,7 @@ class SawyerPegEnv(SawyerEnv):
     camera_names = ("clearview", "doorview", "wrist")
     scene = "sawyer_peg_insertion_side.xml"
     home = HOME
-    radius = RADIUS
+    success = staticmethod(success)
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
@@ -217,19 +219,16 @@ def sawyer_peg(reward: str = "sparse") -> Task:
     """
     from unreset.demos.sawyer import peg_demonstrations  # noqa: PLC0415 - it needs this module
 
-    def score(env: Any, observation: np.ndarray, goal: np.ndarray) -> tuple[float, bool]:
-        """The dense reward needs the simulator."""
-        answer: tuple[float, bool] = env.unwrapped.score(goal)
-        return answer
-
-    return sawyer.task(
+    return simulated(
         "sawyer_peg",
         "unreset/SawyerPeg-v0",
         SawyerPegEnv,
-        success,
+        PROTOCOL,
         reward,
         summary="insert a peg into a hole (EARL; MuJoCo)",
-        score=score if reward == "dense" else None,
+        score=ask if reward == "dense" else None,
         demonstrations=partial(peg_demonstrations, reward=reward),
+        offsets=sawyer.OFFSETS,
+        position=(4, 5),
         position_name="peg head position",
     )

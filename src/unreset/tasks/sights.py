@@ -17,6 +17,7 @@ from gymnasium import spaces
 from unreset.errors import UnresetError
 from unreset.tasks.brought_env import Environment
 from unreset.tasks.judging import Function
+from unreset.tasks.mujoco_env import draw_without_display
 
 GOAL_KEYS = ("observation", "achieved_goal", "desired_goal")
 SAME = 1e-6  # goals nearer than this are one
@@ -37,7 +38,7 @@ def builder(make: str | Callable[..., Environment]) -> Function:
 
     def build(render_mode: str | None = None) -> Environment:
         if render_mode is not None and not os.environ.get("DISPLAY"):
-            os.environ.setdefault("MUJOCO_GL", "egl")  # MuJoCo would look for a window
+            draw_without_display()  # MuJoCo would look for a window
         if isinstance(make, str):
             made = _registered(make, render_mode)
         else:

@@ -16,6 +16,7 @@ import numpy as np
 
 from unreset.core.types import Array, Task
 from unreset.tasks.protocols import EARL
+from unreset.tasks.simulated import chosen
 
 STEP = 0.2  # largest displacement of the gripper per axis and step
 ARENA = 2.8  # positions are clipped to [-ARENA, ARENA]
@@ -122,7 +123,11 @@ REWARDS = {"sparse": sparse_reward, "dense": dense_reward}
 
 
 def tabletop(reward: str = "sparse") -> Task:
-    """The task, with its reward "sparse" or "dense"."""
+    """The task, with its "sparse" or "dense" reward.
+
+    Raises:
+        UnresetError: if there is no such reward.
+    """
     from unreset.tasks.tabletop_render import render  # noqa: PLC0415 - it needs the constants above
 
     return Task(
@@ -134,7 +139,7 @@ def tabletop(reward: str = "sparse") -> Task:
         initial_goals=INITIAL,
         **PROTOCOL.periods(),
         achieved=achieved,
-        reward=REWARDS[reward],
+        reward=chosen("tabletop", REWARDS, reward),
         success=success,
         wide_success=mug_success,
         environment=partial(gymnasium.make, "unreset/Tabletop-v0", reward_type=reward),

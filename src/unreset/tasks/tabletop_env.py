@@ -12,7 +12,7 @@ import numpy as np
 
 from unreset.core.types import Array
 from unreset.tasks import tabletop
-from unreset.tasks.goal_env import GoalEnv, vector
+from unreset.tasks.goal_env import SavableEnv, vector
 from unreset.tasks.tabletop_render import render
 
 _FREE, _HELD = (-1.0, -1.0), (0.0, 0.0)
@@ -47,7 +47,7 @@ def _positions(what: str, value: Any) -> np.ndarray:
     return array
 
 
-class TabletopEnv(GoalEnv):
+class TabletopEnv(SavableEnv):
     """A gripper carries a mug to one of four coasters; the task never ends by itself.
 
     ``observation`` [6] is gripper x, y, mug x, y in table units, and (0, 0) while the mug is held,
@@ -121,7 +121,9 @@ class TabletopEnv(GoalEnv):
         with jax.default_device(self._device):
             return np.array(render(self._current(), self._goal, size))
 
-    def _achieved(self, observation: np.ndarray) -> np.ndarray:
+    @staticmethod
+    def achieved(observation: np.ndarray) -> np.ndarray:
+        """The goal [6] that an observation satisfies: its positions, with nothing held."""
         return np.array([*observation[:4], *_FREE], np.float32)
 
     def _checked_goal(self, value: Any) -> np.ndarray:

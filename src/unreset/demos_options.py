@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 import tyro
 
 from unreset.demos.formats import Format
+from unreset.options import TaskName
 
-TaskName = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="TASK")]
 Source = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="PATH|ID")]
 Direction = Literal["forward", "backward"]
 Directions = Literal["forward", "backward", "both"]
