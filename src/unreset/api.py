@@ -200,6 +200,11 @@ def train(
         UnresetError: where something asked for does not exist or cannot work; one line says what.
     """
     settings = settings or registry.settings(method, preset)
+    if not isinstance(task, str):
+        raise UnresetError(
+            "a task is given by name or place, so that the run can be loaded: a name from unreset "
+            "tasks, or 'my_module:make_task'"
+        )
     made = registry.task(task, reward)
     in_jax = made.step is not None
     steps = settings.steps if steps is None else steps
@@ -251,7 +256,7 @@ def train(
     folder = Path(out) if out is not None else new_folder(Path("runs"), method, made.name, seed)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UnresetError(f"{folder} exists already; choose another folder, or unreset resume it")
-    training = Training(folder, configuration, trajectories, environment)
+    training = Training(folder, configuration, trajectories, environment, made)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         folders.write_json(folder / "config.json", configuration.dictionary())

@@ -48,7 +48,8 @@ def _train(arguments: list[str]) -> int:
         raise UnresetError(f"train takes a METHOD and a TASK, not also {names[2]!r}")
     method, task = [*names, *[registry.DEFAULT_METHOD, registry.DEFAULT_TASK][len(names) :]]
     settings = registry.settings(method, _flag(arguments, "preset", "default"))
-    registry.task(task, _flag(arguments, "reward", "") or None)
+    if ":" not in task:  # one's own may take long to make
+        registry.task(task, _flag(arguments, "reward", "") or None)
     # The options, with the method's settings as further flags; those of the loop and the learner,
     # which every method has, go without a prefix.
     bare: Any = tyro.conf.OmitArgPrefixes
@@ -189,6 +190,7 @@ def _summary(run: api.Run) -> str:
             f"initial state, {robustness} from wide starts",
             *([] if life is None else [f"  life     {life:.4f} reward per step"]),
             f"  effort   {max(figures['hard_resets'])} hard reset(s), "
+            f"one in {min(figures['steps_per_reset']):,} steps; "
             f"{figures['demonstrations']} demonstrations",
             f"  folder   {run.folder}",
         ]

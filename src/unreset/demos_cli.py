@@ -17,7 +17,7 @@ from unreset import registry
 from unreset.core.types import Task
 from unreset.demos import formats, keyboard, quality, record, replay, scripts
 from unreset.demos.formats import KNOWN, Format
-from unreset.demos.store import BACKWARD, DIRECTIONS, FORWARD, Trajectory
+from unreset.demos.store import BACKWARD, DIRECTIONS, FORWARD, Scripted, Trajectory
 from unreset.demos.success import final_successes
 from unreset.demos_options import (
     Direction,
@@ -214,6 +214,8 @@ def _write(
     reached = final_successes(task, trajectories)
     share = "unknown" if reached is None else f"{reached.mean():.0%}"
     print(f"{place}: {counts[0]} forward, {counts[1]} backward; ending in success: {share}")
+    if isinstance(trajectories, Scripted):
+        print(f"the script succeeded in {len(trajectories)} of {trajectories.tries} tries")
     return 0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from unreset.demos.hand import Hand
-from unreset.demos.store import BACKWARD, FORWARD, Trajectory
+from unreset.demos.store import BACKWARD, FORWARD, Scripted, Trajectory
 from unreset.tasks.cube_grasp import HELD, PLACES, STEP, CubeGraspEnv
 from unreset.tasks.cube_grasp_model import HALF
 
@@ -125,7 +125,9 @@ def cube_grasp_demonstrations(number: int = 10, seed: int = 0) -> list[Trajector
     forward: list[Trajectory] = []
     backward: list[Trajectory] = []
     observation, _ = environment.reset(seed=seed)
+    tries = 0
     while len(forward) < number:
+        tries += 2
         there = attempt(environment, observation["desired_goal"], generator)
         place = PLACES[generator.integers(len(PLACES))]
         back = there and attempt(environment, place, generator)
@@ -134,4 +136,4 @@ def cube_grasp_demonstrations(number: int = 10, seed: int = 0) -> list[Trajector
             backward.append(back)
         observation, _ = environment.reset()
     environment.close()
-    return forward + backward
+    return Scripted(forward + backward, tries)

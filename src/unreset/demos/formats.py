@@ -52,6 +52,9 @@ def write(
 ) -> Path:
     """Write demonstrations with the task's name and their success rate; returns where.
 
+    The rate is that of the script, if it says how many tries they took, else the share of them
+    that end in success.
+
     Args:
         trajectories: what to write; they must fit the task.
         task: whose demonstrations they are.
@@ -63,11 +66,14 @@ def write(
     """
     if not trajectories:
         raise UnresetError("there are no demonstrations to write")
+    tries = trajectories.tries if isinstance(trajectories, store.Scripted) else None
     trajectories = [_tidy(one) for one in trajectories]
     store.check(trajectories, task)
     metadata = {"task": task.name}
     reached = final_successes(task, trajectories)
-    if reached is not None:
+    if tries is not None:
+        metadata["success_rate"] = f"{len(trajectories) / tries:.4g}"
+    elif reached is not None:
         metadata["success_rate"] = f"{reached.mean():.4g}"
     path = Path(target)
     format = format or _format_of(path)

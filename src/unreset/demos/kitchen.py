@@ -14,7 +14,7 @@ from collections.abc import Callable
 import numpy as np
 
 from unreset.demos.hand import Hand
-from unreset.demos.store import BACKWARD, FORWARD, Trajectory
+from unreset.demos.store import BACKWARD, FORWARD, Scripted, Trajectory
 from unreset.tasks import kitchen
 
 CLOSE_ENOUGH = 0.02  # metres from the tip to a waypoint
@@ -160,36 +160,36 @@ def kitchen_demonstrations(
         UnresetError: if mujoco or gymnasium-robotics is not installed.
     """
     generator = np.random.default_rng(seed)
-    forward: list[Trajectory] = []
-    backward: list[Trajectory] = []
+    forward, backward = Scripted([], 0), Scripted([], 0)
     for start in kitchen.check_tasks(tasks):
         env = kitchen.KitchenEnv(reward_type=reward, tasks=start)
         elements = start.split("+")
         close = [way for name, way in _CLOSE.items() if name in elements]
         back = [way for name, way in _OPEN.items() if name in elements]
-        forward += _several(env, generator, "initial", close, per_start)
+        _several(forward, env, generator, "initial", close, per_start)
         if len(back) == len(elements):
-            backward += _several(env, generator, "goal", back, per_start)
-    return forward + backward
+            _several(backward, env, generator, "goal", back, per_start)
+    return Scripted(forward + backward, forward.tries + backward.tries)
 
 
 def _several(
+    made: Scripted,
     env: kitchen.KitchenEnv,
     generator: np.random.Generator,
     start: str,
     ways: list[Way],
     wanted: int,
-) -> list[Trajectory]:
-    """As many as wanted, or as succeed: one in ten or more misses its mark."""
-    made: list[Trajectory] = []
+) -> None:
+    """Add as many as wanted, or as succeed: one in ten or more misses its mark."""
+    enough = len(made) + wanted
     forward = start == "initial"
     initial = np.array([*kitchen.SETTLED_ROBOT, *kitchen.opened(env.tasks[0])], np.float32)
     goal = kitchen.GOALS[0] if forward else initial
     for _ in range(_TRIES * wanted):
-        if len(made) == wanted:
+        if len(made) == enough:
             break
+        made.tries += 1
         env.reset(seed=int(generator.integers(2**31)), options={"start": start})
         one = _perform(env, generator, goal, ways, FORWARD if forward else BACKWARD)
         if one is not None:
             made.append(one)
-    return made

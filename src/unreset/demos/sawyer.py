@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from unreset.demos.hand import Hand
-from unreset.demos.store import BACKWARD, FORWARD, Trajectory
+from unreset.demos.store import BACKWARD, FORWARD, Scripted, Trajectory
 from unreset.tasks import sawyer_door, sawyer_peg
 from unreset.tasks.sawyer import CLOSE, HAND, OBJECT, OPEN, OPENING, SawyerEnv
 
@@ -195,12 +195,15 @@ def demonstrate(env: SawyerEnv, scripts: Scripts, number: int, seed: int) -> lis
     """
     generator = np.random.default_rng(seed)
     env.reset(seed=seed)
+    tries = 0
 
     def drawn(direction: int, start: dict[str, Any]) -> Trajectory:
         goals = env.initial_goals if direction == BACKWARD else env.goals
         script = scripts.backward if direction == BACKWARD else scripts.forward
+        nonlocal tries
         made = None
         while made is None:
+            tries += 1
             env.reset(options=start)
             hand = SawyerHand(env, generator, goals[generator.integers(len(goals))])
             with contextlib.suppress(Lost):
@@ -216,7 +219,7 @@ def demonstrate(env: SawyerEnv, scripts: Scripts, number: int, seed: int) -> lis
             # At rest, so that the first observation says all that a replay needs.
             end = {"state": forward[-1].observations[-1]} if start is None else {"start": start}
             backward.append(drawn(BACKWARD, end))
-    return forward + backward
+    return Scripted(forward + backward, tries)
 
 
 def door_demonstrations(number: int = 10, seed: int = 0) -> list[Trajectory]:

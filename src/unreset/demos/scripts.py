@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from unreset.core.types import Task
-from unreset.demos.store import BACKWARD, FORWARD, Trajectory
+from unreset.demos.store import BACKWARD, FORWARD, Scripted, Trajectory
 from unreset.errors import UnresetError
 
 
@@ -21,7 +21,8 @@ def batch(task: Task, seed: int = 0) -> list[Trajectory]:
     if task.demonstrations is None:
         raise UnresetError(f"{task.name} has no scripted demonstrations; record some instead")
     if "seed" in inspect.signature(task.demonstrations).parameters:
-        return list(task.demonstrations(**{"seed": seed}))  # its type promises no seed
+        made: Sequence[Trajectory] = task.demonstrations(**{"seed": seed})
+        return made if isinstance(made, Scripted) else list(made)
     if seed != 0:
         raise UnresetError(
             f"the script of {task.name} takes no seed, and makes no more than {_made(task)}"

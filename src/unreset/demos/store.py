@@ -74,6 +74,14 @@ def load_with_metadata(path: Path) -> Stored:
     return Stored(trajectories, metadata, True)
 
 
+class Scripted(list[Trajectory]):
+    """What a script has shown, all of it successful, and in how many tries."""
+
+    def __init__(self, trajectories: Sequence[Trajectory], tries: int) -> None:
+        super().__init__(trajectories)
+        self.tries = tries
+
+
 def check(trajectories: Sequence[Trajectory], task: Task) -> None:
     """Refuse demonstrations that do not fit the task, naming the first thing that is wrong."""
     wanted = {
@@ -99,6 +107,11 @@ def check(trajectories: Sequence[Trajectory], task: Task) -> None:
                 f"there must be at least one action, and one observation more than actions"
             )
         rewards = trajectory.rewards
+        if rewards is None and not (task.pure or task.sparse):
+            raise UnresetError(
+                f"demonstration {number} holds no rewards, and those of {task.name} cannot be "
+                "recomputed: they need the simulator, at every step"
+            )
         if rewards is not None and np.shape(rewards) != (steps,):
             raise UnresetError(
                 f"demonstration {number}: rewards have shape {np.shape(rewards)} for {steps} "

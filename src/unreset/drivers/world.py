@@ -152,7 +152,9 @@ class World:
                 "reset must be counted: remove its automatic resets (and wrappers such as "
                 "Autoreset), or let it return truncated=True and be reset"
             )
-        self._largest, self._time = max(self._largest, moved), time
+        if not jumped:
+            self._largest = max(self._largest, moved)
+        self._time = time
         self._steps, self._last = self._steps + 1, observation
 
     def _begins(self, observation: np.ndarray) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import resource
 import threading
@@ -15,7 +14,6 @@ import jax
 import numpy as np
 
 from unreset import registry
-from unreset.core.method import Method, without_relabelling
 from unreset.core.types import Task
 from unreset.demos import store
 from unreset.drivers.fused import Fused
@@ -23,6 +21,7 @@ from unreset.drivers.live import Live
 from unreset.errors import Failure, UnresetError
 from unreset.evaluation import deployed
 from unreset.runs import checkpoint
+from unreset.runs.fitting import fitted_method, fitted_task
 from unreset.runs.folder import (
     Configuration,
     append_rows,
@@ -62,14 +61,17 @@ class Training:
         configuration: Configuration,
         trajectories: Sequence[store.Trajectory],
         environment: Any = None,
+        task: Task | None = None,
     ) -> None:
         self.folder, self.configuration = folder, configuration
         self.environment = environment
         self.seeds = [configuration.seed + i for i in range(configuration.seeds)]
         self.step = 0
         self.notes: list[str] = []
-        self.task = task = _task(configuration)
-        self.method = self._fitted(configuration.settings.method(task))
+        made = task or registry.task(configuration.task, configuration.reward)
+        self.task = task = fitted_task(made, configuration)
+        self.method, notes = fitted_method(configuration.settings.method(task), task, configuration)
+        self.notes += notes
         store.check(trajectories, task)
         self.demonstrations = len(trajectories)
         self._saved = checkpoint.NOTHING
@@ -85,29 +87,6 @@ class Training:
             else Live(*arguments, environment=environment)
         )
         self.evaluator = deployed.evaluator(self.method, task)
-
-    def _fitted(self, method: Method) -> Method:
-        """The method with the periods of the task's protocol, and what the task allows."""
-        config, task, practice = self.configuration, self.task, method.practice
-        period = task.train_reset_every
-        if config.evaluation != "deployed":
-            period = task.continuing_reset_every
-            every = practice.goal_change_every or task.goal_change_every or 2 * task.horizon
-            reset_every = practice.reset_every or None
-            practice = dataclasses.replace(
-                practice, goal_change_every=every, reset_every=reset_every
-            )
-        if practice.reset_every is None:
-            practice = dataclasses.replace(practice, reset_every=period)
-        method = dataclasses.replace(method, practice=practice)
-        if task.pure:
-            return method
-        if practice.hindsight or practice.other_goals:
-            self.notes.append(
-                f"{task.name}'s reward is no function of observation and goal in JAX: "
-                "no relabelling (hindsight, other_goals)"
-            )
-        return without_relabelling(method)
 
     @property
     def actors(self) -> Any:
@@ -303,20 +282,6 @@ class Training:
             "steps_per_second": round(self.step / self._seconds, 1) if self._seconds else None,
             "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
         }
-
-
-def _task(config: Configuration) -> Task:
-    """The task, with what the configuration changes about it."""
-    task = registry.task(config.task, config.reward)
-    if config.start not in task.starts:
-        raise UnresetError(
-            f"task {task.name!r} has no start {config.start!r}; there are: {', '.join(task.starts)}"
-        )
-    if config.wide_starts and "wide" not in task.starts:
-        raise UnresetError(f"task {task.name!r} has no wide starts; say wide_starts=0")
-    if config.horizon is None:
-        return task
-    return dataclasses.replace(task, horizon=config.horizon, goal_change_every=2 * config.horizon)
 
 
 def _next(step: int, period: int) -> int:

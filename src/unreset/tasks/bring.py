@@ -40,6 +40,8 @@ def from_environment(
     reward: Literal["sparse", "environment"] | Function = "sparse",
     horizon: int | None = None,
     train_reset_every: int = 200_000,
+    continuing_reset_every: int = 50_000,
+    goal_change_every: int | None = None,
     time_limit: bool = False,
     demonstrations: Callable[[], Sequence[Trajectory]] | Sequence[Trajectory] | None = None,
     offsets: Any = None,
@@ -74,6 +76,8 @@ def from_environment(
             float without goals); or "environment", its own.
         horizon: steps of an evaluation episode; by default the environment's time limit.
         train_reset_every: the benchmark's period of hard resets in steps, if there is one.
+        continuing_reset_every: the period of hard resets in continuing evaluation, in steps.
+        goal_change_every: steps for which it asks for one goal; by default two horizons.
         time_limit: keep the environment's time limit: it is reset whenever it runs out.
         demonstrations: trajectories, or what makes them.
         offsets: a matrix [offsets, observation + goal] that networks see instead; by default the
@@ -144,10 +148,13 @@ def from_environment(
             initial_goals=initial,
             horizon=steps,
             train_reset_every=train_reset_every,
+            continuing_reset_every=continuing_reset_every,
+            goal_change_every=goal_change_every,
             achieved=reach,
             reward=judged.reward,
             success=judged.success,
             score=judged.score,
+            sparse=reward == "sparse",
             environment=partial(environment, remember=remember),
             demonstrations=_made(demonstrations),
             beginnings=sights.observations,

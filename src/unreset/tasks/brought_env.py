@@ -45,7 +45,7 @@ class BroughtEnv(gymnasium.Env[dict[str, Any], np.ndarray]):
         own_goals: bool = False,
         remember: bool = False,
     ) -> None:
-        self.inner, self._state, self._goal, self._own_goals = inner, state, goal, own_goals
+        self.inner, self._state, self.goal, self._own_goals = inner, state, goal, own_goals
         self.metadata, self.render_mode = inner.metadata, inner.render_mode
         self.low, self.high = action_bounds(inner.action_space)
         self.raw: Any = None  # the environment's own observation
@@ -78,7 +78,7 @@ class BroughtEnv(gymnasium.Env[dict[str, Any], np.ndarray]):
         super().reset(seed=seed)
         observation, info = self.inner.reset(seed=seed, options=options)
         if self._own_goals:
-            self._goal = np.array(observation["desired_goal"], np.float32)
+            self.goal = np.array(observation["desired_goal"], np.float32)
         self.reward, self.succeeded = 0.0, own_success(info)
         return self._laid_out(observation), info
 
@@ -94,19 +94,19 @@ class BroughtEnv(gymnasium.Env[dict[str, Any], np.ndarray]):
 
     def set_goal(self, goal: Any) -> None:
         """Ask for another goal [goal]; an environment that knows of goals is told."""
-        self._goal = np.array(goal, np.float32)
+        self.goal = np.array(goal, np.float32)
         own: Any = self.inner.unwrapped
         if hasattr(own, "set_goal"):
-            own.set_goal(self._goal)
+            own.set_goal(self.goal)
         elif self.knows_goals:
-            own.goal = self._goal.astype(own.goal.dtype)
+            own.goal = self.goal.astype(own.goal.dtype)
             if hasattr(own, "update_target_site_pos"):  # the mazes' mark
                 own.update_target_site_pos()
 
     @property
     def knows_goals(self) -> bool:
         """Whether the environment itself makes use of a goal, for its reward or its pictures."""
-        return takes_goals(self.inner.unwrapped, self._goal)
+        return takes_goals(self.inner.unwrapped, self.goal)
 
     def render(self) -> Any:
         """The environment's picture."""
@@ -122,10 +122,10 @@ class BroughtEnv(gymnasium.Env[dict[str, Any], np.ndarray]):
 
     def _laid_out(self, observation: Any) -> dict[str, Any]:
         self.raw = observation
-        return {"observation": self._vector(observation), "desired_goal": self._goal.copy()}
+        return {"observation": self._vector(observation), "desired_goal": self.goal.copy()}
 
     def _save(self) -> dict[str, np.ndarray]:
-        state = {"mujoco": integration_state(self.inner.unwrapped), "goal": self._goal.copy()}
+        state = {"mujoco": integration_state(self.inner.unwrapped), "goal": self.goal.copy()}
         # A step leaves positions of bodies behind that are older than the joints'; both who goes on
         # from here and who comes back go on from positions computed anew.
         self._restore(state)

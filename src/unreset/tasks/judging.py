@@ -155,7 +155,13 @@ def _pay(environment: Any, reward: Function | str, done: bool, *arguments: np.nd
         return float(reward(*arguments))
     if environment is None:
         return float(known_to_environment())
-    return float(environment.unwrapped.reward)
+    own = environment.unwrapped
+    if len(arguments) > 1 and not np.array_equal(arguments[1], own.goal):
+        raise UnresetError(
+            "its own reward is known only for the goal that it was told: continuing evaluation "
+            'needs reward="sparse", or a function'
+        )
+    return float(own.reward)
 
 
 def _check_arguments(what: str, function: Function, number: int) -> None:

@@ -59,6 +59,7 @@ def simulated(
         "achieved": kind.achieved,
         "reward": chosen(name, kind.rewards, reward),
         "success": kind.success,
+        "sparse": reward == "sparse",
         "starts": tuple(kind.starts),
         **protocol.periods(),
     }
