@@ -159,7 +159,7 @@ def test_train_says_where_and_what(main, tmp_path):
     assert code == cli.OK, err
     said = " ".join(out.split())
     assert "naive on toy: 60 steps of 1 seed(s)" in said
-    for word in ("success", "effort", "1 hard reset(s), 2 demonstrations"):
+    for word in ("success", "effort", "1 hard reset(s), one in 60 steps; 2 demonstrations"):
         assert word in said
     stored = json.loads((folder / "config.json").read_text())
     assert stored["settings"]["learner"]["hidden"] == [6]

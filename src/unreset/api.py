@@ -16,6 +16,7 @@ from unreset.demos import formats, store
 from unreset.demos.store import Trajectory
 from unreset.drivers.live import Live
 from unreset.errors import UnresetError
+from unreset.evaluation import deployed
 from unreset.methods.settings import Settings
 from unreset.policy import Policy
 from unreset.runs import folder as folders
@@ -81,19 +82,21 @@ class Run:
         }
         return Policy(weights, metadata)
 
-    def evaluate(self, starts: str = "fixed", episodes: int = 100) -> dict[str, float]:
+    def evaluate(self, starts: str = "fixed", episodes: int | None = None) -> dict[str, float]:
         """Deployed evaluation, averaged over seeds; nothing about the run changes.
 
         Args:
             starts: ``"fixed"``, from the task's initial states (one rollout per goal where that
                 says all, on a JAX task); or ``"wide"``, from random ones.
-            episodes: how many random starts.
+            episodes: how many; by default 100 wide ones, 10 from initial states of a simulator.
         """
         training = self._training
         if starts not in ("fixed", "wide"):
             raise UnresetError(f"starts must be 'fixed' or 'wide', not {starts!r}")
         if starts == "wide" and "wide" not in training.task.starts:
             raise UnresetError(f"task {training.task.name!r} has no wide starts")
+        if episodes is None:
+            episodes = 100 if starts == "wide" else deployed.EPISODES
         if episodes < 1:
             raise UnresetError(f"episodes must be at least 1, not {episodes}")
         start = "initial" if starts == "fixed" else "wide"

@@ -75,6 +75,7 @@ def _train(arguments: list[str]) -> int:
             on_start=display.begin,
             **given,
         )
+    _tell(run)
     print(_summary(run))
     return OK
 
@@ -170,9 +171,13 @@ COMMANDS: Commands = {
 
 def _load(folder: Path) -> api.Run:
     run = api.load(folder)
+    _tell(run)
+    return run
+
+
+def _tell(run: api.Run) -> None:
     for note in run.notes:
         print(f"note: {note}", file=sys.stderr)
-    return run
 
 
 def _summary(run: api.Run) -> str:

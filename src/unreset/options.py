@@ -115,9 +115,9 @@ class EvalOptions:
     run: RunFolder
     """The run folder."""
     starts: Literal["fixed", "wide"] = "fixed"
-    """The task's initial state, one rollout per goal; or random states (robustness)."""
-    episodes: int = 100
-    """How many wide starts."""
+    """The task's initial states, once per goal on a JAX task; or random states (robustness)."""
+    episodes: int | None = None
+    """How many; None for 100 wide ones, or 10 from initial states of a simulator."""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import pytest
 
 from unreset.demos import store
 from unreset.demos.kitchen import kitchen_demonstrations
+from unreset.errors import UnresetError
 from unreset.tasks import kitchen
 
 if not (find_spec("mujoco") and find_spec("gymnasium_robotics")):
@@ -43,12 +44,22 @@ def test_replayed_actions_switch_the_light_off(light):
 
 
 def test_they_fit_the_task_and_a_seed_decides_them(light):
-    store.check(light, kitchen.kitchen(tasks="light"))
+    store.check(light, kitchen.kitchen(reward="sparse", tasks="light"))
     again = kitchen_demonstrations("light", per_start=2, seed=0)
     for one, other in zip(light, again, strict=True):
         np.testing.assert_array_equal(one.observations, other.observations)
         np.testing.assert_array_equal(one.actions, other.actions)
     assert not np.array_equal(light[0].actions[:9], light[1].actions[:9])
+
+
+def test_dense_ones_hold_what_the_simulator_paid(light):
+    dense = kitchen.kitchen(tasks="light")
+    with pytest.raises(UnresetError, match="holds no rewards"):
+        store.check(light, dense)
+    one = kitchen_demonstrations("light", per_start=1, seed=0, reward="dense")[0]
+    store.check([one], dense)
+    np.testing.assert_array_equal(one.observations, light[0].observations)
+    assert (one.rewards > -10).all() and one.rewards[-1] > one.rewards[0]
 
 
 def test_a_pair_is_done_one_after_the_other():

@@ -55,8 +55,8 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         cut = {"steps": STEPS, "eval_every": STEPS, "wide_starts": 0, "checkpoint_every": None}
         cut |= {"seeds": min(options.pop("seeds", 1), 2), "report": False}
         known = (method, task, settings, seed, cut["seeds"], options.get("driver", "fused"))
-        if "demonstrations" in options:
-            known = (*known, len(options["demonstrations"]))
+        if options.get("demonstrations") is not None:
+            known = (*known, str(options["demonstrations"])[:80], len(options["demonstrations"]))
         if known in TRAINED:
             folder = options.get("out") or api.new_folder(Path("runs"), method, task, seed)
             shutil.copytree(TRAINED[known][0], folder)

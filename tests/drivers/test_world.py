@@ -114,7 +114,7 @@ def test_a_random_start_out_of_practice_is_a_reset_too():
 
     world = World(task, Wandering(somewhere))
     world.reset(0)
-    for _ in range(29):
+    for _ in range(30):
         world.step(np.full(1, 0.1, np.float32))
     with pytest.raises(Failure, match="has reset itself"):
         world.step(np.full(1, 0.1, np.float32))

@@ -9,6 +9,7 @@ from safetensors.numpy import load_file
 
 import toy
 from unreset import api, registry
+from unreset.drivers.live import Live
 from unreset.errors import UnresetError
 
 STEPS, EVERY = 90, 30
@@ -53,12 +54,17 @@ def test_a_resumed_run_ends_as_the_uninterrupted_one(task, tmp_path, monkeypatch
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     train(task, whole, demonstrations=demonstrations)
 
-    def interrupt(progress):
-        if progress.env_steps >= 70:  # ten steps past the last checkpoint
+    advance = Live.advance
+
+    def interrupted(driver, start, stop):
+        advance(driver, start, min(stop, 75))
+        if stop >= 75:  # fifteen steps past the last checkpoint
             raise Interrupted
 
+    monkeypatch.setattr(Live, "advance", interrupted)
     with pytest.raises(Interrupted):
-        train(task, cut, demonstrations=demonstrations, observer=interrupt)
+        train(task, cut, demonstrations=demonstrations)
+    monkeypatch.setattr(Live, "advance", advance)
     run = api.load(cut)
     assert run.env_steps == 60 and run.notes == api.load(whole).notes
     run.resume()

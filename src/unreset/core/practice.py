@@ -201,8 +201,8 @@ def switch(
     reset = reset | transition.terminated | transition.truncated
     if due:
         reset = reset | (phase.since_reset + 1 >= due)
-    switch_key, asked_key = jax.random.split(_keys(view, step)[2])
-    asked, since_asked = _asked(method, task, phase, reset, asked_key)
+    switch_key = _keys(view, step)[2]
+    asked, since_asked = _asked(method, task, phase, reset, jax.random.fold_in(switch_key, 1))
     # A role that pursues what the task asks for begins anew when the task asks for something else.
     anew = ~end & (phase.source == 0) & (asked != phase.asked).any()
     phase = phase._replace(asked=asked, since_asked=since_asked)
