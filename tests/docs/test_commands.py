@@ -53,7 +53,7 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         preset, seed = options.get("preset", "default"), options.get("seed", 0)
         settings = options.pop("settings", None) or registry.settings(method, preset)
         cut = {"steps": STEPS, "eval_every": STEPS, "wide_starts": 0, "checkpoint_every": None}
-        cut |= {"seeds": min(options.pop("seeds", 1), 2), "report": False}
+        cut |= {"seeds": min(options.pop("seeds", 1), 2), "report": False, "horizon": 10}
         known = (method, task, settings, seed, cut["seeds"], options.get("driver", "fused"))
         if options.get("demonstrations") is not None:
             known = (*known, str(options["demonstrations"])[:80], len(options["demonstrations"]))

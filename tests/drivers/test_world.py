@@ -324,6 +324,29 @@ def test_loading_does_not_touch_an_environment_that_cannot_be_restored(tmp_path,
     assert run.summary["hard_resets"] == [2]
 
 
+def test_a_resumed_run_whose_first_reset_fails_stays_where_it_was(tmp_path, monkeypatch):
+    broken = []
+
+    class Fragile(toy.PointEnv):
+        def reset(self, **arguments):
+            if broken:
+                raise RuntimeError("jammed")
+            return super().reset(**arguments)
+
+    task = dataclasses.replace(POINT, environment=lambda render_mode=None: Fragile())
+    monkeypatch.setitem(registry.TASKS, "jamming", lambda: task)
+    toy.install(monkeypatch.setitem)
+    folder = tmp_path / "run"
+    common = {"steps": 30, "eval_every": 30, "report": False, "evaluation": "continuing"}
+    api.train("naive", "jamming", out=folder, **common)
+    broken.append(True)
+    with pytest.raises(Failure, match=r"jammed.*saved at step 30"):
+        api.load(folder).resume(60)
+    broken.clear()
+    run = api.load(folder).resume()
+    assert run.env_steps == 60
+
+
 def test_goals_beyond_the_number_of_episodes_are_evaluated_too():
     goals = np.linspace(-1, 1, 25, dtype=np.float32)[:, None]
     shown = []

@@ -113,10 +113,10 @@ class Live:
 
     def advance(self, start: int, stop: int) -> None:
         """Practise steps ``start`` to ``stop`` - 1."""
+        self.done = start
         if self._observation is None:
             self._reset()
         for number in range(start, stop):
-            self.done = number
             step = np.int32(number)
             action = self._act(practice.view(self._run), self._observation, step)
             after, ends = self.world.step(np.asarray(action))
