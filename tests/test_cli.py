@@ -237,3 +237,11 @@ def test_export_refuses_what_it_cannot_do(main, folder, tmp_path):
     code, _, err = main("export", folder, tmp_path / "no" / "such" / "folder" / "x")
     assert code == cli.USAGE
     assert err.startswith("unreset: cannot write") and err.count("\n") == 1
+
+
+def test_a_reader_that_has_had_enough_is_no_error():
+    words = [sys.executable, "-u", "-m", "unreset.cli", "tasks"]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    assert process.wait() == cli.OK
