@@ -6,19 +6,7 @@ import numpy as np
 import pytest
 
 from unreset.demos.replay import replay
-from unreset.demos.scripted import tabletop_demonstrations
 from unreset.errors import UnresetError
-from unreset.tasks.tabletop import tabletop
-
-
-@pytest.fixture(scope="module")
-def task():
-    return tabletop()
-
-
-@pytest.fixture(scope="module")
-def demonstrations():
-    return tabletop_demonstrations(per_goal=1, seed=0)
 
 
 def test_the_script_replays_as_it_was(task, demonstrations):

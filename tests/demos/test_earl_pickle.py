@@ -9,19 +9,7 @@ import pytest
 from same import assert_same
 
 from unreset.demos import earl_pickle, formats, store
-from unreset.demos.scripted import tabletop_demonstrations
 from unreset.errors import UnresetError
-from unreset.tasks.tabletop import tabletop
-
-
-@pytest.fixture(scope="module")
-def task():
-    return tabletop()
-
-
-@pytest.fixture(scope="module")
-def demonstrations():
-    return tabletop_demonstrations(per_goal=1, seed=0)
 
 
 def columns(trajectories):

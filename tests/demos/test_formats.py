@@ -9,20 +9,8 @@ from same import assert_same
 
 from unreset.core.types import Task
 from unreset.demos import formats, npz, store
-from unreset.demos.scripted import tabletop_demonstrations
 from unreset.demos.store import BACKWARD, FORWARD, Trajectory
 from unreset.errors import UnresetError
-from unreset.tasks.tabletop import tabletop
-
-
-@pytest.fixture(scope="module")
-def task():
-    return tabletop()
-
-
-@pytest.fixture(scope="module")
-def demonstrations():
-    return tabletop_demonstrations(per_goal=1, seed=0)
 
 
 def shaped(observation, action, goal):

@@ -13,21 +13,9 @@ from gymnasium import spaces
 from same import assert_same
 
 from unreset.demos import formats
-from unreset.demos.scripted import tabletop_demonstrations
 from unreset.demos.store import BACKWARD
 from unreset.errors import UnresetError
 from unreset.tasks import tabletop as rules
-from unreset.tasks.tabletop import tabletop
-
-
-@pytest.fixture(scope="module")
-def task():
-    return tabletop()
-
-
-@pytest.fixture(scope="module")
-def demonstrations():
-    return tabletop_demonstrations(per_goal=1, seed=0)
 
 
 @pytest.fixture

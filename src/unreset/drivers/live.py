@@ -120,7 +120,7 @@ class Live:
             step = np.int32(number)
             action = self._act(practice.view(self._run), self._observation, step)
             after, ends = self.world.step(np.asarray(action))
-            scores = self.world.scores(after, self._goal, self._asked)
+            scores = None if self._task.pure else self.world.scores(after, self._goal, self._asked)
             self._run, reset = self._advance(
                 self._run, self._observation, action, after, ends, scores, step
             )
@@ -140,7 +140,8 @@ class Live:
     def _show_goal(self) -> None:
         """Tell the environment when the goal has changed, and keep the goals for its scores."""
         segment = int(self._run.phase.segment)
-        self._asked = np.asarray(self._run.phase.asked)
+        if not self._task.pure:  # else nobody wants to know, and reading it costs time
+            self._asked = np.asarray(self._run.phase.asked)
         if segment != self._segment:
             self._segment = segment
             self._goal = np.asarray(self._run.phase.goal)

@@ -21,7 +21,7 @@ from unreset.tasks.simulated import ask, simulated
 
 PROTOCOL = EARL["kitchen"]
 FRAME_SKIP = 40
-ARM, ROBOT, OBJECTS = slice(0, 7), slice(0, 9), slice(9, 23)
+OBJECTS = slice(9, 23)
 HAND_STEP = 0.02  # metres per unit of action
 HAND_LOW, HAND_HIGH = np.array([-0.7, -0.1, 1.8]), np.array([0.4, 0.5, 2.6])
 HAND_START = np.array([-0.440, 0.1, 2.226])

@@ -1,0 +1,16 @@
+"""The tabletop and a few of its demonstrations, for the tests of formats and of replaying."""
+
+import pytest
+
+from unreset.demos.scripted import tabletop_demonstrations
+from unreset.tasks.tabletop import tabletop
+
+
+@pytest.fixture(scope="module")
+def task():
+    return tabletop()
+
+
+@pytest.fixture(scope="module")
+def demonstrations():
+    return tabletop_demonstrations(per_goal=1, seed=0)
