@@ -65,6 +65,7 @@ def test_a_run_folder_holds_what_is_promised(run):
         "wall_seconds",
     }
     phases = ["seed", "env_steps", "role", "phase", "goal", "success", "x", "y"]
+    phases += ["steps", "ended", "value", "return"]
     assert columns(run.folder / "phases.csv") == phases
     assert columns(run.folder / "visits.csv") == ["seed", "env_steps", "role", "x", "y"]
     assert checkpoint.steps(run.folder / "checkpoints") == [40, 60]
@@ -273,7 +274,7 @@ def test_updates_that_cannot_be_shared_out_are_refused_with_a_reason(tmp_path, u
     practice = dataclasses.replace(medal.practice, updates_per_step=updates, share_learner=False)
     settings = dataclasses.replace(medal, practice=practice)
     with pytest.raises(UnresetError, match="update"):
-        unreset.train("medal", "toy", settings=settings, steps=60, out=tmp_path / "run", **QUICK)
+        unreset.train(settings, "toy", steps=60, out=tmp_path / "run", **QUICK)
 
 
 def test_a_budget_that_grows_gives_what_it_would_have_given_at_once(tmp_path):
@@ -352,9 +353,8 @@ def test_the_live_driver_counts_every_reset_of_the_environment(tmp_path, monkeyp
     )
     environment = toy.PointEnv()
     run = unreset.train(
-        "naive",
+        settings,
         "toy",
-        settings=settings,
         driver="live",
         environment=environment,
         steps=30,

@@ -13,6 +13,7 @@ import pytest
 
 import toy
 from unreset import cli, registry
+from unreset.options import TrainOptions
 from unreset.policy import Policy
 
 SMALL = ["--steps", "60", "--eval-every", "20", "--checkpoint-every", "20", "--wide-starts", "0"]
@@ -129,7 +130,7 @@ def test_every_setting_is_a_flag_with_its_help(main, method, monkeypatch):
     code, out, _ = main("train", method, "--help")
     assert code == cli.OK
     text = plain(out)
-    names = [*flags(registry.settings(method)), *flags(cli.TrainOptions())]
+    names = [*flags(registry.settings(method)), *flags(TrainOptions())]
     names[names.index("demonstrations")] = "demos"  # the one that is called otherwise
     assert len(names) > 30
     for name in names:

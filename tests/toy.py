@@ -15,6 +15,9 @@ import numpy as np
 from gymnasium import spaces
 
 from unreset import cli, registry
+from unreset.core.signals.curriculum import Curriculum
+from unreset.core.signals.matching import Matching
+from unreset.core.signals.novelty import Novelty
 from unreset.core.types import Task
 from unreset.demos import store
 from unreset.demos.store import BACKWARD, FORWARD, Trajectory
@@ -135,10 +138,16 @@ def tiny(settings: Settings, **practice) -> Settings:
             policy_every=1,
         ),
     }
-    if hasattr(settings, "matching"):
-        changes["matching"] = dataclasses.replace(
-            settings.matching, hidden=(8,), batch_size=16, interval=3
-        )
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        if isinstance(value, Matching | Novelty):
+            changes[field.name] = dataclasses.replace(
+                value, hidden=(8,), batch_size=16, interval=3
+            )
+        if isinstance(value, Curriculum):
+            changes[field.name] = Curriculum(
+                demonstration_states=9, replay_states=4, within=value.within, interval=5
+            )
     return dataclasses.replace(settings, **changes)
 
 

@@ -10,17 +10,19 @@ from typing import Any
 import jax
 import numpy as np
 
-from unreset import registry
+from unreset import places, registry
 from unreset.core.types import Task
 from unreset.demos import formats, store
 from unreset.demos.store import Trajectory
 from unreset.drivers.live import Live
-from unreset.errors import UnresetError
+from unreset.errors import UnresetError, look_up
 from unreset.evaluation import deployed
 from unreset.methods.settings import Settings
 from unreset.policy import Policy
 from unreset.runs import folder as folders
+from unreset.runs import stored
 from unreset.runs.curves import write_curves
+from unreset.runs.fitting import fitted_task
 from unreset.runs.folder import Configuration
 from unreset.runs.report import write_report
 from unreset.runs.training import Observer, Training
@@ -139,17 +141,16 @@ def _silent(_: Any) -> None:
 
 def new_folder(parent: Path, method: str, task: str, seed: int) -> Path:
     """A folder name that is still free."""
-    stem = f"{method}-{task}-{seed}"
+    stem = f"{method.rpartition(':')[2]}-{task}-{seed}"
     names = [stem, *(f"{stem}-{number}" for number in range(2, 10_000))]
     return next(parent / name for name in names if not (parent / name).exists())
 
 
 def train(
-    method: str = registry.DEFAULT_METHOD,
+    method: str | Settings = registry.DEFAULT_METHOD,
     task: str = registry.DEFAULT_TASK,
     *,
     preset: str = "default",
-    settings: Settings | None = None,
     seed: int = 0,
     seeds: int = 1,
     steps: int | None = None,
@@ -171,13 +172,14 @@ def train(
     """Practise a task from demonstrations and return the run.
 
     Args:
-        method: a name from ``unreset methods``.
+        method: a name from ``unreset methods``; ``package.module:MyMethod`` for one's own; or
+            settings, of a known method or of one's own, whose class must be in a file.
         task: a name from ``unreset tasks``, or ``package.module:make_task`` for one's own.
-        preset: ``"default"``, the strongest recipe known, or ``"paper"``, the published settings.
-        settings: hyper-parameters; by default the preset's.
+        preset: ``"default"``, the strongest recipe known, or ``"paper"``, the published settings;
+            of settings, the one they were made from, for the record.
         seed: the first seed.
         seeds: how many seeds to train at once.
-        steps: environment steps of each seed; by default the preset's budget.
+        steps: environment steps of each seed; by default the settings' budget.
         eval_every: steps between evaluations and log rows; by default 1,000 for JAX tasks, else
             5,000.
         wide_starts: rollouts from wide random starts at every evaluation, 0 for none; by default
@@ -202,7 +204,8 @@ def train(
     Raises:
         UnresetError: where something asked for does not exist or cannot work; one line says what.
     """
-    settings = settings or registry.settings(method, preset)
+    places.refuse_while_importing()
+    name, settings = _chosen(method, preset)
     if not isinstance(task, str):
         raise UnresetError(
             "a task is given by name or place, so that the run can be loaded: a name from unreset "
@@ -217,7 +220,7 @@ def train(
     driver = ("fused" if in_jax else "live") if driver is None else driver
     if checkpoint_every is None:
         checkpoint_every = max(1, 5000 // max(eval_every, 1)) * eval_every
-    for name, value, least in [
+    for asked, value, least in [
         ("steps", steps, 1),
         ("seeds", seeds, 1),
         ("eval_every", eval_every, 1),
@@ -226,7 +229,7 @@ def train(
         ("horizon", made.horizon if horizon is None else horizon, 1),
     ]:
         if value < least:
-            raise UnresetError(f"{name} must be at least {least}, not {value}")
+            raise UnresetError(f"{asked} must be at least {least}, not {value}")
     if checkpoint_every % eval_every:
         raise UnresetError(
             f"checkpoint_every={checkpoint_every} must be a multiple of eval_every={eval_every}"
@@ -239,7 +242,7 @@ def train(
         )
     trajectories = _demonstrations(made, demonstrations)
     configuration = Configuration(
-        method=method,
+        method=name,
         task=task,
         preset=preset,
         seed=seed,
@@ -256,10 +259,10 @@ def train(
         horizon=horizon,
         evaluation=evaluation,
     )
-    folder = Path(out) if out is not None else new_folder(Path("runs"), method, made.name, seed)
+    folder = Path(out) if out is not None else new_folder(Path("runs"), name, made.name, seed)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UnresetError(f"{folder} exists already; choose another folder, or unreset resume it")
-    training = Training(folder, configuration, trajectories, environment, made)
+    training = _training(folder, configuration, trajectories, environment, made)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         folders.write_json(folder / "config.json", configuration.dictionary())
@@ -275,6 +278,33 @@ def train(
     return run
 
 
+def _chosen(method: str | Settings, preset: str) -> tuple[str, Settings]:
+    """What a run stores of a method, and its settings; refuses what could not be loaded again."""
+    settings = registry.settings(method, preset) if isinstance(method, str) else method
+    if not isinstance(settings, Settings):
+        raise UnresetError(
+            "a method is a name from unreset methods, a place such as 'my_method:MyMethod', or "
+            f"settings such as MyMethod(), not {method!r}"
+        )
+    name = registry.method_name(settings)
+    if preset != "default":
+        look_up("preset", preset, registry.presets(name))
+    stored.check(settings)
+    return name, settings
+
+
+def _training(
+    folder: Path,
+    configuration: Configuration,
+    trajectories: Sequence[Trajectory],
+    environment: Any,
+    task: Task,
+) -> Training:
+    """A run's practice, once the settings are known to make a method."""
+    registry.method(configuration.settings, fitted_task(task, configuration))
+    return Training(folder, configuration, trajectories, environment, task)
+
+
 def _demonstrations(
     task: Task, given: Sequence[Trajectory] | str | Path | None
 ) -> Sequence[Trajectory]:
@@ -288,9 +318,11 @@ def _demonstrations(
 
 def load(folder: str | Path, environment: Any = None) -> Run:
     """A run from its folder, as of its newest whole checkpoint."""
+    places.refuse_while_importing()
     folder = Path(folder)
     configuration = folders.read_configuration(folder)
     trajectories = store.load(folder / "demonstrations.safetensors")
-    training = Training(folder, configuration, trajectories, environment)
+    task = registry.task(configuration.task, configuration.reward)
+    training = _training(folder, configuration, trajectories, environment, task)
     training.restore()
     return Run(training)

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import tyro
-
-from unreset import __version__, api, check_cli, demos_cli, registry
+from unreset import __version__, api, bench_cli, check_cli, demos_cli, describe, registry
 from unreset.errors import Failure, UnresetError
 from unreset.options import (
-    TRAIN_HELP,
     Commands,
     EvalOptions,
     ExportOptions,
@@ -23,9 +18,9 @@ from unreset.options import (
     ReportOptions,
     ResumeOptions,
     TasksOptions,
-    TrainOptions,
     dispatch,
     parse,
+    parse_training,
 )
 from unreset.runs.display import Display
 from unreset.runs.report import write_report
@@ -51,26 +46,11 @@ def _train(arguments: list[str]) -> int:
     settings = registry.settings(method, _flag(arguments, "preset", "default"))
     if ":" not in task:  # one's own may take long to make
         registry.task(task, _flag(arguments, "reward", "") or None)
-    # The options, with the method's settings as further flags; those of the loop and the learner,
-    # which every method has, go without a prefix.
-    bare: Any = tyro.conf.OmitArgPrefixes
-    shared = [(name, bare[type(getattr(settings, name))]) for name in ("practice", "learner")]
-    kind = dataclasses.make_dataclass(
-        "Options",
-        [(name, kind, getattr(settings, name)) for name, kind in shared],
-        bases=(type(settings), TrainOptions),
-        frozen=True,
-    )
-    kind.__doc__ = TRAIN_HELP
-    own = {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
-    options: Any = parse(kind, "train", arguments[len(names) :], kind(**own))
-    settings = type(settings)(**{name: getattr(options, name) for name in own})
-    given = {f.name: getattr(options, f.name) for f in dataclasses.fields(TrainOptions)}
+    settings, given = parse_training(settings, arguments[len(names) :])
     with Display(f"{method} on {task}") as display:
         run = api.train(
-            method,
+            settings,
             task,
-            settings=settings,
             steps=settings.steps,
             observer=display.show,
             on_start=display.begin,
@@ -122,10 +102,19 @@ def _export(arguments: list[str]) -> int:
 
 
 def _methods(arguments: list[str]) -> int:
-    parse(MethodsOptions, "methods", arguments)
-    for name, presets in registry.METHODS.items():
-        about = (type(presets["default"]).__doc__ or "").splitlines()[0]
-        print(f"{name:8} {about} Presets: {', '.join(presets)}.")
+    options = parse(MethodsOptions, "methods", arguments)
+    if options.method is None:
+        for name, presets in registry.METHODS.items():
+            about = (type(presets["default"]).__doc__ or "").splitlines()[0]
+            print(f"{name:14} {about} Presets: {', '.join(presets)}.")
+        return OK
+    presets = registry.presets(options.method)
+    print("\n\n".join([*describe.texts(presets), f"Presets: {', '.join(presets)}\n"]))
+    for field in describe.fields(presets):
+        others = "".join(f", {preset}: {value!r}" for preset, value in field.others.items())
+        print(f"{field.name} = {field.value!r}{others}")
+        if field.about:
+            print(f"    {field.about}")
     return OK
 
 
@@ -163,9 +152,10 @@ COMMANDS: Commands = {
     "demos": (demos_cli.main, "make, inspect, convert, replay and record demonstrations"),
     "resume": (_resume, "continue a run from its newest checkpoint"),
     "eval": (_eval, "evaluate a run's policy"),
+    "bench": (bench_cli.main, "train a suite of methods and tasks, with tables and plots"),
     "report": (_report, "write a run's report, or compare runs on one page"),
     "export": (_export, "write a policy that acts with NumPy alone"),
-    "methods": (_methods, "list the methods"),
+    "methods": (_methods, "list the methods, or show one method's settings"),
     "tasks": (_tasks, "list the tasks, or show one task's protocol"),
 }
 

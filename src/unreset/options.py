@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import difflib
 import inspect
 import io
@@ -16,6 +17,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import tyro
 
 from unreset.errors import UnresetError, look_up
+from unreset.methods.settings import Settings
 
 Options = TypeVar("Options")
 Commands = Mapping[str, tuple[Callable[[list[str]], int], str]]
@@ -34,6 +36,7 @@ Examples:
   unreset train medal --reset-every 10000 --out runs/with-resets
   unreset train fbrl sawyer_door --evaluation both
   unreset train medal my_package.my_module:make_task --demos my_demonstrations.npz
+  unreset train my_method:MyMethod --help        a method of one's own, with its flags
 """
 
 
@@ -150,10 +153,13 @@ class ExportOptions:
 
 @dataclass(frozen=True)
 class MethodsOptions:
-    """List the methods and their presets.
+    """List the methods and their presets, or show the settings of one.
 
-    Example: unreset methods
+    Example: unreset methods medal
     """
+
+    method: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="[METHOD]")] = None
+    """Which method, by name or MODULE:CLASS; None for a list."""
 
 
 @dataclass(frozen=True)
@@ -198,6 +204,36 @@ def parse(
         near = difflib.get_close_matches(unknown, flags, n=1, cutoff=0.5)
         hint = f"; did you mean {near[0]}?" if near else ""
         raise UnresetError(f"{message}{hint} (see unreset {command} --help)") from None
+
+
+def parse_training(settings: Settings, arguments: Sequence[str]) -> tuple[Settings, dict[str, Any]]:
+    """The settings, changed by flags, and the values of TrainOptions by name.
+
+    Raises:
+        UnresetError: where a flag is wrong, or two settings would have the same one.
+    """
+    # The settings are further flags of the options; those of the loop and the learner, which every
+    # method has, go without a prefix.
+    own = {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
+    common = [field.name for field in dataclasses.fields(TrainOptions)]
+    shared = {name: type(own[name]) for name in ("practice", "learner")}
+    bare: Any = tyro.conf.OmitArgPrefixes
+    taken = [*common, *(f.name for kind in shared.values() for f in dataclasses.fields(kind))]
+    if twice := [name for name in own if name in taken]:
+        raise UnresetError(
+            f"{twice[0]!r} of {type(settings).__name__} is a flag of unreset train already; "
+            "give the field another name"
+        )
+    kind = dataclasses.make_dataclass(
+        "Options",
+        [(name, bare[kind], own[name]) for name, kind in shared.items()],
+        bases=(type(settings), TrainOptions),
+        frozen=True,
+    )
+    kind.__doc__ = TRAIN_HELP
+    options: Any = parse(kind, "train", arguments, kind(**own))
+    settings = type(settings)(**{name: getattr(options, name) for name in own})
+    return settings, {name: getattr(options, name) for name in common}
 
 
 def dispatch(

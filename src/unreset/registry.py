@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-import importlib
+import dataclasses
 import inspect
-import os
 import sys
 from collections.abc import Callable, Mapping
+from typing import Any
 
+from unreset import places
+from unreset.core.method import Method
 from unreset.core.types import Task
 from unreset.errors import UnresetError, look_up
-from unreset.methods import fbrl, medal, naive, oracle
+from unreset.methods import (
+    bc,
+    fbrl,
+    leave_no_trace,
+    medal,
+    multitask,
+    naive,
+    oracle,
+    r3l,
+    vaprl,
+)
 from unreset.methods.settings import Settings
 from unreset.tasks.cube_grasp import cube_grasp
 from unreset.tasks.dexterous import dexterous
@@ -26,6 +38,11 @@ METHODS: Mapping[str, Mapping[str, Settings]] = {
     "fbrl": fbrl.PRESETS,
     "naive": naive.PRESETS,
     "oracle": oracle.PRESETS,
+    "bc": bc.PRESETS,
+    "r3l": r3l.PRESETS,
+    "vaprl": vaprl.PRESETS,
+    "leave_no_trace": leave_no_trace.PRESETS,
+    "multitask": multitask.PRESETS,
 }
 
 #: What makes each task; a benchmark's task takes the name of its reward.
@@ -43,11 +60,91 @@ DEFAULT_METHOD = "fbrl"  # the faster and steadier of those measured in benchmar
 DEFAULT_TASK = "tabletop"
 
 
+def presets(method: str) -> Mapping[str, Settings]:
+    """The presets of a method by name, or of one's own: ``package.module:MyMethod``.
+
+    Args:
+        method: a name from ``unreset methods``; or the place of a settings class, of settings, or
+            of a function without arguments that returns some, found from the current folder too.
+            A class's presets are those of that class in its module's ``PRESETS``, if there are.
+
+    Raises:
+        UnresetError: where there is no such method; it suggests the nearest name.
+    """
+    if ":" not in method:
+        look_up("method", method, METHODS)
+        return METHODS[method]
+    found = places.imported(method, "method")
+    if isinstance(found, type):
+        _check_class(found, method)
+    try:
+        made = found() if callable(found) else found
+    except Exception as error:
+        raise UnresetError(f"{method}() raises {places.told(error)}") from error
+    if not isinstance(made, Settings):
+        raise UnresetError(f"{method} makes {type(made).__name__}, no Settings of a method")
+    if found is not type(made):
+        return {"default": made}
+    known = getattr(sys.modules[found.__module__], "PRESETS", {})
+    return {"default": made} | {name: each for name, each in known.items() if type(each) is found}
+
+
 def settings(method: str, preset: str = "default") -> Settings:
-    """The settings of a method's preset, or an error that suggests the nearest name."""
-    look_up("method", method, METHODS)
-    look_up("preset", preset, METHODS[method])
-    return METHODS[method][preset]
+    """The settings of a method's preset; see :func:`presets`."""
+    known = presets(method)
+    look_up("preset", preset, known)
+    return known[preset]
+
+
+def settings_class(method: str) -> type[Settings]:
+    """The class of the settings of a stored method: one with a name, or ``module:MyMethod``."""
+    if ":" not in method:
+        return type(settings(method))
+    found = places.imported(method, "method")
+    _check_class(found, method)
+    return found
+
+
+def method_name(settings: Settings) -> str:
+    """What a run stores of a method, by which it is found again: its name, or else its place.
+
+    Raises:
+        UnresetError: where it could not be found again.
+    """
+    kind = type(settings)
+    for name, known in METHODS.items():
+        if any(type(each) is kind for each in known.values()):
+            return name
+    _check_class(kind, kind.__name__)
+    return places.of(kind)
+
+
+def _check_class(kind: Any, method: str) -> None:
+    if not (isinstance(kind, type) and issubclass(kind, Settings)):
+        raise UnresetError(
+            f"{method} is no method: it must be a subclass of unreset.methods.settings.Settings"
+        )
+    lost = set(inspect.get_annotations(kind)) - {f.name for f in dataclasses.fields(kind)}
+    if lost and "__dataclass_fields__" not in vars(kind):
+        raise UnresetError(f"{method} must be a dataclass: write @dataclass(frozen=True) above it")
+
+
+def method(settings: Settings, task: Task) -> Method:
+    """The method that settings make for a task; an error of theirs is one line.
+
+    Raises:
+        UnresetError: where they raise something, or return something else.
+    """
+    kind = type(settings).__name__
+    try:
+        made: Any = settings.method(task)
+    except UnresetError:
+        raise
+    except Exception as error:
+        raise UnresetError(f"{kind}.method() raises {places.told(error)}") from error
+    if not isinstance(made, Method):
+        raise UnresetError(f"{kind}.method() returns {type(made).__name__}, not a Method")
+    return made
 
 
 def task(name: str, reward: str | None = None) -> Task:
@@ -62,7 +159,9 @@ def task(name: str, reward: str | None = None) -> Task:
         UnresetError: where there is no such task or reward; it suggests the nearest name.
     """
     if ":" in name:
-        make = _imported(name)
+        make = places.imported(name, "task")
+        if not callable(make):
+            raise UnresetError(f"{name} is no function that makes a task")
     else:
         look_up("task", name, TASKS)
         make = TASKS[name]
@@ -72,21 +171,3 @@ def task(name: str, reward: str | None = None) -> Task:
     if not isinstance(made, Task):
         raise UnresetError(f"{name} returned {type(made).__name__}, not a Task")
     return made
-
-
-def _imported(place: str) -> Callable[..., Task]:
-    """The function at ``module:name``."""
-    module_name, _, name = place.partition(":")
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
-    try:
-        module = importlib.import_module(module_name)
-    except ImportError as error:
-        raise UnresetError(
-            f"cannot import {module_name!r} of task {place!r}: {error}; it must be importable "
-            "from here, for example my_task.py in the current folder as my_task:make_task"
-        ) from error
-    make = getattr(module, name, None)
-    if not callable(make):
-        raise UnresetError(f"{module_name} has no function {name!r} that makes a task")
-    return make

@@ -58,8 +58,8 @@ def test_loss_without_mixup_is_binary_cross_entropy():
     _, metrics = matching.update(config, state, EXPERT, OWN, KEY)
     sigmoid = [1 / (1 + math.exp(-x)) for x in (1.5, -1.5, -0.5, -1.5)]
     wanted = -np.mean(np.log([sigmoid[0], sigmoid[1], 1 - sigmoid[2], 1 - sigmoid[3]]))
-    assert float(metrics["discriminator_loss"]) == pytest.approx(wanted, rel=1e-5)
-    assert float(metrics["discriminator_accuracy"]) == 0.75
+    assert float(metrics["loss"]) == pytest.approx(wanted, rel=1e-5)
+    assert float(metrics["accuracy"]) == 0.75
 
 
 def mixtures(monkeypatch, expert, own):
@@ -107,9 +107,9 @@ def test_it_learns_to_tell_two_clouds_apart():
     state, metrics = jax.jit(lambda s: jax.lax.scan(one, s, jax.random.split(key, 300)))(
         matching.init(config, key, 2)
     )
-    assert float(metrics["discriminator_accuracy"][-20:].mean()) > 0.95
-    assert float(metrics["discriminator_loss"][-20:].mean()) < float(
-        metrics["discriminator_loss"][0]
+    assert float(metrics["accuracy"][-20:].mean()) > 0.95
+    assert float(metrics["loss"][-20:].mean()) < float(
+        metrics["loss"][0]
     )
     centres = matching.logits(config, state, jnp.array([[1.0, 1.0], [-1.0, -1.0]]))
     assert float(centres[0]) > 1 and float(centres[1]) < -1

@@ -10,9 +10,10 @@ import pytest
 
 import toy
 from unreset import registry
-from unreset.core import practice, teaching
+from unreset.core import batches as drawing
+from unreset.core import fitting, phases, practice
 from unreset.core import replay as replays
-from unreset.core.practice import Phase, View
+from unreset.core.phases import Phase, View
 from unreset.core.signals import matching
 from unreset.core.types import Transition
 from unreset.demos import store
@@ -25,6 +26,7 @@ TASK, INITIAL_SOURCE = 0, 1
 KEPT = np.array([0.1, 0.2, 0.3, 0.4, -1, -1], np.float32)  # no goal that could be drawn
 
 
+@cache  # a method is compiled once for each object
 def method(name, task=None, preset="default", **changes):
     settings = toy.tiny(registry.METHODS[name][preset], phase_length=LENGTH, **changes)
     return settings.method(task or TABLETOP)
@@ -38,33 +40,56 @@ def switched(
     since_reset=3,
     number=100,
     key=0,
-    discriminator=None,
+    task=TABLETOP,
+    state=None,
+    failures=0,
+    rates=None,
     **ends,
 ):
-    """The next phase, whether this one ended, and whether to reset."""
+    """The next phase, whether this one ended, and whether to reset; ``state`` goes to the View."""
     source = jnp.int32(method.sources((role,))[0])
     count = map(jnp.int32, (steps, since_reset, 5))
-    goal = jnp.asarray(KEPT)
-    phase = Phase(jnp.int32(role), goal, source, *count, goal, jnp.int32(0))
+    goal, roles = jnp.asarray(KEPT[: task.goal_size]), len(method.roles)
+    phase = Phase(
+        jnp.int32(role),
+        goal,
+        source,
+        *count,
+        goal,
+        jnp.int32(0),
+        goal,
+        jnp.full(roles, 0.5) if rates is None else jnp.array(rates),
+        jnp.full(roles, failures, jnp.int32),
+    )
     flags = {"terminated": False, "truncated": False} | ends
+    seen, action = jnp.zeros(task.observation_size), jnp.zeros(task.action_size)
     transition = Transition(
-        jnp.zeros(6),
-        jnp.zeros(3),
-        jnp.zeros(6),
+        seen,
+        action,
+        seen,
         jnp.float32(0),
         jnp.asarray(success),
         jnp.asarray(flags["terminated"]),
         jnp.asarray(flags["truncated"]),
     )
-    after, end, reset = switch(method, phase, transition, discriminator, number, key)
+    parts = {"key": jax.random.key(key), "phase": phase, "signals": undecided(method, task)}
+    parts |= state or {}
+    view = View(**{name: parts.get(name) for name in View._fields})
+    after, end, reset = _switch(method, task, view, transition, number)
     return after, bool(end), bool(reset)
 
 
-@partial(jax.jit, static_argnums=0)
-def switch(method, phase, transition, discriminator, number, key):
-    parts = {"key": jax.random.key(key), "phase": phase, "discriminator": discriminator}
-    view = View(**{name: parts.get(name) for name in View._fields})
-    return practice.switch(method, TABLETOP, view, transition, number)
+@cache
+def undecided(method, task):
+    """States of the method's signals whose networks put out 0: a discriminator says one half."""
+    rows, last = store.pinned_rows(toy.noise_demonstrations(task), task)
+    fresh = fitting.init_signals(method, task, rows, last, jax.random.key(0))
+    return jax.tree.map(jnp.zeros_like, fresh)
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _switch(method, task, view, transition, number):
+    return phases.switch(method, task, view, transition, number)
 
 
 def is_one_of(goal, goals):
@@ -126,15 +151,16 @@ def test_a_phase_may_end_where_the_discriminator_says_expert():
     until = dataclasses.replace(chosen, roles=(forward, ending))
     never = dataclasses.replace(backward, end_when_expert=1.0)
     always = dataclasses.replace(chosen, roles=(forward, never))
-    size = chosen.judged(TABLETOP, jnp.zeros(6), jnp.zeros(6)).size
-    fresh = matching.init(chosen.matching, jax.random.key(0), size)
+    signal = chosen.signals["discriminator"]
+    size = chosen.judged(TABLETOP, signal, jnp.zeros(6), jnp.zeros(6)).size
+    fresh = matching.init(signal, jax.random.key(0), size)
     for probability, ends in [(limit - 0.01, False), (limit + 0.01, True)]:
         params = jax.tree.map(jnp.zeros_like, fresh.params)
         params["params"]["Dense_1"]["bias"] += np.log(probability / (1 - probability))
-        sure = fresh._replace(params=params)
-        assert switched(until, role=1, steps=2, discriminator=sure)[1] == ends
-        assert not switched(until, role=0, steps=2, discriminator=sure)[1]
-        assert not switched(always, role=1, steps=2, discriminator=sure)[1]
+        state = {"signals": {"discriminator": fresh._replace(params=params)}}
+        assert switched(until, role=1, steps=2, state=state)[1] == ends
+        assert not switched(until, role=0, steps=2, state=state)[1]
+        assert not switched(always, role=1, steps=2, state=state)[1]
 
 
 def test_naive_goes_on_for_another_goal_of_the_task():
@@ -212,11 +238,11 @@ def batches(chosen, task, run, roles, updates=30):
 
     @jax.jit
     def draw(run):
-        drawn = teaching._draw_batches(chosen, task, run, roles, updates, jax.random.key(1))
+        drawn = drawing.draw_batches(chosen, task, run, roles, updates, jax.random.key(1))
         return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), drawn), seen[0]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(teaching.replays, "following", spy)
+        patch.setattr(drawing.replays, "following", spy)
         return jax.tree.map(np.asarray, draw(run))
 
 
@@ -362,12 +388,14 @@ def test_learned_rewards_come_from_the_present_discriminator():
     kept = run.replay.rows.reward
     rewards = []
     for factor in (1.0, -3.0):
-        params = jax.tree.map(lambda x, f=factor: f * x, run.discriminator.params)
-        discriminator = run.discriminator._replace(params=params)
-        present = run._replace(discriminator=discriminator)
+        state = run.signals["discriminator"]
+        params = jax.tree.map(lambda x, f=factor: f * x, state.params)
+        discriminator = state._replace(params=params)
+        present = run._replace(signals={"discriminator": discriminator})
         batch, _ = batches(chosen, task, present, (1,))
-        logit = matching.logits(chosen.matching, discriminator, batch.next_inputs[:, :2])
-        wanted = chosen.matching.scale * matching.reward(chosen.matching.form, logit)
+        signal = chosen.signals["discriminator"]
+        logit = matching.logits(signal, discriminator, batch.next_inputs[:, :2])
+        wanted = signal.scale * matching.reward(signal.form, logit)
         np.testing.assert_allclose(batch.reward, wanted, rtol=1e-5)
         rewards.append(batch.reward)
     assert (rewards[0] != rewards[1]).any()

@@ -7,7 +7,7 @@ import shutil
 import sys
 import types
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import jax
@@ -16,6 +16,7 @@ import pytest
 
 from unreset import api, cli, registry
 from unreset.core.signals.matching import Matching
+from unreset.core.signals.novelty import Novelty
 from unreset.methods.settings import Settings
 
 OTHERS = ("pip", "python3", ".", "pytest", "ruff", "mypy", "mkdocs")  # not run here
@@ -25,14 +26,17 @@ TRAINED: dict[object, tuple[Path, api.Run]] = {}  # pages repeat each other
 
 def smaller(settings: Settings) -> Settings:
     """The same method with networks and batches that compile and run in no time."""
-    settings = replace(
+    signals = {
+        field.name: replace(getattr(settings, field.name), batch_size=8, hidden=(8,))
+        for field in fields(settings)
+        if isinstance(getattr(settings, field.name), Matching | Novelty)
+    }
+    return replace(
         settings,
         practice=replace(settings.practice, batch_size=8, replay_capacity=STEPS, seed_steps=0),
         learner=replace(settings.learner, hidden=(8,), trunk=min(settings.learner.trunk, 4)),
+        **signals,
     )
-    if isinstance(getattr(settings, "matching", None), Matching):
-        settings = replace(settings, matching=replace(settings.matching, batch_size=8, hidden=(8,)))
-    return settings
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -51,17 +55,18 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
     def train_little(method=registry.DEFAULT_METHOD, task=registry.DEFAULT_TASK, **options):
         preset, seed = options.get("preset", "default"), options.get("seed", 0)
-        settings = options.pop("settings", None) or registry.settings(method, preset)
+        settings = registry.settings(method, preset) if isinstance(method, str) else method
+        name = registry.method_name(settings)
         cut = {"steps": STEPS, "eval_every": STEPS, "wide_starts": 0, "checkpoint_every": None}
         cut |= {"seeds": min(options.pop("seeds", 1), 2), "report": False, "horizon": 10}
-        known = (method, task, settings, seed, cut["seeds"], options.get("driver", "fused"))
+        known = (name, task, settings, seed, cut["seeds"], options.get("driver", "fused"))
         if options.get("demonstrations") is not None:
             known = (*known, str(options["demonstrations"])[:80], len(options["demonstrations"]))
         if known in TRAINED:
-            folder = options.get("out") or api.new_folder(Path("runs"), method, task, seed)
+            folder = options.get("out") or api.new_folder(Path("runs"), name, task, seed)
             shutil.copytree(TRAINED[known][0], folder)
         else:
-            run = train(method, task, settings=smaller(settings), **(options | cut))
+            run = train(smaller(settings), task, **(options | cut))
             TRAINED[known] = run.folder.resolve(), run
         return TRAINED[known][1]
 
@@ -79,7 +84,7 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("page", pages.PAGES, ids=lambda page: page.stem)
 def test_page(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "path", sys.path.copy())
+    monkeypatch.syspath_prepend(Path.cwd())  # as Python does for a script
     before = set(sys.modules)
     try:
         _follow(page, monkeypatch)

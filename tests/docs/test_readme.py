@@ -55,6 +55,7 @@ def flags(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -
         "report",
         "export",
         "check",
+        "bench",
         *(f"demos {name}" for name in demos_cli.COMMANDS),
         *(f"train {m}" for m in registry.METHODS),
     ):
@@ -77,8 +78,9 @@ def test_flags_exist(flags: set[str]) -> None:
 def test_every_method_has_its_row_and_section() -> None:
     text = (pages.ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
     for name in registry.METHODS:
-        assert f"| `{name}` |" in text
-        assert f"\n## {name}\n" in text
+        anchor = name.replace("_", "-")
+        assert f"| [`{name}`](#{anchor}) |" in text
+        assert f"\n## {anchor}\n" in text
 
 
 def test_every_task_has_its_row() -> None:

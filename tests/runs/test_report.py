@@ -225,7 +225,7 @@ def test_labels_of_equal_runs_tell_their_folders(tmp_path: Path) -> None:
 def test_a_role_that_matches_states_is_not_judged(tmp_path: Path) -> None:
     page = page_of(fake_run(tmp_path / "run", method="medal"))
     check(page)
-    assert "rewarded for matching: backward" in page
+    assert "rewarded by a learned signal: backward" in page
     assert "forward phases in success" in page
     assert "backward phases in success" not in page
 
@@ -260,7 +260,7 @@ def test_curves_without_logs(tmp_path: Path) -> None:
         curves.write_curves(tmp_path / "nowhere")
 
 
-def test_windowed_success_by_hand(tmp_path: Path) -> None:
+def test_windowed_mean_by_hand(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     rows = [
         [0, 5, "forward", 1],
@@ -269,7 +269,7 @@ def test_windowed_success_by_hand(tmp_path: Path) -> None:
         [0, 240, "forward", 1],
     ]
     write(tmp_path / "phases.csv", ["seed", "env_steps", "role", "success"], rows)
-    steps, share = record.windowed_success(record.read_record(tmp_path), "forward")
+    steps, share = record.windowed(record.read_record(tmp_path), "forward", "success")
     np.testing.assert_allclose(steps, [5, 235])
     np.testing.assert_allclose(share, [0.5, 1.0])
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import jax
@@ -11,9 +12,15 @@ import jax.numpy as jnp
 from unreset.core import sac
 from unreset.core.networks import octaves
 from unreset.core.replay import GOAL_SOURCES
+from unreset.core.signals import Signal
+from unreset.core.signals.confidence import Confidence
+from unreset.core.signals.curriculum import Curriculum
 from unreset.core.signals.matching import Matching
 from unreset.core.types import Array, Boundary, Task
 from unreset.errors import UnresetError
+
+GoalSource = Literal["task", "initial", "demonstrations"]
+ENVIRONMENT = "environment"  # the reward that is the task's own
 
 
 @dataclass(frozen=True)
@@ -21,25 +28,47 @@ class Role:
     """One of the policies that take turns, for example forward and backward."""
 
     name: str
-    goals: Literal["task", "initial"] = "task"
-    """Where its goals come from: the task's goals, or the initial states."""
+    goals: GoalSource = "task"
+    """Where its goals come from: the task's, the initial states, or demonstrated states."""
+    goal: int | None = None
+    """The only one of those goals that it pursues, by number; None for any of them."""
     other_goals: tuple[Literal["task", "initial"], ...] = ()
     """Further goals that its learner is taught to reach, beside its own."""
     keep_goal: bool = False
-    """Go on with the previous role's goal instead of drawing one (MEDAL's forward role)."""
-    reward: Literal["environment", "matching"] = "environment"
+    """Pursue the task's goal that was drawn when the phase before began (MEDAL, VaPRL)."""
+    reward: str = ENVIRONMENT
+    """Its reward: the environment's for its goal, or the name of one of the method's signals."""
     length: int = 200
     """Steps after which its phase ends."""
     end_on_success: bool = True
     """Whether reaching the goal ends its phase early."""
     end_when_expert: float = 1.0
-    """End its phase once the discriminator takes the state for an expert's with more than this."""
+    """End its phase once its discriminator takes the state for an expert's with more than this."""
+    return_within: int = 0
+    """End its phase before an action from which the next role's critics see no success within so
+    many steps (Leave No Trace, q_min); 0: never."""
     reset_at_end: bool = False
     """Ask for a hard reset whenever a phase ends (oracle)."""
+    reset_after_failures: int = 0
+    """Ask for a hard reset once so many of its phases in a row have failed; 0: never."""
     imitate: tuple[int, ...] = ()
     """Directions of demonstrations (0 forward, 1 backward) that its policy clones."""
     demonstrations: tuple[int, ...] = ()
     """Directions of demonstrations among its rows."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """Which role acts next where roles do not just take turns (multi-task practice)."""
+
+    edges: tuple[tuple[int, int], ...] = ()
+    """Pairs of roles: after the first the second may act; without any, every other role may."""
+    choice: Literal["uniform", "learnable"] = "learnable"
+    """Any of them alike, or rather those that succeed now and then: weight p (1 - p) + floor."""
+    floor: float = 0.05
+    """Weight of a role that always fails or always succeeds; the most there is beside it is .25."""
+    memory: float = 0.9
+    """Share of the running success rate p of a role that one more phase leaves as it is."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +89,20 @@ class Practice:
     """Share of a batch whose goal becomes a state reached later (HER, Andrychowicz et al. 2017)."""
     other_goals: float = 0.1
     """Share of a batch whose goal is drawn anew from the role's own goals."""
+    goals_per_row: int = 1
+    """Goals with which each drawn row is taught, its own and others drawn anew (VaPRL)."""
     boundary: Boundary = "terminal_on_success"
     """What ends the bootstrap: nothing, success, or success and every end of a phase."""
     phase_length: int | None = None
     """Steps after which a phase ends; None for three quarters of an evaluation episode (ours)."""
+    switch: Literal["time", "confidence"] = "time"
+    """What ends a phase besides its role's rules: its time, or also a sure success (RISC)."""
+    confidence: Confidence = Confidence()
+    """When a success counts as sure."""
+    cloning_updates: int = 0
+    """Updates of behaviour cloning before the first step."""
+    offline: bool = False
+    """Learn from the demonstrations without ever acting: a step is one round of updates."""
     seed_steps: int = 0
     """Steps before the first update (MEDAL code: 10,000)."""
     reset_every: int | None = 0
@@ -78,7 +117,7 @@ class Practice:
         return self.phase_length or max(1, 3 * task.horizon // 4)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Method:
     """What distinguishes one way of practising from another."""
 
@@ -86,23 +125,58 @@ class Method:
     roles: tuple[Role, ...]
     learner: sac.SAC
     practice: Practice
-    matching: Matching | None = None
+    signals: Mapping[str, Signal] = field(default_factory=dict)
+    """Learned rewards by name."""
+    curriculum: Curriculum | None = None
+    """Which demonstrated states are goals; needed where a role's goals are demonstrated states."""
+    order: Order | None = None
+    """Which role acts next; None: they take turns."""
 
     def __post_init__(self) -> None:
         """Refuse parts that do not go together."""
-        learned = [r for r in self.roles if r.reward == "matching" or r.end_when_expert < 1]
-        if learned and self.matching is None:
-            raise UnresetError(f"role {learned[0].name!r} of {self.name} needs a discriminator")
+        for role in self.roles:
+            signal = self.signals.get(role.reward)
+            if signal is None and role.reward != ENVIRONMENT:
+                raise UnresetError(
+                    f"role {role.name!r} of {self.name} is rewarded by {role.reward!r}; there are: "
+                    f"{', '.join([ENVIRONMENT, *self.signals])}"
+                )
+            if role.end_when_expert < 1 and not isinstance(signal, Matching):
+                raise UnresetError(
+                    f"end_when_expert of role {role.name!r} of {self.name} needs a discriminator "
+                    "as its reward"
+                )
+            if role.goals == "demonstrations" and self.curriculum is None:
+                raise UnresetError(
+                    f"role {role.name!r} of {self.name} has demonstrated states as goals, which "
+                    "needs a curriculum"
+                )
+        if self.curriculum is not None and not self.shared:
+            raise UnresetError(f"the curriculum of {self.name} needs one learner for all roles")
+        for pair in self.order.edges if self.order is not None else ():
+            if not all(0 <= number < len(self.roles) for number in pair):
+                raise UnresetError(
+                    f"edge {pair} of {self.name}: its roles are numbered 0 to {len(self.roles) - 1}"
+                )
+        if self.order is not None and self.order.edges:
+            stuck = set(range(len(self.roles))) - {first for first, _ in self.order.edges}
+            if stuck:
+                raise UnresetError(
+                    f"role {self.roles[min(stuck)].name!r} of {self.name} leads nowhere: no edge "
+                    f"begins with {min(stuck)}"
+                )
         updates, learners = self.practice.updates_per_step, len(self.learners)
         if self.practice.teach == "everyone" and updates % learners:
             raise UnresetError(
                 f"updates_per_step={updates} must be a multiple of {learners}, so that the "
                 f"learners of {self.name} can take turns"
             )
-        if self.told_roles and self.practice.batch_size % self.told_roles:
+        parts = max(1, self.told_roles) * self.practice.goals_per_row
+        if self.practice.batch_size % parts:
             raise UnresetError(
-                f"batch_size={self.practice.batch_size} must be a multiple of {self.told_roles}, "
-                f"so that the roles of {self.name} can share a batch"
+                f"batch_size={self.practice.batch_size} must be a multiple of {parts}, so that "
+                f"the {max(1, self.told_roles)} rewards of {self.name}, each with "
+                f"{self.practice.goals_per_row} goal(s) per row, can share a batch"
             )
 
     @property
@@ -122,6 +196,14 @@ class Method:
         everyone = tuple(range(len(self.roles)))
         return (everyone,) if self.shared else tuple((role,) for role in everyone)
 
+    def learner_of(self, role: Array) -> Array | int:
+        """The number of the learner that acts in a role []."""
+        return 0 if self.shared else role
+
+    def rewarded(self, signal: str) -> tuple[int, ...]:
+        """The roles that a signal rewards."""
+        return tuple(i for i, role in enumerate(self.roles) if role.reward == signal)
+
     def sources(self, roles: tuple[int, ...]) -> list[int]:
         """Where the goals that some roles are taught come from, as indices into GOAL_SOURCES."""
         named = [name for r in roles for name in (self.roles[r].goals, *self.roles[r].other_goals)]
@@ -136,11 +218,16 @@ class Method:
         told = jnp.broadcast_to(told, (*waves.shape[:-1], self.told_roles))
         return jnp.concatenate([waves, told], axis=-1)
 
-    def judged(self, task: Task, observation: Array, goal: Array) -> Array:
-        """What the discriminator sees [..., input] of observations and goals."""
-        if self.matching is not None and not self.matching.see_goal:
+    def judged(self, task: Task, signal: Signal, observation: Array, goal: Array) -> Array:
+        """What a signal sees [..., input] of observations and goals."""
+        if not (isinstance(signal, Matching) and signal.see_goal):
             return observation
         return task.seen(observation, goal, self.learner.relative)
+
+    def worth(self, steps: float) -> float:
+        """The value of a success in so many steps, where success is all that is rewarded."""
+        value = self.learner.reward_scale * self.learner.discount**steps
+        return value / (1 - self.learner.discount) if self.practice.boundary == "bootstrap" else value
 
 
 def without_relabelling(method: Method) -> Method:

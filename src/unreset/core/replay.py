@@ -34,7 +34,7 @@ class Rows(NamedTuple):
     segment: Array  # int32: the phase's number (of a demonstration: the trajectory's)
 
 
-GOAL_SOURCES = ("task", "initial")
+GOAL_SOURCES = ("task", "initial", "demonstrations")
 
 
 class Replay(NamedTuple):

@@ -65,7 +65,7 @@ class SAC:
     self_cloning: float = 1.0
     """Weight of cloning rows whose action the critics prefer to the policy's (CRR, eq. 3)."""
     cloning_only: bool = False
-    """Leave the reinforcement term out of the policy's loss: plain behaviour cloning."""
+    """Plain behaviour cloning: no critics, no reinforcement term in the policy's loss."""
 
 
 class Learner(NamedTuple):
@@ -80,6 +80,15 @@ class Learner(NamedTuple):
     critics_optimizer: Any
     temperature_optimizer: Any
     updates: Array  # [] int32
+    success: SuccessCritic | None = None
+
+
+class SuccessCritic(NamedTuple):
+    """Two critics of the discounted probability of success (RISC, section 4)."""
+
+    params: Any
+    target: Any
+    optimizer: Any
 
 
 def actor_network(config: SAC, action_size: int) -> Actor:
@@ -110,7 +119,9 @@ def _optimizer(config: SAC) -> optax.GradientTransformation:
     return optax.adam(config.learning_rate)
 
 
-def init(config: SAC, key: Array, input_size: int, action_size: int) -> Learner:
+def init(
+    config: SAC, key: Array, input_size: int, action_size: int, judges_success: bool = False
+) -> Learner:
     """A fresh learner for inputs [input_size] and actions [action_size]."""
     actor_key, critic_key = jax.random.split(key)
     inputs, action = jnp.zeros(input_size), jnp.zeros(action_size)
@@ -118,6 +129,10 @@ def init(config: SAC, key: Array, input_size: int, action_size: int) -> Learner:
     critics = critic_network(config).init(critic_key, inputs, action)
     log_temperature = jnp.log(jnp.float32(config.initial_temperature))
     optimizer = _optimizer(config)
+    success = None
+    if judges_success:
+        params = critic_network(config).init(jax.random.fold_in(critic_key, 1), inputs, action)
+        success = SuccessCritic(params, jax.tree.map(jnp.copy, params), optimizer.init(params))
     return Learner(
         actor,
         jax.tree.map(jnp.copy, actor),
@@ -128,6 +143,7 @@ def init(config: SAC, key: Array, input_size: int, action_size: int) -> Learner:
         optimizer.init(critics),
         optimizer.init(log_temperature),
         jnp.int32(0),
+        success,
     )
 
 
@@ -167,7 +183,6 @@ def critic_step(config: SAC, learner: Learner, batch: Batch, key: Array) -> tupl
         critics=critics,
         target=optax.incremental_update(critics, learner.target, config.tau),
         critics_optimizer=optimizer,
-        updates=learner.updates + 1,
     )
     return learner, {"critic_loss": value, "q": mean}
 
@@ -229,10 +244,45 @@ def policy_step(
     return learner, metrics
 
 
+def success_probability(config: SAC, critics: Any, inputs: Array, action: Array) -> Array:
+    """The smaller of the critics' discounted probabilities of success [...]."""
+    return jax.nn.sigmoid(action_values(config, critics, inputs, action)).min(axis=0)
+
+
+def success_step(
+    config: SAC, learner: Learner, batch: Batch, key: Array
+) -> tuple[Learner, Metrics]:
+    """One step of the success critics: the target is ``c + (1 - c) gamma min_j C'_j(s', a')``.
+
+    c is 1 where the row succeeds (RISC, section 4). Critics that put out probabilities are fitted
+    by cross-entropy.
+    """
+    state = learner.success
+    assert state is not None
+    mean, log_std = policy(config, learner.actor, batch.next_inputs)
+    action, _ = sample_tanh_normal(mean, log_std, key)
+    ahead = success_probability(config, state.target, batch.next_inputs, action)
+    target = batch.success + (1 - batch.success) * config.discount * ahead
+
+    def loss(params: Any) -> Array:
+        values = action_values(config, params, batch.inputs, batch.action)
+        return optax.sigmoid_binary_cross_entropy(values, target).mean(axis=-1).sum()
+
+    value, gradient = jax.value_and_grad(loss)(state.params)
+    updates, optimizer = _optimizer(config).update(gradient, state.optimizer)
+    params = optax.apply_updates(state.params, updates)
+    moved = optax.incremental_update(params, state.target, config.tau)
+    learner = learner._replace(success=SuccessCritic(params, moved, optimizer))
+    return learner, {"success_critic_loss": value}
+
+
 def update(
     config: SAC, learner: Learner, batches: Batch, step: Array, key: Array
 ) -> tuple[Learner, Metrics]:
-    """Teach a learner from stacked batches [U, B, ...]: U critic steps, U / policy_every others."""
+    """Teach a learner from stacked batches [U, B, ...]: U critic steps, U / policy_every others.
+
+    Success critics, where there are any, learn from the last batch alone.
+    """
     count = batches.reward.shape[0]
     if count % config.policy_every:
         raise UnresetError(
@@ -246,12 +296,20 @@ def update(
     def one_group(learner: Learner, item: tuple[Batch, Array]) -> tuple[Learner, Metrics]:
         group, key = item
         keys = jax.random.split(key, config.policy_every + 1)
+        critic_metrics: Metrics = {}
         for i in range(config.policy_every):
             batch = jax.tree.map(lambda x, i=i: x[i], group)
-            learner, critic_metrics = critic_step(config, learner, batch, keys[i])
+            if not config.cloning_only:
+                learner, critic_metrics = critic_step(config, learner, batch, keys[i])
         learner, policy_metrics = policy_step(config, learner, batch, step, keys[-1])
         return learner, critic_metrics | policy_metrics
 
     keys = jax.random.split(key, count // config.policy_every)
     learner, metrics = jax.lax.scan(one_group, learner, (groups, keys))
-    return learner, jax.tree.map(lambda x: x[-1], metrics)
+    metrics = jax.tree.map(lambda x: x[-1], metrics)
+    learner = learner._replace(updates=learner.updates + count)
+    if learner.success is not None:
+        last = jax.tree.map(lambda x: x[-1], batches)
+        learner, judged = success_step(config, learner, last, jax.random.fold_in(key, 1))
+        metrics |= judged
+    return learner, metrics

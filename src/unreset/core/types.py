@@ -59,6 +59,7 @@ class Batch(NamedTuple):
     reward: Array  # [B], unscaled
     discount: Array  # [B]: 1 to bootstrap through the row, 0 to end there
     imitate: Array  # [B]: 1 where the row is an expert's and its goal is the expert's own
+    success: Array  # [B]: 1 where the row reaches its goal
 
 
 FORWARD, BACKWARD = 0, 1  # the directions of a demonstration

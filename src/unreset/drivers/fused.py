@@ -29,6 +29,8 @@ def step(method: Method, task: Task, start: str, carry: Carry, number: Array) ->
     """One step of one seed (no leading axis): act, step the task, advance, reset if asked."""
     assert task.step is not None and task.observe is not None and task.reset is not None
     run, state = carry
+    if method.practice.offline:
+        return Carry(practice.study(method, task, run, number), state)
     observation = task.observe(state)
     action = practice.act(method, task, practice.view(run), observation, number)
     state = task.step(state, action)

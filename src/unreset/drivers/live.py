@@ -65,13 +65,14 @@ class Live:
             return practice.advance(method, task, run, transition, step)
 
         self._advance = jax.jit(advance, donate_argnums=0)
+        self._study = jax.jit(partial(practice.study, method, task), donate_argnums=0)
         self._method, self._task = method, task
         self.restored = True
         self._segment = -1
         self.done = 0  # steps that are recorded, also where the environment breaks
         self._seed = seed
         self._observation: np.ndarray | None = None  # before the first reset
-        if self.exact:
+        if self.exact and not method.practice.offline:
             self._reset()
 
     @property
@@ -84,7 +85,8 @@ class Live:
     def carry(self) -> Carry:
         """The run, the last observation and the environment's state, with an axis of one seed."""
         blank = np.zeros(self._task.observation_size, np.float32)
-        state = (blank if self._observation is None else self._observation, self.world.save())
+        world = {} if self._method.practice.offline else self.world.save()
+        state = (blank if self._observation is None else self._observation, world)
         return jax.tree.map(lambda x: x[None], Carry(self._run, state))
 
     @carry.setter
@@ -92,6 +94,8 @@ class Live:
         """Continue from a saved carry, with a counted reset where the world cannot be restored."""
         self._run, (observation, state) = jax.tree.map(lambda x: x[0], carry)
         self._segment = -1
+        if self._method.practice.offline:
+            return
         self.restored = self.world.restore(np.asarray(observation), state)
         if self.restored:
             self._observation = np.asarray(observation)
@@ -114,6 +118,10 @@ class Live:
     def advance(self, start: int, stop: int) -> None:
         """Practise steps ``start`` to ``stop`` - 1."""
         self.done = start
+        if self._method.practice.offline:
+            for number in range(start, stop):
+                self._run, self.done = self._study(self._run, np.int32(number)), number + 1
+            return
         if self._observation is None:
             self._reset()
         for number in range(start, stop):

@@ -49,14 +49,15 @@ class Medal(Settings):
         )
         backward = Role(
             "backward",
-            reward="matching",
+            reward="discriminator",
             length=length,
             end_on_success=False,
             end_when_expert=self.end_when_expert,
             demonstrations=(0, 1),
             imitate=(1,) if self.backward_cloning else (),
         )
-        return Method("medal", (forward, backward), self.learner, self.practice, self.matching)
+        signals = {"discriminator": self.matching}
+        return Method("medal", (forward, backward), self.learner, self.practice, signals)
 
 
 PRESETS = {

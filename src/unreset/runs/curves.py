@@ -12,13 +12,23 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from unreset.runs.drawing import LIGHT, Theme, canvas, nothing, thousands, to_png
 from unreset.runs.record import (
+    WINDOWS,
     Record,
     finite,
     metric_panels,
     over_seeds,
     read_record,
-    windowed_success,
+    windowed,
 )
+
+#: Why a phase ended, as phases.csv has it: what it means, and its colour's index.
+ENDINGS = {
+    "success": ("success", 2),
+    "timeout": ("its time was up", 6),
+    "reset": ("a reset", 4),
+    "early": ("another rule", 3),
+}
+_MOST_BANDS = 3  # lines of one panel whose spread over seeds can still be told apart
 
 
 def _calm(axes: Axes, theme: Theme, size: float = 9.0) -> None:
@@ -44,14 +54,15 @@ def _band(
     each: bool = False,
     style: str = "-",
     width: float = 2.0,
+    spread: bool = True,
 ) -> None:
-    """The mean over seeds, one standard deviation around it, and on demand every seed."""
+    """The mean over seeds, its standard deviation unless unwanted, and on demand every seed."""
     steps, values = drawn
     counted = np.isfinite(values).sum(axis=0)
     steps, values = steps[counted > 0], values[:, counted > 0]
-    mean, spread = np.nanmean(values, axis=0), np.nanstd(values, axis=0)
-    if len(values) > 1:
-        low, high = np.clip([mean - spread, mean + spread], *limits)
+    mean, deviation = np.nanmean(values, axis=0), np.nanstd(values, axis=0)
+    if len(values) > 1 and spread:
+        low, high = np.clip([mean - deviation, mean + deviation], *limits)
         axes.fill_between(steps, low, high, color=colour, alpha=0.16, linewidth=0)
         if each:
             axes.plot(steps, values.T, color=colour, alpha=0.35, linewidth=0.7)
@@ -91,9 +102,14 @@ def _draw_metric(
     for column, number in columns:
         label = column.removeprefix(f"{name}_")
         curve = over_seeds(record.metrics, column)
-        _band(axes, curve, theme.series[number % len(theme.series)], label, width=1.4)
+        colour = theme.series[number % len(theme.series)]
+        _band(axes, curve, colour, label, width=1.4, spread=len(columns) <= _MOST_BANDS)
     _calm(axes, theme)
-    if values.min() > 0 and np.percentile(values, 99) > 30 * np.median(values):
+    if name.endswith("accuracy"):
+        axes.axhline(0.5, color=theme.muted, linewidth=0.8, linestyle=(0, (1, 3)))
+        axes.set_ylim(-0.04, 1.06)
+        axes.set_yticks([0, 0.5, 1], ["0", ".5", "1"])
+    elif values.min() > 0 and np.percentile(values, 99) > 30 * np.median(values):
         axes.set_yscale("log")
     else:
         axes.yaxis.set_major_locator(MaxNLocator(4))
@@ -112,22 +128,80 @@ def phases_figure(record: Record, roles: Mapping[str, int], theme: Theme) -> Fig
     """Share of phases that ended in success over environment steps; roles and their colours."""
     figure = canvas(9.6, 2.7)
     axes = figure.add_subplot()
-    for role, number in roles.items():
-        steps, share = windowed_success(record, role)
-        colour = theme.series[number % len(theme.series)]
-        axes.plot(steps, share, color=colour, linewidth=2.0, marker="o", markersize=3.2)
-    _calm(axes, theme, 10)
+    _draw_phases(axes, theme, record, "success", roles)
     axes.set_ylim(-0.04, 1.06)
     axes.set_yticks([0, 0.5, 1], ["0", ".5", "1"])
-    axes.set_xlim(0, max(float(np.nanmax(record.phases.get("env_steps", np.ones(1)))), 1.0))
+    return figure
+
+
+def lengths_figure(record: Record, theme: Theme) -> Figure:
+    """Mean length of every role's phases over environment steps."""
+    figure = canvas(9.6, 2.2)
+    axes = figure.add_subplot()
+    roles = {role: number for number, role in enumerate(record.roles)}
+    _draw_phases(axes, theme, record, "steps", roles)
+    axes.set_ylim(bottom=0)
+    axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+    return figure
+
+
+def _draw_phases(
+    axes: Axes, theme: Theme, record: Record, column: str, roles: Mapping[str, int]
+) -> None:
+    """Windowed means of a column of ``phases.csv``, a line for each role."""
+    for role, number in roles.items():
+        steps, mean = windowed(record, role, column)
+        colour = theme.series[number % len(theme.series)]
+        axes.plot(steps, mean, color=colour, linewidth=2.0, marker="o", markersize=3.2)
+    _calm(axes, theme, 10)
+    _over_run(axes, record)
     axes.set_xlabel("environment steps", color=theme.muted, fontsize=10)
+
+
+def _over_run(axes: Axes, record: Record) -> None:
+    """Limits from the first to the last environment step of the phases."""
+    axes.set_xlim(0, max(float(np.nanmax(record.phases.get("env_steps", np.ones(1)))), 1.0))
+
+
+def endings_figure(record: Record, role: str, theme: Theme) -> Figure:
+    """Shares of the reasons for which a role's phases ended, stacked, over environment steps."""
+    figure = canvas(3.3, 1.9)
+    axes = figure.add_subplot()
+    ended = record.phases["ended"]
+    kinds = np.where(ended == "", np.nan, 1.0)
+    bottom: np.ndarray | float = 0.0
+    width = 0.9 * float(np.nanmax(record.phases["env_steps"])) / WINDOWS
+    for reason, (_, number) in ENDINGS.items():
+        steps, share = windowed(record, role, kinds * (ended == reason))
+        axes.bar(steps, share, width, bottom, color=theme.series[number], linewidth=0)
+        bottom = bottom + share
+    _calm(axes, theme)
+    axes.set_ylim(0, 1)
+    axes.set_yticks([0, 0.5, 1], ["0", ".5", "1"])
+    axes.xaxis.set_major_locator(MaxNLocator(3))
+    _over_run(axes, record)
+    return figure
+
+
+def values_figure(record: Record, role: str, theme: Theme) -> Figure:
+    """Q where a role's phases began (solid) and the returns they had (dashed), windowed."""
+    figure = canvas(4.2, 2.3)
+    axes = figure.add_subplot()
+    colour = theme.series[record.roles.index(role) % len(theme.series)]
+    for column, style in (("value", "-"), ("return", "--")):
+        steps, mean = windowed(record, role, column)
+        alone = "o" if len(steps) == 1 else ""
+        axes.plot(steps, mean, style, marker=alone, color=colour, linewidth=1.8)
+    _calm(axes, theme)
+    axes.yaxis.set_major_locator(MaxNLocator(5))
+    _over_run(axes, record)
     return figure
 
 
 def metric_figure(
     record: Record, name: str, columns: Sequence[tuple[str, int]], theme: Theme
 ) -> Figure:
-    """One panel of :func:`metric_panels`: the mean over seeds and its spread."""
+    """A panel of metrics or of learned signals: the mean over seeds and its spread."""
     figure = canvas(3.3, 1.9)
     _draw_metric(figure.add_subplot(), theme, record, name, columns)
     return figure
@@ -156,8 +230,19 @@ def write_curves(folder: Path) -> Path:
         axes = figure.add_subplot(layout[number // 2, 2 + number % 2])
         _draw_metric(axes, LIGHT, record, metric, columns)
         axes.set_title(metric.replace("_", " "), loc="left", color=LIGHT.text, fontsize=11)
-        if len(columns) > 1:
-            axes.legend(frameon=False, labelcolor=LIGHT.text, fontsize=8)
+        handles, names = axes.get_legend_handles_labels()
+        if 1 < len(columns) <= _MOST_BANDS:
+            axes.legend(handles, names, frameon=False, labelcolor=LIGHT.text, fontsize=8)
+        elif len(columns) > 1 and not figure.legends:  # too many for a panel: once for all
+            figure.legend(
+                handles,
+                names,
+                loc="outside lower right",
+                ncols=len(columns),
+                frameon=False,
+                labelcolor=LIGHT.text,
+                fontsize=9,
+            )
     path = record.folder / "curves.png"
     path.write_bytes(to_png(figure))
     return path

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from unreset import registry
+from unreset.core.method import ENVIRONMENT, Role
 from unreset.errors import UnresetError
 from unreset.runs.record import Record
 
@@ -99,14 +100,18 @@ def final_success(record: Record) -> np.ndarray:
     return np.array([mean(value) for value in values])
 
 
-def phases(record: Record, role: str, seed: int | None = None) -> tuple[int, int]:
-    """Ended phases of a role and how many of them ended in success."""
+def phases(
+    record: Record, role: str, seed: int | None = None, since: float = 0.0
+) -> tuple[int, int]:
+    """Ended phases of a role after step ``since``, and how many of them ended in success."""
     table = record.phases
     if not {"role", "success"} <= table.keys():
         return 0, 0
     mine = table["role"] == role
     if seed is not None:
         mine &= table.get("seed", np.zeros(len(mine))) == seed
+    if since:
+        mine &= table["env_steps"] > since
     return int(mine.sum()), int(np.nansum(table["success"][mine]))
 
 
@@ -155,16 +160,21 @@ def _tail(record: Record, column: str, reduce: Callable[[np.ndarray], Any]) -> f
     return float(reduce(values)) if len(values) else math.nan
 
 
-def judged(record: Record, role: str) -> bool:
-    """Whether success means anything for a role: one that matches states has no goal to reach."""
+def roles(record: Record) -> dict[str, Role]:
+    """The roles by name as the method's preset has them; empty where it is not known."""
     config = record.config
     try:
         task = registry.task(str(config.get("task")))
         settings = registry.settings(str(config.get("method")), str(config.get("preset")))
     except UnresetError:
-        return True
-    rewards = {known.name: known.reward for known in settings.method(task).roles}
-    return rewards.get(role) != "matching"
+        return {}
+    return {role.name: role for role in settings.method(task).roles}
+
+
+def judged(record: Record, role: str) -> bool:
+    """Whether success means anything for a role: not where it is only to please a signal."""
+    known = roles(record).get(role)
+    return known is None or known.reward == ENVIRONMENT or known.end_on_success
 
 
 def marks(record: Record) -> tuple[np.ndarray | None, np.ndarray | None, str]:

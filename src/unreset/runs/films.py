@@ -11,7 +11,7 @@ from PIL import Image
 
 from unreset.core import practice
 from unreset.core.method import Method
-from unreset.core.practice import View
+from unreset.core.phases import View
 from unreset.core.types import Task
 from unreset.drivers.world import World
 from unreset.evaluation.deployed import Simulated

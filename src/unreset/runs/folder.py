@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
 import hashlib
 import json
-import types
-import typing
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +13,7 @@ from typing import Any
 from unreset import __version__, registry
 from unreset.errors import UnresetError
 from unreset.methods.settings import Settings
+from unreset.runs import stored
 
 LOGS = ("metrics.csv", "eval.csv", "phases.csv", "visits.csv")
 
@@ -43,31 +41,12 @@ class Configuration:
 
     def dictionary(self) -> dict[str, Any]:
         """As stored in ``config.json``."""
-        return {"version": __version__, **dataclasses.asdict(self)}
+        return {"version": __version__, **stored.plain(self, "")}
 
     def digest(self) -> str:
         """What a checkpoint must share with the run; the budget may be extended."""
         fixed = {k: v for k, v in self.dictionary().items() if k not in ("steps", "version")}
         return hashlib.sha256(json.dumps(fixed, sort_keys=True).encode()).hexdigest()
-
-
-def _build(kind: Any, value: Any) -> Any:
-    """A value of a typed field from JSON: dataclasses and tuples are rebuilt."""
-    origin = typing.get_origin(kind)
-    if origin in (typing.Union, types.UnionType):
-        if value is None:
-            return None
-        inner = [k for k in typing.get_args(kind) if k is not type(None)]
-        return _build(inner[0], value)
-    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
-        hints = typing.get_type_hints(kind)
-        unknown = set(value) - set(hints)
-        if unknown:
-            raise UnresetError(f"config.json: {kind.__name__} has no field {sorted(unknown)[0]!r}")
-        return kind(**{name: _build(hints[name], item) for name, item in value.items()})
-    if origin is tuple:
-        return tuple(value)
-    return value
 
 
 def read_configuration(folder: Path) -> Configuration:
@@ -76,11 +55,11 @@ def read_configuration(folder: Path) -> Configuration:
     if not path.is_file():
         raise UnresetError(f"{folder} is not a run folder: it has no config.json")
     try:
-        stored = json.loads(path.read_text())
-        stored.pop("version", None)
-        kind = type(registry.settings(stored["method"]))
-        stored["settings"] = _build(kind, stored["settings"])
-        return Configuration(**stored)
+        found = json.loads(path.read_text())
+        found.pop("version", None)
+        kind = registry.settings_class(found["method"])
+        found["settings"] = stored.build(kind, found["settings"])
+        return Configuration(**found)
     except (ValueError, KeyError, TypeError) as error:
         raise UnresetError(f"{path} is not a run's configuration: {error}") from error
 

@@ -1,49 +1,207 @@
-"""Rows for the run's logs, read from its replay and from its earlier rows."""
+"""Rows for the run's logs, read from its replay, its learners and its earlier rows."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
-from unreset.core.practice import CONTINUING
+from unreset.core import replay as replays
+from unreset.core import sac
+from unreset.core.batches import rewards
+from unreset.core.method import ENVIRONMENT, Method, Role
+from unreset.core.practice import CONTINUING, Run
 from unreset.core.replay import GOAL_SOURCES, Replay
-from unreset.core.types import Task
+from unreset.core.types import Array, Task
 
 VISIT_EVERY = 20  # steps between the states kept for the report's map
+BLOCK = 256  # rows scored at once: so that one compilation serves any number of them
 
 Rows = list[dict[str, Any]]
 
 
 def history(
-    task: Task, roles: Sequence[str], replay: Replay, seeds: Sequence[int], step: int, since: int
+    method: Method,
+    task: Task,
+    run: Run,
+    seeds: Sequence[int],
+    step: int,
+    before: int,
+    every: int,
 ) -> tuple[Rows, Rows]:
-    """Phases that ended and states visited in the last ``since`` steps before ``step``."""
+    """Phases that ended and states visited after step ``before``, up to ``step``.
+
+    ``run`` has a leading axis of seeds; at most ``every`` steps are looked at. A phase's value and
+    return are those of the learners and signals as they are now; they are None where its first row
+    is no longer in the replay.
+    """
+    since = min(step - before, every)
     x, y = task.position
-    phases, visits = [], []
-    for number, seed in enumerate(seeds):
-        count = int(replay.written[number])
-        ids = np.arange(max(0, count - 2 * since), count)
-        at = replay.pinned + ids % replay.capacity
-        rows: Any = jax.tree.map(lambda c, n=number, at=at: np.asarray(c[n, at]), replay.rows)
-        acted = np.flatnonzero(rows.role >= 0)[-since:]
-        for place, row in enumerate(acted):
-            now = step - len(acted) + place + 1
-            position = rows.observation[row]
-            common = {"seed": seed, "env_steps": now, "role": roles[rows.role[row]]}
-            where = {"x": float(position[x]), "y": float(position[y])}
-            if rows.end[row]:
-                phase = {
-                    "phase": int(rows.segment[row]),
-                    "goal": GOAL_SOURCES[rows.source[row]],
-                    "success": int(rows.success[row]),
-                }
-                phases.append(common | phase | where)
-            if now % VISIT_EVERY == 0:
-                visits.append(common | where)
+    phases: Rows = []
+    visits: Rows = []
+    # A reset keeps one row more than there were steps, and a phase may have begun before them.
+    longest = max(role.length for role in method.roles)
+    number = min(run.replay.capacity, 2 * every + longest + 1)
+    ids, rows = jax.tree.map(np.asarray, _newest(run.replay, number))
+    for place, seed in enumerate(seeds):
+        mine = jax.tree.map(lambda column, n=place: column[n], rows)
+        acted = np.flatnonzero(mine.role >= 0)[-since:]
+        now = dict(zip(acted, range(step - len(acted) + 1, step + 1), strict=True))
+        known = {
+            row: {"seed": seed, "env_steps": now[row], "role": method.roles[mine.role[row]].name}
+            for row in acted
+        }
+        where = mine.observation[:, [x, y]].astype(float)
+        ends = acted[mine.end[acted]]
+        starts = _starts(mine, int(ids[place, 0]), ends)
+        measured = _measured(method, task, run, place, mine, starts, ends)
+        for row, start, figures in zip(ends, starts, measured, strict=True):
+            steps = int(row - start + 1) if start >= 0 else None
+            # The newest row has not acted yet; any other that did not is the last before a reset.
+            reset = mine.role[row + 1] < 0 and row + 2 < number
+            phase = {
+                "phase": int(mine.segment[row]),
+                "goal": GOAL_SOURCES[mine.source[row]],
+                "success": int(mine.success[row]),
+                "x": where[row, 0],
+                "y": where[row, 1],
+                "steps": steps,
+                "ended": _reason(method.roles[mine.role[row]], mine.success[row], steps, reset),
+            }
+            phases.append(known[row] | phase | figures)
+        visits += [
+            known[row] | {"x": where[row, 0], "y": where[row, 1]}
+            for row in acted
+            if now[row] % VISIT_EVERY == 0
+        ]
     return phases, visits
+
+
+@partial(jax.jit, static_argnums=1)
+def _newest(replay: Replay, number: int) -> tuple[Array, replays.Rows]:
+    """Ids [seeds, number] and columns of the newest rows, the open one last; none have role -1."""
+
+    def one(replay: Replay) -> tuple[Array, replays.Rows]:
+        ids = replay.written - jnp.arange(number)[::-1]
+        at = replays.position(replay, ids)
+        return ids, jax.tree.map(lambda column: column[at], replay.rows)
+
+    found: tuple[Array, replays.Rows] = jax.vmap(one)(replay)
+    return found
+
+
+def _starts(rows: Any, first_id: int, ends: np.ndarray) -> np.ndarray:
+    """The first row of the phases that end with rows ``ends``; -1 where it may be lost."""
+    acted = rows.role >= 0
+    goes_on = acted[1:] & acted[:-1] & (rows.segment[1:] == rows.segment[:-1])
+    fresh = np.concatenate([[True], ~goes_on])
+    starts = np.maximum.accumulate(np.where(fresh, np.arange(len(fresh)), 0))
+    if first_id > 0:  # what was before the first row is not known
+        starts[starts == 0] = -1
+    found: np.ndarray = starts[ends]
+    return found
+
+
+def _reason(role: Role, success: bool, steps: int | None, reset: bool) -> str | None:
+    """Why a phase ended; None where it cannot be told."""
+    if success and role.end_on_success:
+        return "success"
+    if steps is None:
+        return None
+    if steps >= role.length:
+        return "timeout"
+    return "reset" if reset else "early"
+
+
+def _measured(
+    method: Method,
+    task: Task,
+    run: Run,
+    seed: int,
+    rows: Any,
+    starts: np.ndarray,
+    ends: np.ndarray,
+) -> list[dict[str, float | None]]:
+    """For each phase the critics' value where it began, and the discounted return it then had."""
+    light = run._replace(replay=None)  # type: ignore[arg-type]
+    whole = starts >= 0
+    parts = [np.arange(a, b + 1) for a, b in zip(starts[whole], ends[whole], strict=True)]
+    inside = np.concatenate([np.empty(0, int), *parts])
+    gained = np.zeros(len(rows.role))
+    names = np.array([role.reward for role in method.roles])
+    for name in dict.fromkeys(names):
+        at = inside[names[rows.role[inside]] == name]
+        if name == ENVIRONMENT and not task.pure:
+            gained[at] = rows.reward[at] * method.learner.reward_scale
+            continue
+        role = int(np.flatnonzero(names == name)[0])
+        score = partial(_rewards, method, task, role, light, seed)
+        gained[at] = _in_blocks(score, rows.observation[at + 1], rows.goal[at])
+    first = starts[whole]
+    learner = np.zeros(len(first), int) if method.shared else rows.role[first]
+    expected = np.zeros(len(first))
+    for which in range(len(method.learners)):
+        at = first[learner == which]
+        value = partial(_values, method, task, light.learners.critics, seed, which)
+        columns = (rows.role, rows.observation, rows.goal, rows.action)
+        expected[learner == which] = _in_blocks(value, *(column[at] for column in columns))
+    values = iter(expected)
+    returns = (gained[part] @ method.learner.discount ** np.arange(len(part)) for part in parts)
+    return [
+        {"value": float(next(values)), "return": float(next(returns))}
+        if known
+        else {"value": None, "return": None}
+        for known in whole
+    ]
+
+
+def _in_blocks(score: Callable[..., Array], *columns: np.ndarray) -> np.ndarray:
+    """``score`` [N] of the rows of columns [N, ...], so many at once that it compiles once."""
+    parts = [np.empty(0)]
+    for start in range(0, len(columns[0]), BLOCK):
+        block = [column[start : start + BLOCK] for column in columns]
+        room = BLOCK - len(block[0])
+        padded = [np.pad(c, [(0, room)] + [(0, 0)] * (c.ndim - 1)) for c in block]
+        parts.append(np.asarray(score(*padded))[: len(block[0])])
+    return np.concatenate(parts)
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2))
+def _rewards(
+    method: Method,
+    task: Task,
+    role: int,
+    run: Run,
+    seed: Array,
+    next_observation: Array,
+    goal: Array,
+) -> Array:
+    """Rewards [N] of a role as its learner sees them."""
+    mine = jax.tree.map(lambda leaf: leaf[seed], run)
+    return rewards(method, task, mine, role, next_observation, goal)
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _values(
+    method: Method,
+    task: Task,
+    critics: Any,
+    seed: Array,
+    learner: Array,
+    role: Array,
+    observation: Array,
+    goal: Array,
+    action: Array,
+) -> Array:
+    """What a learner's critics expect [N] of actions in roles [N], as its policy is taught."""
+    chosen = jax.tree.map(lambda leaf: leaf[seed, learner], critics)
+    seen = jax.vmap(partial(method.inputs, task))(observation, goal, role)
+    values = sac.action_values(method.learner, chosen, seen, action)
+    return values.min(axis=0) if method.learner.critics == 2 else values.mean(axis=0)
 
 
 def lifelong_reward(metrics: Sequence[dict[str, str]], seeds: Sequence[int]) -> np.ndarray:

@@ -22,13 +22,19 @@ def _sparse(points: np.ndarray) -> np.ndarray:
     return np.take(points, chosen, axis=0)
 
 
-def _positions(table: Table, role: str | None = None) -> np.ndarray:
-    """Positions [points, 2] of a table's rows, of one role or of all."""
-    if not {"x", "y", "role"} <= table.keys():
+def _of(table: Table, role: str | None = None, since: float = 0.0) -> np.ndarray:
+    """Which rows of a table have a position, of one role or of all, after step ``since``."""
+    if not {"x", "y", "role", "env_steps"} <= table.keys():
+        return np.zeros(0, bool)
+    valid = np.isfinite(table["x"] + table["y"]) & (table["env_steps"] > since)
+    return valid & (table["role"] == role if role else True)
+
+
+def _positions(table: Table, rows: np.ndarray) -> np.ndarray:
+    """Positions [points, 2] of some rows of a table."""
+    if not len(rows):
         return np.empty((0, 2))
-    points = np.stack([table["x"], table["y"]], axis=-1)
-    valid = np.isfinite(points).all(axis=-1) & (table["role"] == role if role else True)
-    return np.compress(valid, points, axis=0)
+    return np.stack([table["x"][rows], table["y"][rows]], axis=-1)
 
 
 def map_figure(
@@ -39,18 +45,24 @@ def map_figure(
     initial: np.ndarray | None = None,
     *,
     judged: bool = True,
+    since: float = 0.0,
 ) -> Figure:
     """Where a role has been and where its phases ended, with goals and initial states marked.
 
     ``goals`` and ``initial`` are positions [n, 2] in the units of the task, if they are known. The
-    limits are the same for all roles of a run. Unless ``judged``, no success is told apart.
+    limits are the same for all roles of a run. Unless ``judged``, no success is told apart. Only
+    what came after step ``since`` is drawn.
     """
     figure = canvas(4.2, 4.2)
     axes = figure.add_subplot()
     none = np.empty((0, 2))
     goals, initial = (none if marks is None else marks for marks in (goals, initial))
     everything = np.concatenate(
-        [_positions(record.visits), _positions(record.phases), goals, initial]
+        [
+            *(_positions(table, _of(table)) for table in (record.visits, record.phases)),
+            goals,
+            initial,
+        ]
     )
     if not len(everything):
         nothing(axes, theme, "no positions")
@@ -59,7 +71,7 @@ def map_figure(
     middle, half = (low + high) / 2, 0.54 * max(float((high - low).max()), 1e-6)
     (left, bottom), (right, top) = middle - half, middle + half
     colour = theme.series[record.roles.index(role) % len(theme.series)]
-    visits = _positions(record.visits, role)
+    visits = _positions(record.visits, _of(record.visits, role, since))
     if len(visits):
         extent = (float(left), float(right), float(bottom), float(top))
         limits = np.reshape(extent, (2, 2))
@@ -73,14 +85,13 @@ def map_figure(
             vmin=0.0,
             interpolation="none",
         )
-    ends = _positions(record.phases, role)
+    ended = _of(record.phases, role, since)
+    ends = _positions(record.phases, ended)
     if len(ends) and not judged:
         some = _sparse(ends)
         axes.scatter(some[:, 0], some[:, 1], s=17, marker="+", color=theme.text, linewidths=0.9)
     elif len(ends):
-        table = record.phases
-        mine = (table["role"] == role) & np.isfinite(table["x"] + table["y"])
-        won = table.get("success", np.zeros(len(table["x"])))[mine] > 0.5
+        won = record.phases.get("success", np.zeros(len(ended)))[ended] > 0.5
         failed, reached = _sparse(ends[~won]), _sparse(ends[won])
         axes.scatter(failed[:, 0], failed[:, 1], s=17, marker="x", color=theme.bad, linewidths=1)
         axes.scatter(

@@ -48,6 +48,11 @@ def nothing(text: str) -> str:
     return f'<p class="nothing">{escape(text)}</p>'
 
 
+def note(text: str) -> str:
+    """A paragraph on how to read what follows."""
+    return f'<p class="note">{escape(text)}</p>'
+
+
 def legend(names: Sequence[str], colours: Sequence[int] | None = None) -> str:
     """Names with their colours, by index."""
     chosen = range(len(names)) if colours is None else colours
@@ -106,11 +111,19 @@ picture+figcaption{margin-top:.4rem}
 .small figcaption{margin:0 0 .1rem}.small b,.maps b{color:var(--text);font-weight:600}
 .grid{display:grid;gap:1.6rem 1.4rem}
 .metrics{grid-template-columns:repeat(auto-fill,minmax(15rem,1fr))}
+.pairs{grid-template-columns:repeat(auto-fill,minmax(min(22rem,100%),1fr))}
+.lengths{margin-top:1.8rem}.maps+h3{margin-top:2rem}
+.findings{margin:0;padding:.8rem 1rem .8rem 2rem;background:var(--panel);border-radius:.5rem}
+.findings li+li{margin-top:.35rem}
 .maps{grid-template-columns:repeat(auto-fit,minmax(min(18rem,100%),1fr))}
 .maps figure{max-width:27rem}
 .videos{grid-template-columns:repeat(auto-fill,minmax(10rem,1fr))}
 .video img{width:100%;max-width:20rem;border-radius:.4rem}
-.mini .maps{grid-template-columns:repeat(auto-fill,minmax(15rem,1fr))}
+.mini .pairs{grid-template-columns:repeat(auto-fill,minmax(min(22rem,100%),1fr))}
+.lengths{margin-top:1.8rem}.maps+h3{margin-top:2rem}
+.findings{margin:0;padding:.8rem 1rem .8rem 2rem;background:var(--panel);border-radius:.5rem}
+.findings li+li{margin-top:.35rem}
+.maps{grid-template-columns:repeat(auto-fill,minmax(15rem,1fr))}
 .mini .maps figure{max-width:19rem}.mini .videos{margin-top:1.4rem;
 grid-template-columns:repeat(auto-fill,minmax(7.5rem,1fr))}
 .legend{display:flex;flex-wrap:wrap;gap:.3rem 1.4rem;margin:0 0 .6rem;font-size:.9rem}

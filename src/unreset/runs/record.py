@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +16,14 @@ import numpy as np
 from unreset.errors import UnresetError
 from unreset.runs.folder import LOGS, read_rows
 
-Table = dict[str, np.ndarray]  # every column [rows]: float64, or str for ``role``
+Table = dict[str, np.ndarray]  # every column [rows]: float64, or str for those in TEXT
 
+TEXT = frozenset({"role", "goal", "ended"})
 BOOKKEEPING = frozenset({"seed", "env_steps", "wall_seconds", "steps_per_second"})
 NEUTRAL = 6  # the colour of what belongs to no role
+LEARNER_LOSSES = ("critic", "policy", "cloning")  # every other loss is a learned signal's
 _MOST_POINTS = 300  # of one drawn line
-_WINDOWS = 24  # over the length of a run
+WINDOWS = 24  # over the length of a run
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ def _read_table(path: Path) -> Table:
     rows = read_rows(path)
     return {
         name: np.array([row[name] or "" for row in rows], dtype=str)
-        if name == "role"
+        if name in TEXT
         else np.array([_number(row[name]) for row in rows], dtype=np.float64)
         for name in (rows[0] if rows else ())
         if name
@@ -149,36 +152,72 @@ def over_seeds(table: Table, column: str) -> tuple[np.ndarray, np.ndarray]:
     return grid, np.stack(lines)
 
 
-def windowed_success(record: Record, role: str) -> tuple[np.ndarray, np.ndarray]:
-    """Share of a role's phases that ended in success: ``(steps [windows], share [windows])``.
+def windowed(record: Record, role: str, column: str | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean over a role's phases: ``(steps [windows], mean [windows])``.
 
-    Windows have equal length; those in which no phase of the role ended are left out.
+    ``column`` is the name of a column of ``phases.csv`` or one number for each of its rows. Windows
+    have equal length; those in which no phase of the role has a number are left out.
     """
     table = record.phases
-    if not {"role", "env_steps", "success"} <= table.keys():
+    values = table.get(column) if isinstance(column, str) else column
+    if values is None or not {"role", "env_steps"} <= table.keys():
         return np.empty(0), np.empty(0)
-    edges = np.linspace(0.0, np.nanmax(table["env_steps"]), _WINDOWS + 1)
-    mine = (table["role"] == role) & np.isfinite(table["success"] + table["env_steps"])
+    edges = np.linspace(0.0, np.nanmax(table["env_steps"]), WINDOWS + 1)
+    mine = (table["role"] == role) & np.isfinite(values + table["env_steps"])
     ended, _ = np.histogram(table["env_steps"][mine], edges)
-    won, _ = np.histogram(table["env_steps"][mine], edges, weights=table["success"][mine])
+    total, _ = np.histogram(table["env_steps"][mine], edges, weights=values[mine])
     some = ended > 0
-    return ((edges[1:] + edges[:-1]) / 2)[some], won[some] / ended[some]
+    return ((edges[1:] + edges[:-1]) / 2)[some], total[some] / ended[some]
+
+
+def signals(record: Record) -> list[str]:
+    """Names of the learned signals that ``metrics.csv`` has measurements of."""
+    columns = [_split(record, column)[0] for column in record.metrics]
+    found = [re.fullmatch(r"(.+?)(?:(?:_fresh)?_accuracy|_loss)", column) for column in columns]
+    names = dict.fromkeys(match[1] for match in found if match)
+    return [name for name in names if name not in LEARNER_LOSSES]
+
+
+def _split(record: Record, column: str) -> tuple[str, str]:
+    """A metric's name without its role's, and that role's (empty if it has none)."""
+    for role in record.roles:
+        if column.endswith(f"_{role}") and column != f"_{role}":
+            return column.removesuffix(f"_{role}"), role
+    return column, ""
 
 
 def metric_panels(record: Record) -> dict[str, list[tuple[str, int]]]:
-    """Training metrics that vary, by name: the columns of a panel, each with its colour's index.
+    """Metrics of practice that vary, by name: the columns of a panel, with their colours' indices.
 
-    Columns that differ only in a role's suffix share a panel, in the roles' colours.
+    Columns that differ only in a role's suffix share a panel, in the roles' colours. Those of
+    learned signals are left to :func:`signal_panels`.
     """
     roles = {name: number for number, name in enumerate(record.roles)}
+    learned = tuple(f"{name}_" for name in signals(record))
     panels: dict[str, list[tuple[str, int]]] = {}
     for column, values in record.metrics.items():
-        if column in BOOKKEEPING or column == "role":
+        if column in BOOKKEEPING or column in TEXT or column.startswith(learned):
             continue
         varying = finite(values)
         if len(varying) < 2 or np.ptp(varying) == 0:
             continue
-        base, _, suffix = column.rpartition("_")
-        name, colour = (base, roles[suffix]) if base and suffix in roles else (column, NEUTRAL)
-        panels.setdefault(name, []).append((column, colour))
+        name, role = _split(record, column)
+        panels.setdefault(name, []).append((column, roles[role] if role else NEUTRAL))
+    return panels
+
+
+def signal_panels(record: Record) -> dict[str, list[tuple[str, int]]]:
+    """The same for learned signals, also where nothing varies: accuracies of all share panels."""
+    roles = {name: number for number, name in enumerate(record.roles)}
+    panels: dict[str, list[tuple[str, int]]] = {}
+    for number, name in enumerate(signals(record)):
+        for column, values in record.metrics.items():
+            if not column.startswith(f"{name}_") or not len(finite(values)):
+                continue
+            full, role = _split(record, column)
+            what = full.removeprefix(f"{name}_")
+            colour = roles[role] if role else NEUTRAL + number
+            panels.setdefault(what if what.endswith("accuracy") else full, []).append(
+                (column, colour)
+            )
     return panels

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from unreset.errors import UnresetError
-from unreset.runs import curves, facts, page, sections
+from unreset.runs import curves, diagnosis, facts, page, sections
 from unreset.runs.drawing import LIGHT
 from unreset.runs.record import Record, read_record
 
@@ -23,17 +23,29 @@ def _one(record: Record) -> tuple[str, str]:
     words = [f"preset {config['preset']}"] if config.get("preset") else []
     words += [facts.seeds_text(record), f"{facts.count(facts.steps(record))} environment steps"]
     words += [f"unreset {config['version']}"] if config.get("version") else []
-    videos = sections.videos(record)
+    videos, remarks = sections.videos(record), diagnosis.to_look_at(record)
+    optional = {
+        "How phases end": diagnosis.endings(record),
+        "Q against returns": diagnosis.values(record),
+        "Learned rewards": diagnosis.learned(record),
+    }
     body = [
         f'<header><p class="over">{page.escape(record.folder.name)}</p>'
         f"<h1>{page.escape(method)} <span>on</span> {page.escape(task)}</h1>"
         f'<p class="facts">{page.escape(" · ".join(words))}</p></header>',
         sections.notice([record]),
         sections.tiles(record),
+        page.section("What to look at", remarks) if remarks else "",
         page.section("Success of the deployed policy", sections.success(record)),
         page.section("Seeds", sections.per_seed(record)) if len(record.seeds) > 1 else "",
         page.section("Practice", sections.phase_success(record)),
-        page.section("Where it has been", sections.map_legend([record]), sections.maps(record)),
+        page.section(
+            "Where it has been",
+            sections.map_legend([record]),
+            sections.maps(record),
+            sections.late_maps(record),
+        ),
+        *(page.section(title, content) for title, content in optional.items() if content),
         page.section("Videos", videos) if videos else "",
         page.section("Learning", sections.metrics(record)),
         page.section("Effort", sections.ledger(record)),

@@ -9,12 +9,13 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
-from unreset.runs import curves, facts, page
+from unreset.runs import curves, facts, findings, page
 from unreset.runs.drawing import LIGHT
 from unreset.runs.maps import map_figure
-from unreset.runs.record import Record, metric_panels, over_seeds, windowed_success
+from unreset.runs.record import Record, metric_panels, over_seeds, windowed
 
 _WHAT = {
     "summary.json": "the summary, so that figures are taken from the logs as far as they go",
@@ -103,13 +104,15 @@ def phase_success(record: Record) -> str:
     others = [role for role in record.roles if role not in roles]
     latest = []
     for role in roles:
-        _, share = windowed_success(record, role)
+        _, share = windowed(record, role, "success")
         latest += [f"{role} {share[-1]:.2f}"] if len(share) else []
     alt = f"Share of successful phases over environment steps; latest: {', '.join(latest)}."
     caption = "Share of the phases that ended in success, while practising. Latest window: "
     caption += ", ".join(latest) + "."
     if others:
-        caption += f" Not judged by success, since rewarded for matching: {', '.join(others)}."
+        caption += (
+            f" Not judged by success, since rewarded by a learned signal: {', '.join(others)}."
+        )
     picture = page.picture(partial(curves.phases_figure, record, roles), alt, (960, 270))
     return page.legend([*roles], [*roles.values()]) + page.figure(
         picture, page.escape(caption), "wide"
@@ -136,16 +139,34 @@ def maps(record: Record) -> str:
     """One map for each role, without the legend."""
     if not record.visits and not record.phases:
         return page.nothing("visits.csv and phases.csv are missing: there is no map to draw.")
+    return _maps(record)
+
+
+def late_maps(record: Record) -> str:
+    """The maps of what came lately, under a heading; nothing where there is nothing before it."""
+    since = findings.last_steps(record)
+    steps = np.concatenate(
+        [t.get("env_steps", np.empty(0)) for t in (record.visits, record.phases)]
+    )
+    if not (steps <= since).any() or not (steps > since).any():
+        return ""
+    return f"<h3>Last third of the run</h3>{_maps(record, since)}"
+
+
+def _maps(record: Record, since: float = 0.0) -> str:
     goals, initial, _ = facts.marks(record)
+    lately = " lately" if since else ""
     parts = []
     for number, role in enumerate(record.roles):
-        judged, (ended, won) = facts.judged(record, role), facts.phases(record, role)
-        draw = partial(map_figure, record, role, goals=goals, initial=initial, judged=judged)
-        alt = f"Map of the {role} role: where it has been and where its {ended} phases ended."
+        judged, (ended, won) = facts.judged(record, role), facts.phases(record, role, since=since)
+        draw = partial(
+            map_figure, record, role, goals=goals, initial=initial, judged=judged, since=since
+        )
+        alt = f"Map of the {role} role: where it has been and where its {ended} phases ended"
         caption = f'<b class="key c{number % len(LIGHT.series)}">{page.escape(role)}</b> ' + (
             f"{won:,} of {ended:,} phases succeeded" if judged else f"{ended:,} phases"
         )
-        parts.append(page.figure(page.picture(draw, alt, (420, 420)), caption))
+        parts.append(page.figure(page.picture(draw, f"{alt}{lately}.", (420, 420)), caption))
     return f'<div class="grid maps">{"".join(parts)}</div>'
 
 

@@ -9,9 +9,8 @@ import numpy as np
 
 from unreset.core.method import Method
 from unreset.core.practice import Run
+from unreset.evaluation.statistics import WINDOW, first_passage
 from unreset.runs.folder import Configuration
-
-WINDOW = 5  # evaluations whose mean decides when a threshold is reached
 
 
 def summarize(
@@ -43,7 +42,9 @@ def summarize(
         "steps_to_095": steps_to(evaluations, 0.95),
         "hard_resets": [int(n) for n in np.asarray(run.ledger.hard_resets)],
         "interventions": [int(n) for n in np.asarray(run.ledger.hard_resets)],
-        "steps_per_reset": [round(env_steps / int(n)) for n in np.asarray(run.ledger.hard_resets)],
+        "steps_per_reset": [
+            round(env_steps / max(int(n), 1)) for n in np.asarray(run.ledger.hard_resets)
+        ],
         "phase_switches": [int(n) for n in phases.sum(axis=1)],
         "phases": {
             role.name: {
@@ -63,7 +64,5 @@ def steps_to(rows: Sequence[dict[str, str]], threshold: float) -> int | None:
         np.mean([float(r["success"]) for r in rows if int(r["env_steps"]) == step])
         for step in steps
     ]
-    for end in range(WINDOW, len(steps) + 1):
-        if np.mean(means[end - WINDOW : end]) >= threshold:
-            return steps[end - 1]
-    return None
+    end = first_passage(np.array(means), threshold, WINDOW)
+    return None if end is None else steps[end]

@@ -238,13 +238,16 @@ class Training:
             ],
         )
         self._evaluation = {name: float(values.mean()) for name, values in evaluation.items()}
+        logged = read_rows(self.folder / "eval.csv")
         phases, visits = history(
+            self.method,
             self.task,
-            [role.name for role in self.method.roles],
-            self.driver.carry.run.replay,
+            self.driver.carry.run,
             self.seeds,
             self.step,
-            (self.step - 1) % self.configuration.eval_every + 1,
+            # Not the last multiple of eval_every: a run whose budget was extended has others.
+            max((int(row["env_steps"]) for row in logged[: -len(self.seeds)]), default=0),
+            self.configuration.eval_every,
         )
         append_rows(self.folder / "phases.csv", phases)
         append_rows(self.folder / "visits.csv", visits)

@@ -15,8 +15,8 @@ import numpy as np
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 from unreset.core import practice
-from unreset.core.method import Method
-from unreset.core.practice import Phase, View
+from unreset.core.method import ENVIRONMENT, Method
+from unreset.core.phases import Phase, View
 from unreset.core.types import Array, Task
 from unreset.drivers.fused import Carry
 from unreset.evaluation import deployed
@@ -241,7 +241,7 @@ def _practice_video(
         )
         captioned.append(_with_strip(frame, text, colour))
         if ends[place]:
-            judged = method.roles[role].reward != "matching"  # else there is no goal to reach
+            judged = method.roles[role].reward == ENVIRONMENT  # else there is no goal to reach
             outcome = f" {'reached' if success else 'did not reach'} its goal" if judged else ""
             won.append(name + outcome)
     stride = _save(folder / "practice.gif", captioned)

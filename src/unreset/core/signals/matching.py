@@ -35,6 +35,8 @@ class Matching:
     """Rows of one update, half of them expert (MEDAL code: 800)."""
     mixup: bool = True
     """Train on convex mixtures of pairs, weights ~ Beta(1, 1) (MEDAL code)."""
+    last_states: int = 0
+    """Take only so many last states of each demonstration as expert's; 0: all (MEDAL++ VICE: 10)."""
     see_goal: bool = True
     """Whether it sees the goal beside the state (MEDAL code: yes); if not, no offsets either."""
     form: RewardForm = "-log(1-D)"
@@ -98,6 +100,6 @@ def update(
     updates, optimizer = optax.adam(config.learning_rate).update(gradient, discriminator.optimizer)
     params = optax.apply_updates(discriminator.params, updates)
     return Discriminator(params, optimizer), {
-        "discriminator_loss": value,
-        "discriminator_accuracy": accuracy,
+        "loss": value,
+        "accuracy": accuracy,
     }

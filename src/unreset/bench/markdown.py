@@ -1,0 +1,181 @@
+"""``tables.md``: the tables of a bench as a page of Markdown."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+
+from unreset.bench import published
+from unreset.bench.manifest import Manifest
+from unreset.bench.rows import ALL, Row
+from unreset.evaluation.statistics import WINDOW
+from unreset.runs.facts import MISSING
+
+_CAPTION = """\
+IQM is the interquartile mean over seeds, without the lowest and the highest quarter; in brackets
+its 95% interval, from bootstrapping over seeds (Agarwal et al. 2021, arXiv 2108.13264). Final
+success is the mean of the last {window} evaluations, as is success from wide starts; the area is
+the mean success over practice, and compares cells of equally many steps. Steps and seconds to
+{threshold:g}: the end of the first {window} evaluations in a row whose mean reaches it; of the mean
+over seeds, and in brackets the median of the single seeds. Seconds are of the run, evaluations and
+compiling included: where a task's seeds are trained at once, in one process, they are those of all
+seeds together. Hard resets are the mean over seeds."""
+_IMPROVEMENT = """\
+How likely it is that a run of the row's method has more area than one of the column's on the same
+task, ties counted half, averaged over the tasks of both (Agarwal et al. 2021)."""
+
+
+def page(
+    manifest: Manifest,
+    cells: Sequence[Row],
+    seeds: Sequence[Row],
+    improvement: Mapping[str, Row],
+    unfinished: Sequence[str],
+) -> str:
+    """The whole page, from the rows of the CSV files."""
+    parts = [
+        f"# Benchmark: {manifest.suite}",
+        f"{manifest.summary[:1].upper()}{manifest.summary[1:]}.",
+    ]
+    parts += ["\n".join(f"    {command}" for command in manifest.commands)]
+    parts += [f"unreset {manifest.version}; {manifest.machine}."]
+    if unfinished:
+        parts += [f"**Not finished:** {', '.join(unfinished)}."]
+    if not cells:
+        return "\n\n".join([*parts, "No evaluation yet."]) + "\n"
+    tasks = list(dict.fromkeys(row["task"] for row in cells))
+    for task in tasks:
+        mine = [row for row in cells if row["task"] == task]
+        parts += ["## All tasks together" if task == ALL else f"## {task}", _cells(mine, manifest)]
+        known = [] if task == ALL else published.curves(task)
+        if known:
+            parts += [
+                f"Published on {task}, mean over seeds: steps at which it first reaches",
+                _published(known),
+            ]
+    parts += [_CAPTION.format(window=WINDOW, threshold=manifest.threshold)]
+    parts += ["## Probability of improvement", _improvement(improvement), _IMPROVEMENT]
+    parts += ["## Every seed", _seeds(seeds), "## Commands", _commands(manifest)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _share(value: float | None) -> str:
+    return MISSING if value is None else f"{value:.2f}"
+
+
+def _count(value: float | None) -> str:
+    return MISSING if value is None else f"{value:,.0f}"
+
+
+def _with_interval(row: Row, name: str) -> str:
+    middle, low, high = (row[f"{name}_{part}"] for part in ("iqm", "low", "high"))
+    return _share(middle) if low is None else f"{middle:.2f} [{low:.2f}, {high:.2f}]"
+
+
+def _passage(row: Row, name: str) -> str:
+    return f"{_count(row[name])} ({_count(row[f'{name}_median'])})"
+
+
+def _cells(rows: Sequence[Row], manifest: Manifest) -> str:
+    at = f"to {manifest.threshold:g}"
+    head = ["cell", "seeds", "final success, IQM", "mean", "area, IQM", "from wide starts, IQM"]
+    together = all("steps_to_threshold" not in row for row in rows)
+    head += [] if together else ["steps", f"steps {at}", f"seconds {at}", "hard resets"]
+    return _table(
+        head,
+        [
+            [
+                row["cell"],
+                str(row["seeds"]),
+                _with_interval(row, "final"),
+                _share(row["final_mean"]),
+                _with_interval(row, "area"),
+                _with_interval(row, "wide"),
+            ]
+            + (
+                []
+                if together
+                else [
+                    _count(row["steps"]),
+                    _passage(row, "steps_to_threshold"),
+                    _passage(row, "seconds_to_threshold"),
+                    _count(row["hard_resets"]),
+                ]
+            )
+            for row in rows
+        ],
+    )
+
+
+def _published(known: Sequence[published.Published]) -> str:
+    def first(curve: published.Published, level: float) -> str:
+        steps = curve.steps_to(level)
+        return MISSING if steps == float("inf") else _count(steps)
+
+    return _table(
+        ["published", *(f"{level:g}" for level in published.LEVELS), "seeds"],
+        [
+            [curve.method, *(first(curve, level) for level in published.LEVELS), str(curve.seeds)]
+            for curve in known
+        ],
+    )
+
+
+def _improvement(matrix: Mapping[str, Row]) -> str:
+    return _table(
+        ["", *matrix],
+        [[one, *(_share(value) for value in row.values())] for one, row in matrix.items()],
+    )
+
+
+def _seeds(rows: Sequence[Row]) -> str:
+    return _table(
+        [
+            "cell",
+            "task",
+            "seed",
+            "steps",
+            "final",
+            "area",
+            "wide",
+            "steps to",
+            "seconds to",
+            "seconds",
+        ],
+        [
+            [
+                row["cell"],
+                row["task"],
+                str(row["seed"]),
+                _count(row["steps"]),
+                _share(row["final"]),
+                _share(row["area"]),
+                _share(row["wide_success"]),
+                _count(row["steps_to_threshold"]),
+                _count(row["seconds_to_threshold"]),
+                _count(row["wall_seconds"]),
+            ]
+            for row in rows
+        ],
+    )
+
+
+def _commands(manifest: Manifest) -> str:
+    return _table(
+        ["cell", "command", "steps", "seeds"],
+        [
+            [
+                entry.cell.label,
+                f"`{shlex.join(['unreset', 'train', cell.method, cell.task, *cell.flags])}`",
+                _count(entry.steps),
+                " ".join(map(str, entry.seeds)),
+            ]
+            for entry in manifest.entries
+            for cell in [entry.cell]
+        ],
+    )

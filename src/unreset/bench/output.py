@@ -1,0 +1,90 @@
+"""Makes the tables and plots of a bench folder from the runs in it."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from unreset.bench import manifest as manifests
+from unreset.bench import markdown, plots
+from unreset.bench.results import CellResult, read_cell
+from unreset.bench.rows import Row, cell_rows, improvement, seed_rows
+from unreset.errors import UnresetError
+from unreset.runs.drawing import to_png
+
+
+def tables(out: str | Path, threshold: float | None = None) -> list[Path]:
+    """Write the tables and plots of a bench folder; a bench that is under way gives partial ones.
+
+    Args:
+        out: the folder.
+        threshold: success that counts as learned; by default what the bench was run with.
+
+    Returns:
+        The files: ``results.csv``, ``summary.csv``, ``improvement.csv``, ``tables.md`` and, where
+        something was evaluated, ``curves.png``, ``intervals.png``, ``time.png`` and, where the
+        steps between resets vary, ``reset-every.png``.
+
+    Raises:
+        UnresetError: where the folder is none of ``unreset bench``, or cannot be written to.
+    """
+    out = Path(out)
+    manifest = manifests.read(out)
+    if threshold is not None:
+        manifest = replace(manifest, threshold=threshold)
+    everything = [read_cell(out, entry) for entry in manifest.entries]
+    cells = [cell for cell in everything if len(cell.seeds) and len(cell.steps)]
+    unfinished = [cell.cell.name for cell in everything if not cell.complete]
+    seeds, summary = seed_rows(cells, manifest.threshold), cell_rows(cells, manifest.threshold)
+    matrix = improvement(cells)
+    page = markdown.page(manifest, summary, seeds, matrix, unfinished)
+    pairs = [{"cell": one, **row} for one, row in matrix.items()]
+    try:
+        written = [
+            _write_csv(out / "results.csv", seeds),
+            _write_csv(out / "summary.csv", summary),
+            _write_csv(out / "improvement.csv", pairs),
+            _replace(out / "tables.md", page.encode()),
+        ]
+        return written + (_plots(out, cells) if cells else [])
+    except OSError as error:
+        raise UnresetError(f"cannot write to {out}: {error.strerror or error}") from error
+
+
+def _plots(out: Path, cells: Sequence[CellResult]) -> list[Path]:
+    figures = {
+        "curves.png": plots.curves(cells),
+        "intervals.png": plots.intervals(cells),
+        "time.png": plots.time(cells),
+        "reset-every.png": plots.reset_every(cells),
+    }
+    return [
+        _replace(out / name, to_png(figure))
+        for name, figure in figures.items()
+        if figure is not None
+    ]
+
+
+def _write_csv(path: Path, rows: Sequence[Row]) -> Path:
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({name: _short(value) for name, value in row.items()})
+    return _replace(path, text.getvalue().encode())
+
+
+def _short(value: object) -> object:
+    return f"{value:.6g}" if isinstance(value, float) else value
+
+
+def _replace(path: Path, content: bytes) -> Path:
+    """Write a file in one step: somebody may be reading the one before."""
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_bytes(content)
+    partial.replace(path)
+    return path

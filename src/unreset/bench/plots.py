@@ -1,0 +1,199 @@
+"""The figures of a bench: curves, intervals, time, and what rare resets do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
+
+from unreset.bench import published
+from unreset.bench.results import CellResult, interval
+from unreset.bench.suites import RESET_EVERY
+from unreset.evaluation.statistics import interquartile_mean
+from unreset.runs.drawing import LIGHT, canvas, nothing, thousands
+
+_RESAMPLES = 1000  # of a curve's band
+_STYLES = ("-", "--", ":")
+_PUBLISHED = {"-": "--", "--": ":", ":": "-."}  # dashed, whatever the number of colours
+
+
+def tasks(cells: Sequence[CellResult]) -> list[str]:
+    """The tasks in their order."""
+    return list(dict.fromkeys(cell.cell.task for cell in cells))
+
+
+def _looks(labels: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Colour and line style of each variant, the same in every panel."""
+    colours = len(LIGHT.series)
+    return {
+        label: (LIGHT.series[number % colours], _STYLES[number // colours % len(_STYLES)])
+        for number, label in enumerate(dict.fromkeys(labels))
+    }
+
+
+def _labels(cells: Sequence[CellResult]) -> list[str]:
+    return [cell.cell.label for cell in cells]
+
+
+def _calm(axes: Axes, title: str, below: str) -> None:
+    """Horizontal hairlines only, no frame."""
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)
+    axes.spines["bottom"].set_color(LIGHT.line)
+    axes.tick_params(colors=LIGHT.muted, labelsize=9, length=0, which="both")
+    axes.grid(axis="y", color=LIGHT.line, linewidth=0.7)
+    axes.set_axisbelow(True)
+    axes.set_title(title, loc="left", color=LIGHT.text, fontsize=11)
+    axes.set_xlabel(below, color=LIGHT.muted, fontsize=9)
+
+
+def _success_axis(axes: Axes) -> None:
+    axes.set_ylim(-0.02, 1.04)
+    axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0", ".25", ".5", ".75", "1"])
+
+
+def _legend(axes: Axes) -> None:
+    axes.legend(
+        frameon=False, labelcolor=LIGHT.text, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1)
+    )
+
+
+def _middle(cell: CellResult) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The interquartile mean over seeds and its interval, each [points]."""
+    low, high = interval([cell.success], _RESAMPLES)
+    return interquartile_mean(cell.success, axis=0), low, high
+
+
+def _draw(
+    axes: Axes,
+    cells: Sequence[CellResult],
+    looks: Mapping[str, tuple[str, str]],
+    x: Callable[[CellResult], np.ndarray],
+) -> None:
+    for cell in cells:
+        colour, style = looks[cell.cell.label]
+        middle, low, high = _middle(cell)
+        axes.fill_between(x(cell), low, high, color=colour, alpha=0.16, linewidth=0)
+        marker = "o" if len(middle) == 1 else ""
+        axes.plot(
+            x(cell), middle, style, color=colour, marker=marker, linewidth=2, label=cell.cell.label
+        )
+    _success_axis(axes)
+    axes.set_xlim(left=0)
+    axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+    axes.xaxis.set_major_formatter(FuncFormatter(thousands))
+    _legend(axes)
+
+
+def curves(cells: Sequence[CellResult]) -> Figure:
+    """Success over environment steps, a row for each task, published curves beside ours."""
+    names = tasks(cells)
+    figure = canvas(13.0, 3.6 * len(names))
+    for row, name in enumerate(names):
+        axes = figure.add_subplot(len(names), 2, 2 * row + 1)
+        mine = [cell for cell in cells if cell.cell.task == name]
+        _draw(axes, mine, _looks(_labels(cells)), lambda cell: cell.steps)
+        _calm(axes, f"{name}: success", "environment steps; IQM over seeds, 95% interval")
+        axes = figure.add_subplot(len(names), 2, 2 * row + 2)
+        known = published.curves(name)
+        if not known:
+            nothing(axes, LIGHT, "no published curves")
+            continue
+        # In the colours of ours where the names are the same.
+        looks = _looks([*_labels(cells), *(curve.method for curve in known)])
+        for curve in known:
+            colour, style = looks[curve.method]
+            drawn = axes.plot(curve.steps / 1e6, curve.success, _PUBLISHED[style], color=colour)
+            drawn[0].set(linewidth=1, label=curve.method)
+        _success_axis(axes)
+        axes.set_xlim(left=0)
+        _calm(axes, f"{name}: published", "million environment steps; mean over seeds")
+        _legend(axes)
+    return figure
+
+
+def time(cells: Sequence[CellResult]) -> Figure:
+    """Success over seconds, a row for each task."""
+    names = tasks(cells)
+    figure = canvas(8.0, 3.6 * len(names))
+    for row, name in enumerate(names):
+        axes = figure.add_subplot(len(names), 1, row + 1)
+        mine = [cell for cell in cells if cell.cell.task == name]
+        _draw(axes, mine, _looks(_labels(cells)), lambda cell: cell.seconds)
+        _calm(axes, f"{name}: success", "seconds of a run; IQM over seeds, 95% interval")
+    return figure
+
+
+def intervals(cells: Sequence[CellResult]) -> Figure:
+    """Final success and area of every cell with their intervals, a row for each task."""
+    names = tasks(cells)
+    looks = _looks(_labels(cells))
+    groups = [[cell for cell in cells if cell.cell.task == name] for name in names]
+    heights = [len(group) + 2 for group in groups]
+    figure = canvas(10.0, 0.36 * sum(heights))
+    grid = figure.add_gridspec(len(names), 2, height_ratios=heights)
+    columns = (("final", "final success"), ("area", "area under the curve"))
+    for row, (name, group) in enumerate(zip(names, groups, strict=True)):
+        for column, (score, title) in enumerate(columns):
+            axes = figure.add_subplot(grid[row, column])
+            for place, cell in enumerate(group):
+                scores = cell.scores(score)
+                low, high = interval([scores])
+                colour = looks[cell.cell.label][0]
+                axes.hlines(place, low, high, color=colour, alpha=0.35, linewidth=8)
+                axes.plot(interquartile_mean(scores), place, "|", color=colour, markersize=14)
+            _calm(axes, f"{name}: {title}", "IQM over seeds, 95% interval")
+            axes.set_xlim(-0.02, 1.02)
+            axes.set_ylim(len(group) - 0.4, -0.6)
+            shown = [cell.cell.label if column == 0 else "" for cell in group]
+            axes.set_yticks(range(len(group)), shown, parse_math=False)
+    return figure
+
+
+def _period(cell: CellResult) -> int | None:
+    """The steps between resets that a cell's flags ask for, 0 for never."""
+    flags = [piece for word in cell.cell.flags for piece in word.split("=", 1)]
+    return int(flags[flags.index(RESET_EVERY) + 1]) if RESET_EVERY in flags else None
+
+
+def reset_every(cells: Sequence[CellResult]) -> Figure | None:
+    """Final success and area over the steps between resets; None where they are not varied."""
+    varied: dict[str, dict[int, CellResult]] = {}
+    for cell in cells:
+        period = _period(cell)
+        if period is not None:
+            varied.setdefault(cell.cell.task, {})[period] = cell
+    varied = {task: periods for task, periods in varied.items() if len(periods) > 1}
+    if not varied:
+        return None
+    figure = canvas(7.5, 3.8 * len(varied))
+    for row, (task, periods) in enumerate(varied.items()):
+        axes = figure.add_subplot(len(varied), 1, row + 1)
+        _draw_periods(axes, periods)
+        below = "environment steps between hard resets; IQM over seeds, 95% interval"
+        _calm(axes, f"{task}: resets become rare", below)
+    return figure
+
+
+def _draw_periods(axes: Axes, cells: Mapping[int, CellResult]) -> None:
+    """Scores over the steps between resets; 0, for never, comes last."""
+    periods = sorted(cells, key=lambda period: period or np.inf)
+    never = 2.5 * max(periods)  # where "never" goes on the axis
+    places = [period or never for period in periods]
+    for score, title, colour in (
+        ("final", "final success", LIGHT.series[0]),
+        ("area", "area under the curve", LIGHT.series[1]),
+    ):
+        scores = [cells[period].scores(score) for period in periods]
+        low, high = np.array([interval([each]) for each in scores]).T
+        axes.fill_between(places, low, high, color=colour, alpha=0.16, linewidth=0)
+        middle = [interquartile_mean(each) for each in scores]
+        axes.plot(places, middle, marker="o", color=colour, linewidth=2, label=title)
+    _success_axis(axes)
+    axes.set_xscale("log")
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xticks(places, [f"{period:,}" if period else "never" for period in periods])
+    _legend(axes)

@@ -1,0 +1,148 @@
+"""The suites of ``unreset bench``: which methods, on which tasks, with which flags."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from unreset import registry
+from unreset.errors import UnresetError
+
+GIVEN = {"--preset", "--seed", "--seeds", "--steps", "--eval-every", "--out"}  # by the bench
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One entry of a grid: a variant of a method on a task, trained with several seeds."""
+
+    label: str
+    """What the variant is called; the same on every task."""
+    method: str
+    task: str
+    flags: tuple[str, ...] = ()
+    """Further words for ``unreset train``."""
+
+    @property
+    def name(self) -> str:
+        """The name of its folder."""
+        return re.sub(r"[^\w.-]+", ".", f"{self.label}-{self.task}")
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A grid of cells that answers one question."""
+
+    name: str
+    summary: str
+    cells: tuple[Cell, ...]
+    steps: int | None = None
+    """Environment steps of each seed; None for those of each method's preset."""
+
+
+EARL = ("tabletop", "sawyer_door", "sawyer_peg", "kitchen", "minitaur", "dexterous")
+RESET_EVERY = "--reset-every"
+RESET_PERIODS = (200, 500, 1000, 2000, 5000, 0)  # environment steps; 0 for never
+MATCHING = "--matching."  # before the flags of MEDAL's discriminator
+MATCHING_FORMS = ("-log(1-D)", "log D", "log D - log(1-D)")
+
+
+def _every_method(tasks: Iterable[str]) -> tuple[Cell, ...]:
+    return tuple(Cell(method, method, task) for task in tasks for method in registry.METHODS)
+
+
+def _variants(method: str, task: str, variants: Mapping[str, tuple[str, ...]]) -> tuple[Cell, ...]:
+    return tuple(Cell(label, method, task, flags) for label, flags in variants.items())
+
+
+def _medal_variants() -> dict[str, tuple[str, ...]]:
+    # With "=", since a form may begin with a dash.
+    forms = {f"form {form}": (f"{MATCHING}form={form}",) for form in MATCHING_FORMS}
+    return {
+        "default": (),
+        **forms,
+        "no goal": (f"{MATCHING}no-see-goal",),
+        "own learners": ("--no-share-learner",),
+    }
+
+
+def suites() -> dict[str, Suite]:
+    """Every suite by name; those of all methods hold what the registry holds now."""
+    known = [
+        Suite("tabletop", "every method on the tabletop", _every_method(["tabletop"]), 20_000),
+        Suite("earl", "every method on the tasks of EARL", _every_method(EARL)),
+        Suite(
+            "boundary",
+            "what the end of a phase is learnt as",
+            _variants(
+                "fbrl",
+                "tabletop",
+                {
+                    name: ("--boundary", name)
+                    for name in ("bootstrap", "terminal", "terminal_on_success")
+                },
+            ),
+            12_000,
+        ),
+        Suite(
+            "episode-length",
+            "an episodic agent whose resets become rare",
+            _variants(
+                "naive",
+                "tabletop",
+                {
+                    f"every {period}" if period else "never": (RESET_EVERY, str(period))
+                    for period in RESET_PERIODS
+                },
+            ),
+            12_000,
+        ),
+        Suite(
+            "medal",
+            "variants of MEDAL's backward role",
+            _variants("medal", "tabletop", _medal_variants()),
+            20_000,
+        ),
+    ]
+    return {suite.name: suite for suite in known}
+
+
+def find(name: str) -> Suite:
+    """A suite by name; raises UnresetError with all names where there is none."""
+    known = suites()
+    if name not in known:
+        raise UnresetError(f"unknown suite {name!r}; there are: {', '.join(known)}")
+    return known[name]
+
+
+def narrowed(suite: Suite, methods: Sequence[str] = (), tasks: Sequence[str] = ()) -> Suite:
+    """The suite with these tasks and methods alone, in the order of the suite.
+
+    A task that it does not have is practised by all its variants; a method that it does not have,
+    such as one's own ``module:Class``, is added without flags on every task.
+    """
+    cells = list(suite.cells)
+    if tasks:
+        variants = list({cell.label: cell for cell in reversed(cells)}.values())[::-1]
+        new = [task for task in tasks if all(cell.task != task for cell in cells)]
+        cells = [cell for cell in cells if cell.task in tasks]
+        cells += [replace(cell, task=task) for task in new for cell in variants]
+    if methods:
+        places = list(dict.fromkeys(cell.task for cell in cells))
+        new = [name for name in methods if all(cell.method != name for cell in cells)]
+        cells = [cell for cell in cells if cell.method in methods]
+        cells += [Cell(name, name, place) for place in places for name in new]
+    return replace(suite, cells=tuple(cells))
+
+
+def check(cells: Sequence[Cell]) -> None:
+    """Raise UnresetError where there are no cells, or what the bench says twice or not at all."""
+    if not cells:
+        raise UnresetError("nothing to train: no cell is left")
+    given = {word.split("=")[0] for cell in cells for word in cell.flags} & GIVEN
+    if given:
+        raise UnresetError(f"{min(given)} is the same for all cells: give it to the bench instead")
+    names = [cell.name for cell in cells]
+    double = next((name for name in names if names.count(name) > 1), None)
+    if double is not None:
+        raise UnresetError(f"two cells would be written to {double}: give them different labels")

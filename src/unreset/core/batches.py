@@ -1,0 +1,169 @@
+"""Batches: which rows, for which goals, with which rewards; everything as of now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import jax
+import jax.numpy as jnp
+
+from unreset.core import replay as replays
+from unreset.core import signals
+from unreset.core.method import ENVIRONMENT, Method, Practice, draw_goal
+from unreset.core.replay import GOAL_SOURCES, Replay
+from unreset.core.types import Array, Batch, Task
+
+if TYPE_CHECKING:
+    from unreset.core.practice import Run
+
+
+SHOWN = GOAL_SOURCES.index("demonstrations")
+
+
+def rewards(
+    method: Method, task: Task, run: Run, role: int, next_observation: Array, goal: Array
+) -> Array:
+    """A role's rewards [N] for reaching observations [N, ...], scaled as its learner sees them.
+
+    An environment's own can be had for pure tasks only.
+    """
+    name = method.roles[role].reward
+    if name == ENVIRONMENT:
+        return jax.vmap(task.reward)(next_observation, goal) * method.learner.reward_scale
+    signal = method.signals[name]
+    seen = method.judged(task, signal, next_observation, goal)
+    return signals.reward(signal, run.signals[name], seen)
+
+
+def draw_batches(
+    method: Method, task: Task, run: Run, roles: tuple[int, ...], updates: int, key: Array
+) -> Batch:
+    """Batches [updates, B, ...] for the learner of ``roles``.
+
+    Roles with one reward are taught by every row alike; else each role gets its part of a batch.
+    """
+    parts = [(role,) for role in roles] if method.told_roles else [roles]
+    size = method.practice.batch_size // len(parts)
+    keys = jax.random.split(key, len(parts))
+    drawn = [
+        _draw_part(method, task, run, part, (updates, size), part_key)
+        for part, part_key in zip(parts, keys, strict=True)
+    ]
+    return jax.tree.map(lambda *x: jnp.concatenate(x, axis=1), *drawn)
+
+
+def _draw_part(
+    method: Method,
+    task: Task,
+    run: Run,
+    roles: tuple[int, ...],
+    shape: tuple[int, int],
+    key: Array,
+) -> Batch:
+    """Rows [*shape, ...] that teach ``roles``, of one reward: draw rows, goals, then rewards."""
+    practice, replay = method.practice, run.replay
+    row_key, goal_key = jax.random.split(key)
+    everyone = tuple(range(len(method.roles)))
+    own = everyone if practice.teach == "everyone" else roles
+    drawn = (shape[0], shape[1] // practice.goals_per_row)
+    positions = _draw_rows(practice, replay, own, roles, drawn, row_key)
+    positions = jnp.repeat(positions, practice.goals_per_row)
+    rows = replay.rows
+    observation, action = rows.observation[positions], rows.action[positions]
+    next_observation = rows.observation[replays.following(replay, positions)]
+    goal, expected = _draw_goals(method, task, run, roles, positions, goal_key)
+    learned = method.roles[roles[0]].reward != ENVIRONMENT
+    if task.pure:
+        success = jax.vmap(task.success)(next_observation, goal)
+    else:
+        success = rows.success[positions]
+    if task.pure or learned:
+        reward = rewards(method, task, run, roles[0], next_observation, goal)
+    else:
+        reward = rows.reward[positions] * method.learner.reward_scale
+    terminal = rows.terminated[positions]
+    if practice.boundary != "bootstrap" and not learned:
+        terminal |= success
+    if practice.boundary == "terminal":
+        terminal |= rows.end[positions]
+    imitated = {direction for role in roles for direction in method.roles[role].imitate}
+    direction = rows.role[positions]
+    imitate = (positions < replay.pinned) & expected
+    imitate &= jnp.isin(direction, jnp.array(sorted(imitated) or [-2]))
+    batch = Batch(
+        inputs=method.inputs(task, observation, goal, roles[0]),
+        action=action,
+        next_inputs=method.inputs(task, next_observation, goal, roles[0]),
+        reward=reward,
+        discount=1.0 - terminal,
+        imitate=imitate.astype(jnp.float32),
+        success=success.astype(jnp.float32),
+    )
+    return jax.tree.map(lambda x: x.reshape(*shape, *x.shape[1:]), batch)
+
+
+def _draw_rows(
+    practice: Practice,
+    replay: Replay,
+    own: tuple[int, ...],
+    roles: tuple[int, ...],
+    shape: tuple[int, int],
+    key: Array,
+) -> Array:
+    """Positions [updates * B] of rows: the asked share of demonstrations, else of practice."""
+    number, size = shape[0] * shape[1], shape[1]
+    choice_key, pinned_key, own_key = jax.random.split(key, 3)
+    practised = replays.sample(replay, own, number, own_key)
+    if replay.pinned == 0 or practice.demonstration_share == 0:
+        return practised
+    pinned = replays.sample_pinned(replay, roles, number, pinned_key)
+    available = replay.pinned_count[jnp.array(roles)].sum()
+    if practice.demonstration_share is None:
+        rows = (replay.heads - replay.tails)[jnp.array(own)].sum()
+        share = available / (available + rows)
+        take = jax.random.uniform(choice_key, (number,)) < share
+    else:
+        # Every batch, a run of B rows, holds the same number of demonstrations.
+        within = jnp.arange(number) % size
+        take = within < round(practice.demonstration_share * size)
+    return jnp.where(take & (available > 0), pinned, practised)
+
+
+def _draw_goals(
+    method: Method,
+    task: Task,
+    run: Run,
+    roles: tuple[int, ...],
+    positions: Array,
+    key: Array,
+) -> tuple[Array, Array]:
+    """Goals [N, goal] for rows, and where [N] an expert's action is right for its goal."""
+    practice, replay, rows = method.practice, run.replay, run.replay.rows
+    kind_key, later_key, source_key, goal_key = jax.random.split(key, 4)
+    number = len(positions)
+    sources = method.sources(roles)
+    learned = method.roles[roles[0]].reward != ENVIRONMENT
+    fits = jnp.isin(rows.source[positions], jnp.array(sources))
+    kind = jax.random.uniform(kind_key, (number,))
+    hindsight = 0.0 if learned else practice.hindsight
+    redraw = ~fits | (kind > 1.0 - practice.other_goals)
+    if practice.goals_per_row > 1:
+        redraw |= jnp.arange(number) % practice.goals_per_row > 0
+        kind = jnp.where(redraw, 1.0, kind)
+    source = jnp.array(sources)[jax.random.randint(source_key, (number,), 0, len(sources))]
+    drawn = draw_goal(task, source, goal_key)
+    if SHOWN in sources:
+        shown = run.signals["curriculum"].observations
+        which = jax.random.randint(jax.random.fold_in(goal_key, 1), (number,), 0, len(shown))
+        drawn = jnp.where((source == SHOWN)[:, None], jax.vmap(task.achieved)(shown[which]), drawn)
+    goal = jnp.where(redraw[:, None], drawn, rows.goal[positions])
+    expected = ~redraw | learned
+    if hindsight > 0:
+        # Geometric offsets follow the discounted occupancy of the future.
+        uniform = jax.random.uniform(later_key, (number,), minval=1e-7)
+        offset = 1 + jnp.log(uniform) / jnp.log(method.learner.discount)
+        reached = rows.observation[replays.later(replay, positions, offset.astype(jnp.int32))]
+        relabel = kind < hindsight
+        goal = jnp.where(relabel[:, None], jax.vmap(task.achieved)(reached), goal)
+        expected &= ~relabel
+    return goal, expected

@@ -1,0 +1,189 @@
+"""What is learned besides policies: reward signals and the curriculum, now and then."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from unreset.core import replay as replays
+from unreset.core import sac, signals
+from unreset.core.method import Method
+from unreset.core.replay import Replay, Rows
+from unreset.core.signals import curriculum, matching, novelty
+from unreset.core.signals.matching import Matching
+from unreset.core.types import Array, Measurement, Metrics, Task, Transition
+from unreset.errors import UnresetError
+
+if TYPE_CHECKING:
+    from unreset.core.practice import Phase, Run
+
+State = TypeVar("State")
+CURRICULUM = "curriculum"  # its name among the states of the run's signals
+
+
+def when(
+    due: Array, update: Callable[[State], tuple[State, Metrics]], state: State
+) -> tuple[State, dict[str, Measurement]]:
+    """``update(state)`` if due, else the same state; its metrics weigh 0 if not.
+
+    ``due`` must not depend on the seed: a batched condition would compute both branches.
+    """
+
+    def skip(state: State) -> tuple[State, Metrics]:
+        shapes = jax.eval_shape(update, state)[1]
+        return state, jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
+
+    state, metrics = jax.lax.cond(due, update, skip, state)
+    weight = jnp.asarray(due, jnp.float32)
+    return state, {name: Measurement(value, weight) for name, value in metrics.items()}
+
+
+def positives(method: Method, pinned: Rows, pinned_last: np.ndarray) -> list[np.ndarray]:
+    """For each discriminator the demonstration rows that show it what is expert's."""
+    forward = np.asarray(pinned.source) == 0
+    left = pinned_last - np.arange(len(pinned_last))
+    found = []
+    for signal in method.signals.values():
+        if isinstance(signal, Matching):
+            # By default the states acted from; else the last ones, the very last included.
+            acted = np.asarray(pinned.role) >= 0
+            shown = left < signal.last_states if signal.last_states else acted
+            found.append(np.flatnonzero(forward & shown))
+    return found
+
+
+def init_signals(
+    method: Method, task: Task, pinned: Rows, pinned_last: np.ndarray, key: Array
+) -> dict[str, Any]:
+    """The fresh states of a method's signals, and of its curriculum."""
+    nothing = jnp.zeros(task.observation_size), jnp.zeros(task.goal_size)
+    states = {}
+    for number, (name, signal) in enumerate(method.signals.items()):
+        if isinstance(signal, Matching) and not (np.asarray(pinned.role) == 0).any():
+            raise UnresetError(f"{method.name} needs forward demonstrations, and there are none")
+        size = method.judged(task, signal, *nothing).size
+        states[name] = signals.init(signal, key if not number else jax.random.fold_in(key, number), size)
+    if method.curriculum is not None:
+        states[CURRICULUM] = _init_curriculum(method, task, pinned, pinned_last)
+    return states
+
+
+def _init_curriculum(
+    method: Method, task: Task, pinned: Rows, pinned_last: np.ndarray
+) -> curriculum.Candidates:
+    config = method.curriculum
+    assert config is not None
+    if not len(pinned_last):
+        raise UnresetError(f"{method.name} needs demonstrations to start from, and there are none")
+    # Forward demonstrations lead away from the initial states, backward ones towards them.
+    row = np.arange(len(pinned_last))
+    begin = np.searchsorted(pinned_last, pinned_last)
+    distances = np.where(np.asarray(pinned.source) == 0, row - begin, pinned_last - row)
+    return curriculum.init(
+        config,
+        jnp.asarray(pinned.observation),
+        jnp.asarray(distances, jnp.float32),
+        len(task.goals),
+        config.replay_states,
+    )
+
+
+def fit_signals(
+    method: Method, task: Task, run: Run, step: Array, key: Array
+) -> tuple[Run, dict[str, Measurement]]:
+    """The updates of the signals that are due at this step, from the rows recorded so far."""
+    metrics: dict[str, Measurement] = {}
+    states, learning = dict(run.signals), step >= method.practice.seed_steps
+    keys = jax.random.split(key, (max(1, len(method.signals)), 3))
+    judges = 0
+    for (name, signal), (expert_key, own_key, update_key) in zip(
+        method.signals.items(), keys, strict=False
+    ):
+        # Draws stay outside the conditional, through which no replay may pass.
+        own_roles, size = method.rewarded(name), signal.batch_size
+        if isinstance(signal, Matching):
+            list_number, judges, half = len(method.roles) + judges, judges + 1, size // 2
+            expert = replays.sample_pinned(run.replay, (list_number,), half, expert_key)
+            own = replays.sample(run.replay, own_roles, half, own_key)
+            expert_seen = _seen(method, task, run.replay, signal, expert)
+            update = _matching_update(
+                signal, expert_seen, _seen(method, task, run.replay, signal, own), update_key
+            )
+        else:
+            own = replays.sample(run.replay, own_roles, size, own_key)
+            update = _novelty_update(signal, _seen(method, task, run.replay, signal, own))
+        due = (step % signal.interval == 0) & learning
+        states[name], found = when(due, update, states[name])
+        metrics |= {f"{name}_{what}": value for what, value in found.items()}
+    if method.curriculum is not None:
+        states[CURRICULUM], found = _refresh(method, task, run, step, key)
+        metrics |= found
+    return run._replace(signals=states), metrics
+
+
+Update = Callable[[Any], tuple[Any, Metrics]]
+
+
+def _seen(method: Method, task: Task, replay: Replay, signal: signals.Signal, at: Array) -> Array:
+    return method.judged(task, signal, replay.rows.observation[at], replay.rows.goal[at])
+
+
+def _matching_update(signal: Matching, expert: Array, own: Array, key: Array) -> Update:
+    return lambda state: matching.update(signal, state, expert, own, key)
+
+
+def _novelty_update(signal: novelty.Novelty, own: Array) -> Update:
+    return lambda state: novelty.update(signal, state, own)
+
+
+def _refresh(
+    method: Method, task: Task, run: Run, step: Array, key: Array
+) -> tuple[curriculum.Candidates, dict[str, Measurement]]:
+    """The curriculum's candidates and their values V(s, g) = min_j Q'_j(s, pi(s, g), g)."""
+    config = method.curriculum
+    assert config is not None
+    everyone = tuple(range(len(method.roles)))
+    recent = replays.sample(run.replay, everyone, config.replay_states, jax.random.fold_in(key, 1))
+    observations = run.replay.rows.observation[recent]
+    learner = jax.tree.map(lambda x: x[0], run.learners)
+
+    def value(seen: Array) -> Array:
+        def of_goal(goal: Array) -> Array:
+            inputs = method.inputs(task, seen, jnp.broadcast_to(goal, (len(seen), len(goal))), 0)
+            action = jnp.tanh(sac.policy(method.learner, learner.actor, inputs)[0])
+            return sac.action_values(method.learner, learner.target, inputs, action).min(axis=0)
+
+        return jax.vmap(of_goal)(jnp.asarray(task.goals))
+
+    def update(state: curriculum.Candidates) -> tuple[curriculum.Candidates, Metrics]:
+        fresh = curriculum.refresh(state, observations, task.achieved, value)
+        reachable = fresh.values >= reach(method)
+        return fresh, {"curriculum_reachable": reachable.mean()}
+
+    return when(step % config.interval == 0, update, run.signals[CURRICULUM])
+
+
+def reach(method: Method) -> float:
+    """The value from which on the curriculum takes a goal for reachable."""
+    assert method.curriculum is not None
+    return method.worth(method.curriculum.within * method.roles[0].length)
+
+
+def freshly_judged(
+    method: Method, task: Task, states: dict[str, Any], phase: Phase, transition: Transition
+) -> dict[str, Measurement]:
+    """How often discriminators take a state just reached, never trained on, for what it is."""
+    found = {}
+    for name, signal in method.signals.items():
+        if isinstance(signal, Matching):
+            seen = method.judged(task, signal, transition.next_observation, phase.goal)
+            right = matching.logits(signal, states[name], seen) < 0
+            mine = jnp.isin(phase.role, jnp.array(method.rewarded(name)))
+            found[f"{name}_fresh_accuracy"] = Measurement(
+                right.astype(jnp.float32), mine.astype(jnp.float32)
+            )
+    return found

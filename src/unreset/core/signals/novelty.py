@@ -1,0 +1,92 @@
+"""Random network distillation (Burda et al. 2018, arXiv 1810.12894): novelty as a reward.
+
+A predictor learns the output of a fixed random network on visited states; where it errs, the robot
+has seldom been. R3L (Zhu et al. 2020, arXiv 2004.12570) perturbs the world with it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from unreset.core.networks import MLP
+from unreset.core.types import Array, Metrics
+
+
+@dataclass(frozen=True)
+class Novelty:
+    """Hyper-parameters of random network distillation."""
+
+    hidden: tuple[int, ...] = (128, 128)
+    """Widths of the hidden layers of predictor and random network (ours)."""
+    features: int = 32
+    """Numbers that the random network puts out (ours)."""
+    learning_rate: float = 3e-4
+    """Adam's step size of the predictor (R3L)."""
+    interval: int = 1
+    """Environment steps between the predictor's updates."""
+    batch_size: int = 256
+    """Rows of one update (R3L: 256)."""
+    spread_rate: float = 0.001
+    """Share of the running variance of the error that each update replaces (ours)."""
+    limit: float = 5.0
+    """Largest reward, in standard deviations of the error (ours)."""
+    scale: float = 0.1
+    """Factor on this reward (ours: returns then stay of the size of the task's)."""
+
+
+class Distillation(NamedTuple):
+    """The state of random network distillation."""
+
+    target: Any  # parameters of the random network, never updated
+    params: Any  # of the predictor
+    optimizer: Any
+    variance: Array  # [], running, of the error
+
+
+def _network(config: Novelty) -> MLP:
+    return MLP(config.hidden, config.features)
+
+
+def init(config: Novelty, key: Array, input_size: int) -> Distillation:
+    """A fresh pair of networks for inputs [input_size]."""
+    target, params = (_network(config).init(k, jnp.zeros(input_size)) for k in jax.random.split(key))
+    optimizer = optax.adam(config.learning_rate).init(params)
+    return Distillation(target, params, optimizer, jnp.float32(0))
+
+
+def error(config: Novelty, state: Distillation, inputs: Array) -> Array:
+    """The predictor's mean squared error [...] at inputs [..., input]."""
+    wanted: Any = _network(config).apply(state.target, inputs)
+    found: Any = _network(config).apply(state.params, inputs)
+    return jnp.mean((found - wanted) ** 2, axis=-1)
+
+
+def reward(config: Novelty, state: Distillation, inputs: Array) -> Array:
+    """The error in running standard deviations [...], at most ``limit``."""
+    spread = jnp.sqrt(state.variance) + 1e-8
+    return jnp.minimum(error(config, state, inputs) / spread, config.limit)
+
+
+def update(config: Novelty, state: Distillation, own: Array) -> tuple[Distillation, Metrics]:
+    """One step of the predictor on own rows [N, input]; the metrics are from before the step."""
+
+    def loss(params: Any) -> tuple[Array, Array]:
+        errors = error(config, state._replace(params=params), own)
+        return errors.mean(), errors
+
+    (value, errors), gradient = jax.value_and_grad(loss, has_aux=True)(state.params)
+    updates, optimizer = optax.adam(config.learning_rate).update(gradient, state.optimizer)
+    # The first update sets the variance, the others move it.
+    rate = jnp.where(state.variance == 0, 1.0, config.spread_rate)
+    state = Distillation(
+        state.target,
+        optax.apply_updates(state.params, updates),
+        optimizer,
+        state.variance + rate * (errors.var() - state.variance),
+    )
+    return state, {"loss": value}

@@ -1,0 +1,53 @@
+"""Behaviour cloning (Pomerleau 1989): imitate the demonstrations, without moving.
+
+``minimise mean over expert rows( |tanh(mean_pi(s, g)) - a|^2 )``. What every other method should
+beat; ``--cloning-updates`` begins any of them with it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from unreset.core.method import Method, Practice, Role
+from unreset.core.sac import SAC
+from unreset.core.types import Task
+from unreset.methods.settings import Settings, published_learner
+
+
+def _imitation(batch_size: int, updates: int) -> Practice:
+    return Practice(
+        updates_per_step=updates,
+        batch_size=batch_size,
+        demonstration_share=1.0,
+        hindsight=0.0,
+        other_goals=0.0,
+        offline=True,
+        replay_capacity=1,
+    )
+
+
+@dataclass(frozen=True)
+class BC(Settings):
+    """One role that imitates the demonstrations and never acts."""
+
+    practice: Practice = field(default_factory=lambda: _imitation(128, 4))
+    """The loop; a step is a round of updates, and nothing moves."""
+    learner: SAC = field(default_factory=lambda: SAC(cloning_only=True, self_cloning=0.0))
+    """The learner."""
+    steps: int = 10_000
+    """Rounds of updates of each seed."""
+
+    def method(self, task: Task) -> Method:
+        forward = Role(
+            "forward", length=self.practice.length(task), demonstrations=(0,), imitate=(0,)
+        )
+        return Method("bc", (forward,), self.learner, self.practice)
+
+
+PRESETS = {
+    "default": BC(),
+    "paper": BC(
+        practice=_imitation(256, 1),
+        learner=replace(published_learner(), cloning_only=True, average_tau=1.0),
+    ),
+}

@@ -1,0 +1,53 @@
+"""Leave No Trace (Eysenbach, Gu, Ibarz & Levine 2018, arXiv 1711.06782): stop while one can return.
+
+FBRL with an early abort: before an action with ``Q_reset(s, a) < q_min`` the forward phase ends and
+the backward role takes over. ``q_min`` is the value of getting back within (1 - safety) of a phase,
+``gamma^((1 - safety) H)`` times the reward of success. Where the backward role fails, people reset.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from unreset.core.method import Method, Role
+from unreset.core.types import Task
+from unreset.methods.settings import Settings, published_learner, published_practice
+
+
+@dataclass(frozen=True)
+class LeaveNoTrace(Settings):
+    """A forward role that stops where the backward role could not return."""
+
+    safety: float = 0.3
+    """Share of a backward phase held in reserve, in (0, 1) (Leave No Trace: 0.3)."""
+    attempts: int = 3
+    """Failed backward phases in a row after which a hard reset is asked for; 0: never (ours: 3)."""
+
+    def method(self, task: Task) -> Method:
+        length = self.practice.length(task)
+        forward = Role(
+            "forward",
+            length=length,
+            return_within=max(1, round((1 - self.safety) * length)),
+            demonstrations=(0,),
+            imitate=(0,),
+        )
+        backward = Role(
+            "backward",
+            "initial",
+            length=length,
+            reset_after_failures=self.attempts,
+            demonstrations=(1,),
+            imitate=(1,),
+        )
+        return Method("leave_no_trace", (forward, backward), self.learner, self.practice)
+
+
+PRESETS = {
+    "default": LeaveNoTrace(),
+    "paper": LeaveNoTrace(
+        practice=replace(published_practice(), boundary="terminal_on_success", reset_every=0),
+        learner=published_learner(),
+        attempts=1,
+    ),
+}

@@ -1,0 +1,50 @@
+"""Multi-task practice (Gupta et al. 2021, arXiv 2104.11203): tasks that reset one another.
+
+One role for each goal of the task, and one that goes home to the initial state; wherever one role
+ends another begins. Which one says a graph of the tasks, or a choice that prefers those that are
+being learned: with probability proportional to ``p (1 - p) + floor`` of the running success rate p.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from unreset.core.method import Method, Order, Role
+from unreset.core.types import Task
+from unreset.errors import UnresetError
+from unreset.methods.settings import Settings, published_learner, published_practice
+
+
+@dataclass(frozen=True)
+class Multitask(Settings):
+    """A role for each goal, in an order by graph or by what is being learned."""
+
+    order: Order = field(default_factory=Order)
+    """Which role acts next; the task's goals are numbered from 0, and home comes last."""
+    home: bool = True
+    """Whether going back to the initial state is one of the tasks, where it can be a goal."""
+
+    def method(self, task: Task) -> Method:
+        if not self.practice.share_learner:
+            raise UnresetError("multitask needs share_learner: one policy is evaluated on all goals")
+        length = self.practice.length(task)
+        home = Role("home", "initial", length=length, demonstrations=(0, 1), imitate=(0, 1))
+        roles = [
+            replace(home, name=f"goal {number}", goals="task", goal=number)
+            for number in range(len(task.goals))
+        ]
+        if self.home and len(task.initial_goals):
+            roles.append(home)
+        if len(roles) == 1:
+            raise UnresetError(f"task {task.name!r} has one goal and no way home: use naive")
+        return Method("multitask", tuple(roles), self.learner, self.practice, order=self.order)
+
+
+PRESETS = {
+    "default": Multitask(),
+    "paper": Multitask(
+        practice=replace(published_practice(), share_learner=True, teach="everyone"),
+        learner=published_learner(),
+        order=Order(choice="uniform"),
+    ),
+}

@@ -1,0 +1,64 @@
+"""R3L (Zhu et al. 2020, arXiv 2004.12570): perturb the world instead of restoring it.
+
+The forward role learns the task from its reward, or from a goal classifier (VICE, Fu et al. 2018,
+arXiv 1805.11686); the perturbation role is rewarded for novel states (random network distillation,
+``|f(s') - f*(s')|^2``) and so leaves the next attempt somewhere else each time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from unreset.core.method import ENVIRONMENT, Method, Role
+from unreset.core.signals import Signal
+from unreset.core.signals.matching import Matching
+from unreset.core.signals.novelty import Novelty
+from unreset.core.types import Task
+from unreset.methods.settings import Settings, published_learner, published_practice
+
+
+@dataclass(frozen=True)
+class R3L(Settings):
+    """A forward role, and a perturbation role rewarded for novelty."""
+
+    novelty: Novelty = field(default_factory=Novelty)
+    """The perturbation role's reward."""
+    forward_reward: Literal["environment", "classifier"] = "environment"
+    """The forward role's reward: the task's, or a goal classifier's (R3L: the classifier's)."""
+    classifier: Matching = field(
+        default_factory=lambda: Matching(last_states=10, form="log D", scale=1.0)
+    )
+    """The goal classifier, where it is asked for: demonstrations' last states are its positives."""
+
+    both_directions: bool = True
+    """Whether the forward learner is also taught to undo the task (R3L: no)."""
+
+    def method(self, task: Task) -> Method:
+        length, classified = self.practice.length(task), self.forward_reward == "classifier"
+        forward = Role(
+            "forward",
+            reward="classifier" if classified else ENVIRONMENT,
+            length=length,
+            end_on_success=not classified,
+            other_goals=("initial",) if self.both_directions else (),
+            demonstrations=(0, 1) if self.both_directions else (0,),
+            imitate=(0, 1) if self.both_directions else (0,),
+        )
+        perturb = Role("perturb", reward="novelty", length=length, end_on_success=False)
+        signals: dict[str, Signal] = {"novelty": self.novelty}
+        if classified:
+            signals["classifier"] = self.classifier
+        return Method("r3l", (forward, perturb), self.learner, self.practice, signals)
+
+
+PRESETS = {
+    "default": R3L(),
+    "paper": R3L(
+        practice=replace(published_practice(), boundary="bootstrap"),
+        learner=published_learner(),
+        novelty=Novelty(scale=1.0),
+        forward_reward="classifier",
+        both_directions=False,
+    ),
+}

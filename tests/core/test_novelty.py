@@ -1,0 +1,61 @@
+"""Random network distillation: the error it learns away, and the reward made of it."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from unreset.core.signals import novelty
+from unreset.core.signals.novelty import Novelty
+
+KEY = jax.random.key(0)
+
+
+def linear(config, target, predictor):
+    """A pair without hidden layers: each output is a weight times the only input."""
+    fresh = novelty.init(config, KEY, 1)
+
+    def dense(weights):
+        kernel = jnp.array([weights], jnp.float32)
+        return {"params": {"Dense_0": {"kernel": kernel, "bias": jnp.zeros(len(weights))}}}
+
+    return fresh._replace(target=dense(target), params=dense(predictor))
+
+
+def test_the_error_is_the_mean_square_over_features_and_the_reward_counts_deviations():
+    config = Novelty(hidden=(), features=2, limit=3.0)
+    state = linear(config, [1.0, 3.0], [0.0, 1.0])._replace(variance=jnp.float32(4.0))
+    inputs = jnp.array([[1.0], [2.0]])
+    # At 1: ((0 - 1)^2 + (1 - 3)^2) / 2 = 2.5; at 2 four times that; in deviations of 2, at most 3.
+    np.testing.assert_allclose(novelty.error(config, state, inputs), [2.5, 10.0])
+    np.testing.assert_allclose(novelty.reward(config, state, inputs), [1.25, 3.0], rtol=1e-6)
+
+
+def test_the_first_update_sets_the_spread_and_the_others_move_it():
+    config = Novelty(hidden=(), features=1, learning_rate=0.0, spread_rate=0.25)
+    state = linear(config, [1.0], [0.0])
+    own = jnp.array([[0.0], [2.0]])  # errors 0 and 4: variance 4
+    state, metrics = novelty.update(config, state, own)
+    assert float(metrics["loss"]) == pytest.approx(2.0)
+    assert float(state.variance) == pytest.approx(4.0)
+    state, _ = novelty.update(config, state, jnp.zeros((2, 1)))
+    assert float(state.variance) == pytest.approx(3.0)
+
+
+def test_visited_states_lose_their_novelty_and_others_keep_it():
+    config = Novelty(hidden=(32,), features=8, learning_rate=1e-2)
+    visited, elsewhere = jnp.array([[-1.0, -1.0]]), jnp.array([[2.0, 2.0]])
+
+    def one(state, key):
+        own = visited + 0.1 * jax.random.normal(key, (64, 2))
+        return novelty.update(config, state, own)[0], None
+
+    first = novelty.init(config, KEY, 2)
+    last, _ = jax.jit(lambda s: jax.lax.scan(one, s, jax.random.split(KEY, 300)))(first)
+    for before, after in zip(jax.tree.leaves(first.target), jax.tree.leaves(last.target), strict=True):
+        np.testing.assert_array_equal(before, after)
+    fell = novelty.error(config, last, visited) / novelty.error(config, first, visited)
+    assert float(fell[0]) < 0.02
+    assert float(novelty.error(config, last, elsewhere)[0]) > 20 * float(
+        novelty.error(config, last, visited)[0]
+    )

@@ -1,0 +1,166 @@
+"""The rules that end a phase early, ask for help, and say who follows."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from test_practice import INITIAL_SOURCE, LENGTH, TABLETOP, TOY, method, switched
+
+import toy
+from unreset.core.method import Order
+from unreset.core.phases import first_phase
+from unreset.core.signals import confidence
+from unreset.core.signals.confidence import Confidence
+from unreset.core.signals.curriculum import Candidates
+from unreset.demos import store
+from unreset.drivers.fused import Fused
+from unreset.errors import UnresetError
+from unreset.tasks.tabletop import GOALS, INITIAL
+
+
+def critics_that_say(run, value, success=None):
+    """The view's parts of a run whose critics put out a constant."""
+
+    def constant(params, value):
+        params = jax.tree.map(jnp.zeros_like, params)
+        inner = params["params"]
+        heads = next(name for name in inner if name.startswith("VmapMLP"))
+        last = sorted(name for name in inner[heads] if name.startswith("Dense"))[-1]
+        inner[heads][last]["bias"] += value
+        return params
+
+    parts = {"actor": run.learners.actor, "critics": constant(run.learners.target, value)}
+    if success is not None:
+        parts["success"] = constant(run.learners.success.params, success)
+    return parts
+
+
+def begun(chosen):
+    rows, last = store.pinned_rows(toy.demonstrations(), TOY)
+    return jax.tree.map(lambda x: x[0], Fused(chosen, TOY, [0], rows, last, 20).carry.run)
+
+
+def test_leave_no_trace_stops_where_the_way_back_is_worth_too_little():
+    chosen = method("leave_no_trace", TOY)
+    forward, backward = chosen.roles
+    assert forward.return_within == round(0.7 * LENGTH) == 5
+    # A success is worth 10; in five steps 10 * .99^5.
+    limit = 10 * 0.99**5
+    assert chosen.worth(5) == pytest.approx(limit)
+    run = begun(chosen)
+    for value, ends in [(limit + 0.01, False), (limit - 0.01, True)]:
+        after, end, reset = switched(chosen, steps=1, task=TOY, state=critics_that_say(run, value))
+        assert end == ends and not reset
+        assert int(after.role) == ends
+    low = critics_that_say(run, limit - 5)
+    assert not switched(chosen, role=1, steps=1, task=TOY, state=low)[1]  # only the forward role
+
+
+def test_leave_no_trace_asks_for_help_after_so_many_failures_in_a_row():
+    chosen = method("leave_no_trace", TOY)
+    run = critics_that_say(begun(chosen), 10.0)
+    for failures, success, helped in [(1, False, False), (2, False, True), (2, True, False)]:
+        after, end, reset = switched(
+            chosen, 1, LENGTH - 1, success, failures=failures, task=TOY, state=run
+        )
+        assert end and reset == helped
+        np.testing.assert_array_equal(
+            after.failures, [0, 0] if helped else [failures, 0 if success else failures + 1]
+        )
+
+
+def test_leave_no_trace_counts_in_successes_only():
+    dense = dataclasses.replace(TOY, sparse=False)
+    with pytest.raises(UnresetError, match="counts steps by a reward of 1 on success"):
+        toy.fused(method("leave_no_trace", dense), dense)
+
+
+def test_confidence_leaves_by_the_success_and_the_time_spent():
+    config = Confidence(trust=0.5, after=0.5, share=1.0)
+    keys = jax.random.split(jax.random.key(1), 4000)
+
+    def share(success, steps, config=config):
+        rule = jax.vmap(
+            lambda a, b: confidence.leave(config, jnp.float32(success), steps, 10, a, b)
+        )
+        return float(rule(keys, keys[::-1]).mean())
+
+    assert share(1.0, 4) == 0.0  # before half of the phase
+    assert share(0.8, 5) == pytest.approx(0.8 * (1 - 0.5**5), abs=0.03)
+    assert share(0.2, 9) == pytest.approx(0.2 * (1 - 0.5**9), abs=0.03)
+    half = dataclasses.replace(config, share=0.5)
+    assert share(1.0, 9, half) == pytest.approx(0.5, abs=0.03)
+
+
+def test_a_sure_phase_is_left_and_an_unsure_one_is_not():
+    chosen = method("fbrl", TOY, switch="confidence")
+    run = begun(chosen)
+    assert run.learners.success is not None and begun(method("fbrl", TOY)).learners.success is None
+    for logit, leaves in [(12.0, True), (-12.0, False)]:
+        state = critics_that_say(run, 0.0, logit)
+        ends = [
+            switched(chosen, steps=LENGTH - 2, task=TOY, state=state, key=key)[1]
+            for key in range(20)
+        ]
+        assert sum(ends) >= 8 if leaves else not any(ends)
+
+
+def test_vaprl_goes_to_the_chosen_start_and_then_for_the_goal_it_was_chosen_for():
+    chosen = method("vaprl", TOY)
+    candidates = Candidates(
+        jnp.array([[0.5], [-0.25], [0.0]]), jnp.array([3.0, 1.0, 2.0]), jnp.array([[9.9, 0.0, 9.9]])
+    )
+    state = {"signals": {"curriculum": candidates}}
+    after, end, _ = switched(chosen, 0, 2, success=True, task=TOY, state=state)
+    assert end and int(after.role) == 1
+    np.testing.assert_array_equal(after.goal, [0.0])  # the nearer one of those of value
+    np.testing.assert_array_equal(after.next_goal, [toy.GOAL])
+    after, end, _ = switched(chosen, 1, LENGTH - 1, task=TOY, state=state)
+    assert end and int(after.role) == 0
+    assert float(after.goal[0]) == pytest.approx(0.1)  # kept, and not the task's only goal
+
+
+def test_multitask_roles_pursue_their_own_goals():
+    chosen = method("multitask")
+    assert [role.name for role in chosen.roles] == ["goal 0", "goal 1", "goal 2", "goal 3", "home"]
+    seen = set()
+    for key in range(20):
+        after, end, _ = switched(chosen, 0, 2, success=True, key=key)
+        role = int(after.role)
+        seen.add(role)
+        assert end and role != 0
+        np.testing.assert_array_equal(after.goal, INITIAL[0] if role == 4 else GOALS[role])
+        assert (int(after.source) == INITIAL_SOURCE) == (role == 4)
+    assert seen == {1, 2, 3, 4}
+    later = dataclasses.replace(chosen, roles=chosen.roles[2:])
+    key = jax.random.key(0)
+    np.testing.assert_array_equal(first_phase(later, TABLETOP, key).goal, GOALS[2])
+
+
+def test_a_graph_says_who_may_follow():
+    ring = Order(edges=((0, 1), (1, 2), (2, 3), (3, 4), (4, 0), (4, 2)))
+    chosen = dataclasses.replace(method("multitask"), order=ring)
+    for role, followers in [(0, {1}), (3, {4}), (4, {0, 2})]:
+        found = {
+            int(switched(chosen, role, 2, success=True, key=key)[0].role) for key in range(15)
+        }
+        assert found == followers
+    with pytest.raises(UnresetError, match=r"edge \(0, 9\) of multitask"):
+        dataclasses.replace(chosen, order=Order(edges=((0, 9),)))
+    with pytest.raises(UnresetError, match="leads nowhere"):
+        dataclasses.replace(chosen, order=Order(edges=((0, 1),)))
+
+
+def test_what_is_being_learned_is_practised_most():
+    chosen = method("multitask")
+    rates = [0.0, 0.5, 0.0, 1.0, 1.0]  # weights .05, .30, .05, .05, .05; the role itself is out
+    count, tries = 0, 200
+    for key in range(tries):
+        after, *_ = switched(chosen, 0, 2, key=key, rates=rates, success=True)
+        count += int(after.role) == 1
+    assert count / tries == pytest.approx(0.30 / 0.45, abs=0.1)
+    after, *_ = switched(chosen, 0, 2, rates=rates, success=True)
+    assert float(after.success_rate[0]) == pytest.approx(0.1)  # .9 * 0 + .1 * 1
+    np.testing.assert_allclose(after.success_rate[1:], rates[1:])
