@@ -141,9 +141,7 @@ def tiny(settings: Settings, **practice) -> Settings:
     for field in dataclasses.fields(settings):
         value = getattr(settings, field.name)
         if isinstance(value, Matching | Novelty):
-            changes[field.name] = dataclasses.replace(
-                value, hidden=(8,), batch_size=16, interval=3
-            )
+            changes[field.name] = dataclasses.replace(value, hidden=(8,), batch_size=16, interval=3)
         if isinstance(value, Curriculum):
             changes[field.name] = Curriculum(
                 demonstration_states=9, replay_states=4, within=value.within, interval=5

@@ -22,7 +22,6 @@ from unreset.policy import Policy
 from unreset.runs import folder as folders
 from unreset.runs import stored
 from unreset.runs.curves import write_curves
-from unreset.runs.fitting import fitted_task
 from unreset.runs.folder import Configuration
 from unreset.runs.report import write_report
 from unreset.runs.training import Observer, Training
@@ -262,7 +261,7 @@ def train(
     folder = Path(out) if out is not None else new_folder(Path("runs"), name, made.name, seed)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UnresetError(f"{folder} exists already; choose another folder, or unreset resume it")
-    training = _training(folder, configuration, trajectories, environment, made)
+    training = Training(folder, configuration, trajectories, environment, made)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         folders.write_json(folder / "config.json", configuration.dictionary())
@@ -293,18 +292,6 @@ def _chosen(method: str | Settings, preset: str) -> tuple[str, Settings]:
     return name, settings
 
 
-def _training(
-    folder: Path,
-    configuration: Configuration,
-    trajectories: Sequence[Trajectory],
-    environment: Any,
-    task: Task,
-) -> Training:
-    """A run's practice, once the settings are known to make a method."""
-    registry.method(configuration.settings, fitted_task(task, configuration))
-    return Training(folder, configuration, trajectories, environment, task)
-
-
 def _demonstrations(
     task: Task, given: Sequence[Trajectory] | str | Path | None
 ) -> Sequence[Trajectory]:
@@ -322,7 +309,6 @@ def load(folder: str | Path, environment: Any = None) -> Run:
     folder = Path(folder)
     configuration = folders.read_configuration(folder)
     trajectories = store.load(folder / "demonstrations.safetensors")
-    task = registry.task(configuration.task, configuration.reward)
-    training = _training(folder, configuration, trajectories, environment, task)
+    training = Training(folder, configuration, trajectories, environment)
     training.restore()
     return Run(training)

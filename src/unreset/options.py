@@ -217,7 +217,7 @@ def parse_training(settings: Settings, arguments: Sequence[str]) -> tuple[Settin
     own = {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
     common = [field.name for field in dataclasses.fields(TrainOptions)]
     shared = {name: type(own[name]) for name in ("practice", "learner")}
-    bare: Any = tyro.conf.OmitArgPrefixes
+    bare = tyro.conf.arg(name="")
     taken = [*common, *(f.name for kind in shared.values() for f in dataclasses.fields(kind))]
     if twice := [name for name in own if name in taken]:
         raise UnresetError(
@@ -226,7 +226,7 @@ def parse_training(settings: Settings, arguments: Sequence[str]) -> tuple[Settin
         )
     kind = dataclasses.make_dataclass(
         "Options",
-        [(name, bare[kind], own[name]) for name, kind in shared.items()],
+        [(name, Annotated[kind, bare], own[name]) for name, kind in shared.items()],
         bases=(type(settings), TrainOptions),
         frozen=True,
     )

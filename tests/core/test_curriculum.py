@@ -39,7 +39,9 @@ def test_no_reachable_state_is_nearer_than_the_chosen_one(states, threshold):
 def test_a_better_value_function_moves_the_start_towards_the_initial_states():
     distances = np.arange(10)
     starts = [
-        distances[int(curriculum.choose(candidates(distances, reach * 0.9**(9 - distances)), 0, 4))]
+        distances[
+            int(curriculum.choose(candidates(distances, reach * 0.9 ** (9 - distances)), 0, 4))
+        ]
         for reach in (5.0, 7.0, 12.0)
     ]
     assert starts == sorted(starts, reverse=True) and starts[0] > starts[-1]

@@ -108,9 +108,7 @@ def test_it_learns_to_tell_two_clouds_apart():
         matching.init(config, key, 2)
     )
     assert float(metrics["accuracy"][-20:].mean()) > 0.95
-    assert float(metrics["loss"][-20:].mean()) < float(
-        metrics["loss"][0]
-    )
+    assert float(metrics["loss"][-20:].mean()) < float(metrics["loss"][0])
     centres = matching.logits(config, state, jnp.array([[1.0, 1.0], [-1.0, -1.0]]))
     assert float(centres[0]) > 1 and float(centres[1]) < -1
 

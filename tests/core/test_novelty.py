@@ -52,7 +52,9 @@ def test_visited_states_lose_their_novelty_and_others_keep_it():
 
     first = novelty.init(config, KEY, 2)
     last, _ = jax.jit(lambda s: jax.lax.scan(one, s, jax.random.split(KEY, 300)))(first)
-    for before, after in zip(jax.tree.leaves(first.target), jax.tree.leaves(last.target), strict=True):
+    for before, after in zip(
+        jax.tree.leaves(first.target), jax.tree.leaves(last.target), strict=True
+    ):
         np.testing.assert_array_equal(before, after)
     fell = novelty.error(config, last, visited) / novelty.error(config, first, visited)
     assert float(fell[0]) < 0.02

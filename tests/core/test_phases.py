@@ -44,8 +44,7 @@ def begun(chosen):
 
 def test_leave_no_trace_stops_where_the_way_back_is_worth_too_little():
     chosen = method("leave_no_trace", TOY)
-    forward, backward = chosen.roles
-    assert forward.return_within == round(0.7 * LENGTH) == 5
+    assert chosen.roles[0].return_within == round(0.7 * LENGTH) == 5
     # A success is worth 10; in five steps 10 * .99^5.
     limit = 10 * 0.99**5
     assert chosen.worth(5) == pytest.approx(limit)
@@ -143,9 +142,7 @@ def test_a_graph_says_who_may_follow():
     ring = Order(edges=((0, 1), (1, 2), (2, 3), (3, 4), (4, 0), (4, 2)))
     chosen = dataclasses.replace(method("multitask"), order=ring)
     for role, followers in [(0, {1}), (3, {4}), (4, {0, 2})]:
-        found = {
-            int(switched(chosen, role, 2, success=True, key=key)[0].role) for key in range(15)
-        }
+        found = {int(switched(chosen, role, 2, success=True, key=key)[0].role) for key in range(15)}
         assert found == followers
     with pytest.raises(UnresetError, match=r"edge \(0, 9\) of multitask"):
         dataclasses.replace(chosen, order=Order(edges=((0, 9),)))

@@ -43,6 +43,10 @@ class Suite:
 EARL = ("tabletop", "sawyer_door", "sawyer_peg", "kitchen", "minitaur", "dexterous")
 RESET_EVERY = "--reset-every"
 RESET_PERIODS = (200, 500, 1000, 2000, 5000, 0)  # environment steps; 0 for never
+FBRL_VARIANTS = {
+    "fbrl, confidence": ("--switch", "confidence"),
+    "fbrl, cloned first": ("--cloning-updates", "10000"),
+}
 MATCHING = "--matching."  # before the flags of MEDAL's discriminator
 MATCHING_FORMS = ("-log(1-D)", "log D", "log D - log(1-D)")
 
@@ -69,7 +73,12 @@ def _medal_variants() -> dict[str, tuple[str, ...]]:
 def suites() -> dict[str, Suite]:
     """Every suite by name; those of all methods hold what the registry holds now."""
     known = [
-        Suite("tabletop", "every method on the tabletop", _every_method(["tabletop"]), 20_000),
+        Suite(
+            "tabletop",
+            "every method on the tabletop",
+            _every_method(["tabletop"]) + _variants("fbrl", "tabletop", FBRL_VARIANTS),
+            20_000,
+        ),
         Suite("earl", "every method on the tasks of EARL", _every_method(EARL)),
         Suite(
             "boundary",

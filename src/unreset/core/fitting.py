@@ -66,7 +66,9 @@ def init_signals(
         if isinstance(signal, Matching) and not (np.asarray(pinned.role) == 0).any():
             raise UnresetError(f"{method.name} needs forward demonstrations, and there are none")
         size = method.judged(task, signal, *nothing).size
-        states[name] = signals.init(signal, key if not number else jax.random.fold_in(key, number), size)
+        states[name] = signals.init(
+            signal, key if not number else jax.random.fold_in(key, number), size
+        )
     if method.curriculum is not None:
         states[CURRICULUM] = _init_curriculum(method, task, pinned, pinned_last)
     return states

@@ -97,7 +97,7 @@ class Practice:
     """Steps after which a phase ends; None for three quarters of an evaluation episode (ours)."""
     switch: Literal["time", "confidence"] = "time"
     """What ends a phase besides its role's rules: its time, or also a sure success (RISC)."""
-    confidence: Confidence = Confidence()
+    confidence: Confidence = field(default_factory=Confidence)
     """When a success counts as sure."""
     cloning_updates: int = 0
     """Updates of behaviour cloning before the first step."""
@@ -227,7 +227,9 @@ class Method:
     def worth(self, steps: float) -> float:
         """The value of a success in so many steps, where success is all that is rewarded."""
         value = self.learner.reward_scale * self.learner.discount**steps
-        return value / (1 - self.learner.discount) if self.practice.boundary == "bootstrap" else value
+        return (
+            value / (1 - self.learner.discount) if self.practice.boundary == "bootstrap" else value
+        )
 
 
 def without_relabelling(method: Method) -> Method:

@@ -91,9 +91,7 @@ def switch(
     return next_phase(method, task, view.signals, phase, end, anew, reset, switch_key), end, reset
 
 
-def ask(
-    method: Method, task: Task, phase: Phase, reset: Array, key: Array
-) -> tuple[Array, Array]:
+def ask(method: Method, task: Task, phase: Phase, reset: Array, key: Array) -> tuple[Array, Array]:
     """The goal that the task asks for, drawn anew at every reset and after its period."""
     every = method.practice.goal_change_every
     if not every:

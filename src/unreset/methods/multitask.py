@@ -26,7 +26,9 @@ class Multitask(Settings):
 
     def method(self, task: Task) -> Method:
         if not self.practice.share_learner:
-            raise UnresetError("multitask needs share_learner: one policy is evaluated on all goals")
+            raise UnresetError(
+                "multitask needs share_learner: one policy is evaluated on all goals"
+            )
         length = self.practice.length(task)
         home = Role("home", "initial", length=length, demonstrations=(0, 1), imitate=(0, 1))
         roles = [

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from unreset.core.method import ENVIRONMENT, Method, Role
+from unreset.core.method import ENVIRONMENT, Method, Practice, Role
 from unreset.core.signals import Signal
 from unreset.core.signals.matching import Matching
 from unreset.core.signals.novelty import Novelty
@@ -22,6 +22,8 @@ from unreset.methods.settings import Settings, published_learner, published_prac
 class R3L(Settings):
     """A forward role, and a perturbation role rewarded for novelty."""
 
+    practice: Practice = field(default_factory=lambda: Practice(share_learner=False))
+    """The loop; novelty wanders, so each role has a learner of its own."""
     novelty: Novelty = field(default_factory=Novelty)
     """The perturbation role's reward."""
     forward_reward: Literal["environment", "classifier"] = "environment"

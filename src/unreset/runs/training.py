@@ -70,7 +70,9 @@ class Training:
         self.notes: list[str] = []
         made = task or registry.task(configuration.task, configuration.reward)
         self.task = task = fitted_task(made, configuration)
-        self.method, notes = fitted_method(configuration.settings.method(task), task, configuration)
+        self.method, notes = fitted_method(
+            registry.method(configuration.settings, task), task, configuration
+        )
         self.notes += notes
         store.check(trajectories, task)
         self.demonstrations = len(trajectories)

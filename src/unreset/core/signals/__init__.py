@@ -1,4 +1,4 @@
-"""Learned rewards and detectors: each has a state that is part of the run, and is fitted on rows."""
+"""Learned rewards and detectors; the state of each is part of the run and is fitted on rows."""
 
 from __future__ import annotations
 

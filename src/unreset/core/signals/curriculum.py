@@ -46,7 +46,9 @@ def init(
     The ``fill`` places of replay states hold copies until the first refresh; no goal of the
     ``goals`` is thought reachable yet.
     """
-    keep = jnp.linspace(0, len(observations) - 1, min(len(observations), config.demonstration_states))
+    keep = jnp.linspace(
+        0, len(observations) - 1, min(len(observations), config.demonstration_states)
+    )
     places = jnp.concatenate([keep.astype(jnp.int32), jnp.zeros(fill, jnp.int32)])
     return Candidates(
         observations[places], distances[places], jnp.zeros((goals, len(places)), jnp.float32)

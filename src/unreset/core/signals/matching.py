@@ -36,7 +36,7 @@ class Matching:
     mixup: bool = True
     """Train on convex mixtures of pairs, weights ~ Beta(1, 1) (MEDAL code)."""
     last_states: int = 0
-    """Take only so many last states of each demonstration as expert's; 0: all (MEDAL++ VICE: 10)."""
+    """Only so many last states of a demonstration are expert's; 0: all (VICE in MEDAL++: 10)."""
     see_goal: bool = True
     """Whether it sees the goal beside the state (MEDAL code: yes); if not, no offsets either."""
     form: RewardForm = "-log(1-D)"

@@ -35,7 +35,7 @@ class Novelty:
     """Share of the running variance of the error that each update replaces (ours)."""
     limit: float = 5.0
     """Largest reward, in standard deviations of the error (ours)."""
-    scale: float = 0.1
+    scale: float = 0.02
     """Factor on this reward (ours: returns then stay of the size of the task's)."""
 
 
@@ -54,7 +54,9 @@ def _network(config: Novelty) -> MLP:
 
 def init(config: Novelty, key: Array, input_size: int) -> Distillation:
     """A fresh pair of networks for inputs [input_size]."""
-    target, params = (_network(config).init(k, jnp.zeros(input_size)) for k in jax.random.split(key))
+    target, params = (
+        _network(config).init(k, jnp.zeros(input_size)) for k in jax.random.split(key)
+    )
     optimizer = optax.adam(config.learning_rate).init(params)
     return Distillation(target, params, optimizer, jnp.float32(0))
 
