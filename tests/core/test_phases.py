@@ -9,6 +9,7 @@ import pytest
 from test_practice import INITIAL_SOURCE, LENGTH, TABLETOP, TOY, method, switched
 
 import toy
+from unreset import registry
 from unreset.core.method import Order
 from unreset.core.phases import first_phase
 from unreset.core.signals import confidence
@@ -136,6 +137,19 @@ def test_multitask_roles_pursue_their_own_goals():
     later = dataclasses.replace(chosen, roles=chosen.roles[2:])
     key = jax.random.key(0)
     np.testing.assert_array_equal(first_phase(later, TABLETOP, key).goal, GOALS[2])
+
+
+def test_each_initial_state_may_be_a_task_of_its_own():
+    two = dataclasses.replace(TOY, initial_goals=np.array([[-1.0], [-0.5]], np.float32))
+    settings = toy.tiny(registry.settings("multitask"))
+    names = [role.name for role in dataclasses.replace(settings, each_home=True).method(two).roles]
+    assert names == ["goal 0", "home 0", "home 1"]
+    alone = dataclasses.replace(settings, home=False)
+    with pytest.raises(UnresetError, match="one goal and no way home"):
+        alone.method(two)
+    practice = dataclasses.replace(settings.practice, share_learner=False)
+    with pytest.raises(UnresetError, match="needs share_learner"):
+        dataclasses.replace(settings, practice=practice).method(two)
 
 
 def test_a_graph_says_who_may_follow():

@@ -58,6 +58,7 @@ def batch(rows=ROWS, **changes):
         reward=jnp.arange(rows, dtype=jnp.float32),
         discount=jnp.ones(rows),
         imitate=jnp.zeros(rows),
+        success=jnp.zeros(rows),
     )
     return made._replace(**changes)
 
@@ -131,7 +132,6 @@ def test_targets_follow_by_tau():
     settings = config(tau=0.25)
     before = learner(settings)
     after, _ = sac.critic_step(settings, before, batch(), KEY)
-    assert int(after.updates) == int(before.updates) + 1
     for old, critic, target in zip(
         *map(jax.tree.leaves, (before.target, after.critics, after.target)), strict=True
     ):
@@ -254,3 +254,20 @@ def test_an_experts_extreme_action_has_no_density_to_break():
     after, metrics = sac.policy_step(settings, learner(settings), rows, jnp.int32(0), KEY)
     leaves = jax.tree.leaves((after.actor, metrics))
     assert all(np.isfinite(np.asarray(leaf)).all() for leaf in leaves)
+
+
+def test_success_critics_are_fitted_to_the_discounted_probability_of_success():
+    fresh = sac.init(LINEAR, KEY, INPUTS, ACTIONS, judges_success=True)
+    critics = fresh.success
+    critics = critics._replace(
+        params=constant(critics.params, (1.0, 1.0)), target=constant(critics.target, (0.0, 0.0))
+    )
+    rows = batch(2, success=jnp.array([0.0, 1.0]))
+    after, metrics = sac.success_step(LINEAR, fresh._replace(success=critics), rows, KEY)
+    # Targets .99 * .5 and 1; cross-entropy softplus(1) - target, the mean of rows, of two critics.
+    wanted = 2 * (math.log(1 + math.e) - (0.495 + 1.0) / 2)
+    assert float(metrics["success_critic_loss"]) == pytest.approx(wanted, rel=1e-5)
+    # sigmoid(1) = .731 is less than the mean target .7475: up it goes.
+    bias = [leaf for leaf in jax.tree.leaves(after.success.params) if leaf.shape == (2, 1)]
+    assert (np.asarray(bias) > 1).all()
+    assert int(after.updates) == 0

@@ -89,5 +89,11 @@ def clone(method: Method, task: Task, run: Run, updates: int, key: Array) -> Run
         now = run._replace(learners=learners)
         return _teach(cloner, task, now, jnp.int32(0), batch_key, update_key)[0]
 
-    learners = jax.lax.fori_loop(0, updates, once, run.learners)
-    return run._replace(learners=learners._replace(average=learners.actor))
+    cloned = jax.lax.fori_loop(0, updates, once, run.learners)
+    learners = run.learners._replace(  # the temperature stays, for the learning that follows
+        actor=cloned.actor,
+        average=cloned.actor,
+        actor_optimizer=cloned.actor_optimizer,
+        updates=cloned.updates,
+    )
+    return run._replace(learners=learners)

@@ -23,6 +23,8 @@ class Multitask(Settings):
     """Which role acts next; the task's goals are numbered from 0, and home comes last."""
     home: bool = True
     """Whether going back to the initial state is one of the tasks, where it can be a goal."""
+    each_home: bool = False
+    """A role for each initial state, as in a kitchen, instead of one that draws among them."""
 
     def method(self, task: Task) -> Method:
         if not self.practice.share_learner:
@@ -35,7 +37,10 @@ class Multitask(Settings):
             replace(home, name=f"goal {number}", goals="task", goal=number)
             for number in range(len(task.goals))
         ]
-        if self.home and len(task.initial_goals):
+        homes = len(task.initial_goals) if self.home else 0
+        if self.each_home:
+            roles += [replace(home, name=f"home {number}", goal=number) for number in range(homes)]
+        elif homes:
             roles.append(home)
         if len(roles) == 1:
             raise UnresetError(f"task {task.name!r} has one goal and no way home: use naive")

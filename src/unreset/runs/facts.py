@@ -11,6 +11,7 @@ import numpy as np
 from unreset import registry
 from unreset.core.method import ENVIRONMENT, Role
 from unreset.errors import UnresetError
+from unreset.runs import stored
 from unreset.runs.record import Record
 
 MISSING = "\u2013"
@@ -161,14 +162,18 @@ def _tail(record: Record, column: str, reduce: Callable[[np.ndarray], Any]) -> f
 
 
 def roles(record: Record) -> dict[str, Role]:
-    """The roles by name as the method's preset has them; empty where it is not known."""
-    config = record.config
+    """The run's roles by name, as its settings or else its preset has them; empty if unknown."""
+    config, name = record.config, str(record.config.get("method"))
     try:
-        task = registry.task(str(config.get("task")))
-        settings = registry.settings(str(config.get("method")), str(config.get("preset")))
+        settings = (
+            stored.build(registry.settings_class(name), config["settings"])
+            if config.get("settings")
+            else registry.settings(name, str(config.get("preset")))
+        )
+        method = registry.method(settings, registry.task(str(config.get("task"))))
     except UnresetError:
         return {}
-    return {role.name: role for role in settings.method(task).roles}
+    return {role.name: role for role in method.roles}
 
 
 def judged(record: Record, role: str) -> bool:

@@ -1,0 +1,84 @@
+"""Cloning first, learning without acting, several goals for a row, and judging fresh states."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from test_practice import TOY, batches, filled, method, undecided
+
+import toy
+from unreset.core import fitting, practice, sac
+from unreset.core.phases import first_phase
+from unreset.core.practice import Run
+from unreset.demos import store
+from unreset.drivers.live import Live
+
+
+def begun(chosen) -> Run:
+    rows, last = store.pinned_rows(toy.demonstrations(), TOY)
+    return jax.jit(lambda key: practice.init(chosen, TOY, key, rows, last, 20))(jax.random.key(0))
+
+
+def imitation_error(chosen, learners):
+    """Of the policy on the forward demonstration."""
+    shown = toy.demonstrations()[0]
+    seen = jnp.asarray(shown.observations[:-1])
+    goal = jnp.broadcast_to(jnp.asarray(shown.goal), (len(seen), 1))
+    actor = jax.tree.map(lambda x: x[0], learners.actor)
+    mean, _ = sac.policy(chosen.learner, actor, chosen.inputs(TOY, seen, goal, 0))
+    return float(jnp.mean((jnp.tanh(mean) - shown.actions) ** 2))
+
+
+def test_cloning_first_changes_the_policy_alone():
+    plain, cloned = method("fbrl", TOY), method("fbrl", TOY, cloning_updates=300)
+    before, after = begun(plain).learners, begun(cloned).learners
+    assert imitation_error(cloned, after) < 0.5 * imitation_error(plain, before)
+    for name in ("critics", "target", "log_temperature"):
+        assert toy.leaf_bytes(getattr(after, name)) == toy.leaf_bytes(getattr(before, name)), name
+    assert toy.leaf_bytes(after.average) == toy.leaf_bytes(after.actor)
+
+
+def test_behaviour_cloning_learns_without_touching_the_environment():
+    chosen = method("bc", TOY)
+    rows, last = store.pinned_rows(toy.demonstrations(), TOY)
+    environment = toy.PointEnv()
+    driver = Live(chosen, TOY, [0], rows, last, 20, environment=environment)
+    before = imitation_error(chosen, jax.tree.map(lambda x: x[0], driver.carry.run.learners))
+    driver.advance(0, 100)
+    run = jax.tree.map(lambda x: x[0], driver.carry.run)
+    assert (environment.number, environment.resets) == (0, 0)
+    assert int(run.replay.written) == 0 and int(run.ledger.hard_resets) == 0
+    assert int(run.learners.updates[0]) == 400
+    assert imitation_error(chosen, run.learners) < 0.5 * before
+    driver.carry = driver.carry
+    assert driver.restored and environment.resets == 0
+
+
+def test_a_row_is_taught_with_its_own_goal_and_with_others():
+    chosen = method("fbrl", TOY, hindsight=0.0, other_goals=0.0, goals_per_row=4)
+    run = filled(chosen, TOY)
+    batch, rows = batches(chosen, TOY, run, (0, 1))
+    groups = rows.reshape(-1, 4)
+    assert (groups == groups[:, :1]).all() and len(np.unique(rows)) > 3
+    # Offsets: observation minus goal, then the observation.
+    goal = (batch.inputs[:, 1] - batch.inputs[:, 0]).reshape(-1, 4)
+    own = np.asarray(run.replay.rows.goal)[groups[:, 0], 0]
+    np.testing.assert_allclose(goal[:, 0], own, atol=1e-6)
+    others = goal[:, 1:].ravel()
+    assert set(np.round(others)) == {toy.START, toy.GOAL}
+    assert 0.4 < (others > 0).mean() < 0.6
+
+
+@pytest.mark.parametrize("bias", [2.0, -2.0])
+def test_fresh_states_are_judged_while_their_role_acts(bias):
+    chosen = method("medal", TOY)
+    states = jax.tree.map(lambda x: x, undecided(chosen, TOY))
+    params = states["discriminator"].params
+    params["params"]["Dense_1"]["bias"] = params["params"]["Dense_1"]["bias"] * 0 + bias
+    phase = first_phase(chosen, TOY, jax.random.key(0))
+    for role in (0, 1):
+        acting = phase._replace(role=jnp.int32(role))
+        found = fitting.freshly_judged(chosen, TOY, states, acting, practice._blank(TOY))
+        value, weight = found["discriminator_fresh_accuracy"]
+        assert float(weight) == role  # only the backward role is judged
+        assert float(value) == (bias < 0)
