@@ -1,5 +1,8 @@
 """Cloning first, learning without acting, several goals for a row, and judging fresh states."""
 
+import dataclasses
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,11 +10,15 @@ import pytest
 from test_practice import TOY, batches, filled, method, undecided
 
 import toy
+from unreset import registry
 from unreset.core import fitting, practice, sac
+from unreset.core.method import Order, without_relabelling
 from unreset.core.phases import first_phase
 from unreset.core.practice import Run
+from unreset.core.teaching import clone
 from unreset.demos import store
 from unreset.drivers.live import Live
+from unreset.errors import UnresetError
 
 
 def begun(chosen) -> Run:
@@ -31,7 +38,8 @@ def imitation_error(chosen, learners):
 
 def test_cloning_first_changes_the_policy_alone():
     plain, cloned = method("fbrl", TOY), method("fbrl", TOY, cloning_updates=300)
-    before, after = begun(plain).learners, begun(cloned).learners
+    run = begun(plain)
+    before, after = run.learners, jax.jit(partial(clone, cloned, TOY))(run).learners
     assert imitation_error(cloned, after) < 0.5 * imitation_error(plain, before)
     for name in ("critics", "target", "log_temperature"):
         assert toy.leaf_bytes(getattr(after, name)) == toy.leaf_bytes(getattr(before, name)), name
@@ -82,3 +90,46 @@ def test_fresh_states_are_judged_while_their_role_acts(bias):
         value, weight = found["discriminator_fresh_accuracy"]
         assert float(weight) == role  # only the backward role is judged
         assert float(value) == (bias < 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "task", "trajectories", "reason"),
+    [
+        ("bc", {}, TOY, [], "has to clone demonstrations first, and there are none"),
+        ("fbrl", {"cloning_updates": 5}, TOY, [], "has to clone demonstrations first"),
+        ("medal", {}, TOY, toy.demonstrations()[1:], "medal needs forward demonstrations"),
+        ("vaprl", {}, TOY, [], "vaprl needs forward demonstrations"),
+        ("vaprl", {}, dataclasses.replace(TOY, sparse=False), None, "counts steps by the value"),
+    ],
+)
+def test_what_a_method_cannot_practise_is_refused(name, changes, task, trajectories, reason):
+    with pytest.raises(UnresetError, match=reason):
+        toy.fused(method(name, task, **changes), task, trajectories=trajectories)
+
+
+def test_what_nobody_can_relabel_is_taught_with_its_own_goal_alone():
+    settings = registry.settings("vaprl", "paper")
+    assert settings.practice.goals_per_row == 4
+    assert without_relabelling(settings.method(TOY)).practice.goals_per_row == 1
+
+
+def test_parts_that_do_not_go_together_are_refused():
+    medal, fbrl = method("medal", TOY), method("fbrl", TOY)
+    with pytest.raises(UnresetError, match="signal 'discriminator' of fbrl rewards no role"):
+        dataclasses.replace(fbrl, signals=medal.signals)
+    with pytest.raises(UnresetError, match="is rewarded by 'discriminator'; there are: environ"):
+        dataclasses.replace(medal, signals={})
+    with pytest.raises(UnresetError, match="cannot be offline"):
+        dataclasses.replace(medal, practice=dataclasses.replace(medal.practice, offline=True))
+    with pytest.raises(UnresetError, match="must be above 0"):
+        dataclasses.replace(fbrl, order=Order(floor=0.0))
+    with pytest.raises(UnresetError, match="needs a curriculum"):
+        dataclasses.replace(method("vaprl", TOY), curriculum=None)
+
+
+def test_demonstrations_count_once_however_many_roles_they_teach():
+    chosen = method("vaprl", TOY, demonstration_share=None)
+    run = filled(chosen, TOY)
+    _, rows = batches(chosen, TOY, run, (0, 1), updates=200)
+    steps = sum(len(shown.actions) for shown in toy.demonstrations())
+    assert (rows < run.replay.pinned).mean() == pytest.approx(steps / (steps + 3), abs=0.04)

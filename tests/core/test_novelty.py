@@ -31,15 +31,35 @@ def test_the_error_is_the_mean_square_over_features_and_the_reward_counts_deviat
     np.testing.assert_allclose(novelty.reward(config, state, inputs), [1.25, 3.0], rtol=1e-6)
 
 
-def test_the_first_update_sets_the_spread_and_the_others_move_it():
+def test_the_first_update_sets_the_moments_and_the_others_move_them():
     config = Novelty(hidden=(), features=1, learning_rate=0.0, spread_rate=0.25)
     state = linear(config, [1.0], [0.0])
-    own = jnp.array([[0.0], [2.0]])  # errors 0 and 4: variance 4
-    state, metrics = novelty.update(config, state, own)
-    assert float(metrics["loss"]) == pytest.approx(2.0)
-    assert float(state.variance) == pytest.approx(4.0)
-    state, _ = novelty.update(config, state, jnp.zeros((2, 1)))
-    assert float(state.variance) == pytest.approx(3.0)
+    state, metrics = novelty.update(config, state, jnp.array([[0.0], [0.0], [0.0], [4.0]]))
+    # Mean 1, variance 3; whitened -1 / sqrt 3 thrice and sqrt 3; errors 1/3 thrice and 3.
+    assert float(state.centre[0]) == pytest.approx(1.0)
+    assert float(state.spread[0]) == pytest.approx(3.0)
+    assert float(metrics["loss"]) == pytest.approx(1.0, rel=1e-5)
+    assert float(state.variance) == pytest.approx(4 / 3, rel=1e-5)
+    state, _ = novelty.update(config, state, jnp.full((2, 1), 3.0))
+    assert float(state.centre[0]) == pytest.approx(2.0)  # the mean of both
+    for _ in range(3):
+        before = float(state.centre[0])
+        state, _ = novelty.update(config, state, jnp.zeros((2, 1)))
+    assert float(state.centre[0]) == pytest.approx(0.75 * before)
+    assert int(state.updates) == 5
+
+
+def test_novelty_does_not_depend_on_the_unit_of_length():
+    config = Novelty(hidden=(16,), features=4, learning_rate=1e-3)
+    seen = jax.random.normal(KEY, (64, 2))
+    rewards = []
+    for unit in (1.0, 0.01):
+        state = novelty.init(config, KEY, 2)
+        for _ in range(20):
+            state, _ = novelty.update(config, state, unit * seen)
+        rewards.append(novelty.reward(config, state, unit * jnp.array([[0.0, 0.0], [3.0, 3.0]])))
+    np.testing.assert_allclose(*rewards, rtol=0.02)
+    assert float(rewards[0][1]) > 2 * float(rewards[0][0])
 
 
 def test_visited_states_lose_their_novelty_and_others_keep_it():

@@ -73,7 +73,7 @@ def test_leave_no_trace_asks_for_help_after_so_many_failures_in_a_row():
 
 def test_leave_no_trace_counts_in_successes_only():
     dense = dataclasses.replace(TOY, sparse=False)
-    with pytest.raises(UnresetError, match="counts steps by a reward of 1 on success"):
+    with pytest.raises(UnresetError, match="counts steps by the value of a reward of 1"):
         toy.fused(method("leave_no_trace", dense), dense)
 
 
@@ -105,6 +105,19 @@ def test_a_sure_phase_is_left_and_an_unsure_one_is_not():
             for key in range(20)
         ]
         assert sum(ends) >= 8 if leaves else not any(ends)
+
+
+def test_a_phase_left_for_a_sure_success_is_no_failure():
+    chosen = method("leave_no_trace", TOY, switch="confidence")
+    state = critics_that_say(begun(chosen), 10.0, 12.0)
+    left = [
+        switched(chosen, 1, LENGTH - 2, failures=2, task=TOY, state=state, key=key)
+        for key in range(12)
+    ]
+    ended = [after for after, end, reset in left if end and not reset]
+    assert len(ended) >= 4 and not any(reset for *_, reset in left)
+    for after in ended:
+        np.testing.assert_array_equal(after.failures, [2, 2])
 
 
 def test_vaprl_goes_to_the_chosen_start_and_then_for_the_goal_it_was_chosen_for():

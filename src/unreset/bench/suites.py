@@ -48,7 +48,7 @@ FBRL_VARIANTS = {
     "fbrl, cloned first": ("--cloning-updates", "10000"),
 }
 MATCHING = "--matching."  # before the flags of MEDAL's discriminator
-MATCHING_FORMS = ("-log(1-D)", "log D", "log D - log(1-D)")
+MATCHING_FORMS = ("-log(1-D)", "log D")  # besides the default's, log D - log(1-D)
 
 
 def _every_method(tasks: Iterable[str]) -> tuple[Cell, ...]:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from unreset.core import replay as replays
 from unreset.core import signals
-from unreset.core.method import ENVIRONMENT, Method, Practice, draw_goal
+from unreset.core.method import ENVIRONMENT, Method, draw_goal
 from unreset.core.replay import GOAL_SOURCES, Replay
 from unreset.core.types import Array, Batch, Task
 
@@ -66,7 +66,7 @@ def _draw_part(
     everyone = tuple(range(len(method.roles)))
     own = everyone if practice.teach == "everyone" else roles
     drawn = (shape[0], shape[1] // practice.goals_per_row)
-    positions = _draw_rows(practice, replay, own, roles, drawn, row_key)
+    positions = _draw_rows(method, replay, own, roles, drawn, row_key)
     positions = jnp.repeat(positions, practice.goals_per_row)
     rows = replay.rows
     observation, action = rows.observation[positions], rows.action[positions]
@@ -103,7 +103,7 @@ def _draw_part(
 
 
 def _draw_rows(
-    practice: Practice,
+    method: Method,
     replay: Replay,
     own: tuple[int, ...],
     roles: tuple[int, ...],
@@ -111,13 +111,17 @@ def _draw_rows(
     key: Array,
 ) -> Array:
     """Positions [updates * B] of rows: the asked share of demonstrations, else of practice."""
-    number, size = shape[0] * shape[1], shape[1]
+    practice, number, size = method.practice, shape[0] * shape[1], shape[1]
     choice_key, pinned_key, own_key = jax.random.split(key, 3)
     practised = replays.sample(replay, own, number, own_key)
     if replay.pinned == 0 or practice.demonstration_share == 0:
         return practised
     pinned = replays.sample_pinned(replay, roles, number, pinned_key)
-    available = replay.pinned_count[jnp.array(roles)].sum()
+    if practice.offline:
+        return pinned
+    # Counted once, also where several roles are taught by them.
+    shown = sorted({way for role in roles for way in method.roles[role].demonstrations})
+    available = jnp.isin(replay.rows.role[: replay.pinned], jnp.array(shown or [-2])).sum()
     if practice.demonstration_share is None:
         rows = (replay.heads - replay.tails)[jnp.array(own)].sum()
         share = available / (available + rows)

@@ -16,7 +16,6 @@ from unreset.core.replay import Replay, Rows
 from unreset.core.signals import curriculum, matching, novelty
 from unreset.core.signals.matching import Matching
 from unreset.core.types import Array, Measurement, Metrics, Task, Transition
-from unreset.errors import UnresetError
 
 if TYPE_CHECKING:
     from unreset.core.practice import Phase, Run
@@ -63,8 +62,6 @@ def init_signals(
     nothing = jnp.zeros(task.observation_size), jnp.zeros(task.goal_size)
     states = {}
     for number, (name, signal) in enumerate(method.signals.items()):
-        if isinstance(signal, Matching) and not (np.asarray(pinned.role) == 0).any():
-            raise UnresetError(f"{method.name} needs forward demonstrations, and there are none")
         size = method.judged(task, signal, *nothing).size
         states[name] = signals.init(
             signal, key if not number else jax.random.fold_in(key, number), size
@@ -79,8 +76,6 @@ def _init_curriculum(
 ) -> curriculum.Candidates:
     config = method.curriculum
     assert config is not None
-    if not len(pinned_last):
-        raise UnresetError(f"{method.name} needs demonstrations to start from, and there are none")
     # Forward demonstrations lead away from the initial states, backward ones towards them.
     row = np.arange(len(pinned_last))
     begin = np.searchsorted(pinned_last, pinned_last)

@@ -151,6 +151,18 @@ class Method:
                     f"role {role.name!r} of {self.name} has demonstrated states as goals, which "
                     "needs a curriculum"
                 )
+            if role.return_within and self.order is not None:
+                raise UnresetError(
+                    f"role {role.name!r} of {self.name} asks the role after it for the way back, "
+                    "and by an order any role may be that: leave return_within at 0"
+                )
+        idle = set(self.signals) - {role.reward for role in self.roles}
+        if idle:
+            raise UnresetError(f"signal {min(idle)!r} of {self.name} rewards no role")
+        if self.practice.offline and (self.signals or self.curriculum is not None):
+            raise UnresetError(f"{self.name} has to act for its signals: it cannot be offline")
+        if self.order is not None and self.order.floor <= 0:
+            raise UnresetError(f"floor={self.order.floor} of {self.name} must be above 0")
         if self.curriculum is not None and not self.shared:
             raise UnresetError(f"the curriculum of {self.name} needs one learner for all roles")
         for pair in self.order.edges if self.order is not None else ():
@@ -236,7 +248,7 @@ def without_relabelling(method: Method) -> Method:
     """The method for a task whose rewards are observed: no row is taught with another goal."""
     practice = method.practice
     teach = practice.teach if method.shared else "acting"
-    practice = replace(practice, hindsight=0.0, other_goals=0.0, teach=teach)
+    practice = replace(practice, hindsight=0.0, other_goals=0.0, goals_per_row=1, teach=teach)
     return replace(method, practice=practice)
 
 

@@ -17,7 +17,7 @@ from unreset.core.signals import confidence, curriculum, matching
 from unreset.core.signals.matching import Matching
 from unreset.core.types import Array, Task, Transition
 
-_PHASE_KEYS = jnp.uint32(2**32 - 2)  # a number that no step has
+_PHASE_KEYS = np.uint32(2**31 + 1)  # a number that no step has
 
 
 class Phase(NamedTuple):
@@ -41,7 +41,7 @@ class View(NamedTuple):
 
     key: Array
     actor: Any  # stacked [learners]
-    critics: Any  # the targets, stacked [learners]; None where no role asks for the way back
+    critics: Any  # the targets, stacked [learners]
     success: Any  # success critics, stacked [learners], or None
     signals: dict[str, Any]
     phase: Phase
@@ -77,16 +77,17 @@ def switch(
 ) -> tuple[Phase, Array, Array]:
     """The phase of the next step, whether this one's ended, and whether to reset the task."""
     phase, due = view.phase, method.practice.reset_every
-    end, reset = _ends(method, task, view, transition, step)
+    end, sure, reset = _ends(method, task, view, transition, step)
     reset = reset | transition.terminated | transition.truncated
     if due:
         reset = reset | (phase.since_reset + 1 >= due)
     switch_key = step_keys(view.key, step)[2]
     asked, since_asked = ask(method, task, phase, reset, jax.random.fold_in(switch_key, 1))
     # A role that pursues what the task asks for begins anew when the task asks for something else.
-    anew = ~end & (phase.source == 0) & (asked != phase.asked).any()
+    free = jnp.array([role.goal is None for role in method.roles])[phase.role]
+    anew = ~end & free & (phase.source == 0) & (asked != phase.asked).any()
     phase = phase._replace(asked=asked, since_asked=since_asked)
-    phase = _remember(method, phase, end, reset, transition.success)
+    phase = _remember(method, phase, end & ~sure, reset, transition.success)
     end = end | reset | anew
     return next_phase(method, task, view.signals, phase, end, anew, reset, switch_key), end, reset
 
@@ -106,8 +107,8 @@ def ask(method: Method, task: Task, phase: Phase, reset: Array, key: Array) -> t
 
 def _ends(
     method: Method, task: Task, view: View, transition: Transition, step: Array
-) -> tuple[Array, Array]:
-    """Whether the phase ends with this transition, and whether its end asks for a hard reset."""
+) -> tuple[Array, Array, Array]:
+    """Whether the phase ends here, whether only since success is sure, and whether for a reset."""
     phase, roles, role = view.phase, method.roles, view.phase.role
     length = jnp.array([r.length for r in roles])[role]
     on_success = jnp.array([r.end_on_success for r in roles])[role]
@@ -119,13 +120,15 @@ def _ends(
             logit = matching.logits(signal, view.signals[name], seen)
             end |= jax.nn.sigmoid(logit) > jnp.array(limits)[role]
     if any(r.return_within for r in roles):
-        end |= _no_way_back(method, task, view, transition, step)
+        learning = step >= method.practice.seed_steps
+        end |= learning & _no_way_back(method, task, view, transition, step)
+    sure = jnp.asarray(False)
     if view.success is not None:
-        end |= on_success & _sure(method, task, view, transition, length, step)
+        sure = ~end & on_success & _sure(method, task, view, transition, length, step)
     asks = jnp.array([r.reset_at_end for r in roles])[role]
     patience = jnp.array([r.reset_after_failures for r in roles])[role]
     asks |= (patience > 0) & ~transition.success & (phase.failures[role] + 1 >= patience)
-    return end, end & asks
+    return end | sure, sure, end & asks
 
 
 def _no_way_back(
@@ -193,15 +196,16 @@ def next_phase(
     wanted = draw_goal(task, jnp.int32(0), key)
     if method.practice.goal_change_every:
         wanted = phase.asked
-    next_goal = jnp.where(keep, phase.next_goal, wanted)
-    goal = jnp.where(source == 0, next_goal, draw_goal(task, source, key))
+    else:
+        wanted = jnp.where(keep, phase.next_goal, wanted)
+    goal = jnp.where(source == 0, wanted, draw_goal(task, source, key))
     for number, other in enumerate(method.roles):
         if other.goal is not None:
             only = jnp.asarray(_places(task, other.goals)[other.goal])
             goal = jnp.where(role == number, only, goal)
     if method.curriculum is not None:
         candidates: curriculum.Candidates = signals[CURRICULUM]
-        which = ((jnp.asarray(task.goals) - next_goal) ** 2).sum(-1).argmin()
+        which = ((jnp.asarray(task.goals) - wanted) ** 2).sum(-1).argmin()
         chosen = curriculum.choose(candidates, which, reach(method))
         shown = task.achieved(candidates.observations[chosen])
         goal = jnp.where(source == GOAL_SOURCES.index("demonstrations"), shown, goal)
@@ -212,7 +216,7 @@ def next_phase(
         source=source,
         steps=jnp.int32(0),
         segment=phase.segment + 1,
-        next_goal=next_goal,
+        next_goal=wanted,
     )
     chosen_phase: Phase = jax.tree.map(lambda a, b: jnp.where(end, a, b), fresh, same)
     return chosen_phase._replace(since_reset=jnp.where(reset, 0, chosen_phase.since_reset))

@@ -6,6 +6,7 @@ around a step of the task.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -28,7 +29,8 @@ from unreset.core.phases import (
     switch,
 )
 from unreset.core.replay import Replay
-from unreset.core.teaching import clone, learn
+from unreset.core.signals.matching import Matching
+from unreset.core.teaching import learn
 from unreset.core.types import Array, Measurement, Task, Transition, add
 from unreset.errors import UnresetError
 
@@ -72,7 +74,9 @@ def init(
 ) -> Run:
     """A run before its first step, in the first role, with the demonstration rows in its replay."""
     run_key, learner_key, signal_key, goal_key = jax.random.split(key, 4)
-    _refuse_misfits(method, task)
+    reason = misfit(method, task, {int(way) for way in np.asarray(pinned.role)})
+    if reason:
+        raise UnresetError(reason)
     nothing = jnp.zeros(task.observation_size), jnp.zeros(task.goal_size)
     blank = method.inputs(task, *nothing, 0)
     judges = method.practice.switch == "confidence"
@@ -93,33 +97,38 @@ def init(
         ledger=Ledger(jnp.int32(not method.practice.offline), none, none),
         totals={},
     )
-    if method.practice.cloning_updates:
-        run = clone(method, task, run, method.practice.cloning_updates, jax.random.fold_in(key, 1))
     measured = jax.eval_shape(partial(_taught, method, task), run, _blank(task), jnp.int32(0))[1]
     return run._replace(totals=jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), measured))
 
 
-def _refuse_misfits(method: Method, task: Task) -> None:
-    """Refuse a method whose roles ask for what the task does not have."""
+def misfit(method: Method, task: Task, shown: Collection[int]) -> str | None:
+    """Why a method cannot practise a task; ``shown`` has the directions of the demonstrations."""
+    name, practice = method.name, method.practice
     for role in method.roles:
-        initial = role.goals == "initial" or role.return_within
-        if initial and not len(task.initial_goals):
-            raise UnresetError(
-                f"role {role.name!r} of {method.name} returns to initial states, and task "
-                f"{task.name!r} has none: give initial_goals (or initial_success), or use medal "
-                "or naive"
-            )
-        if role.return_within and not task.sparse:
-            raise UnresetError(
-                f"role {role.name!r} of {method.name} counts steps by a reward of 1 on success, "
-                f"and that of task {task.name!r} is another one"
+        if (role.goals == "initial" or role.return_within) and not len(task.initial_goals):
+            return (
+                f"role {role.name!r} of {name} returns to initial states, and task {task.name!r} "
+                "has none: give initial_goals (or initial_success), or use medal or naive"
             )
         known = len(task.goals if role.goals == "task" else task.initial_goals)
         if role.goal is not None and not 0 <= role.goal < known:
-            raise UnresetError(
-                f"role {role.name!r} of {method.name} pursues goal {role.goal}, and task "
-                f"{task.name!r} has {known}, counted from 0"
+            return (
+                f"role {role.name!r} of {name} pursues goal {role.goal}, and task {task.name!r} "
+                f"has {known}, counted from 0"
             )
+    valued = method.curriculum is not None or any(role.return_within for role in method.roles)
+    if valued and not task.sparse:
+        return (
+            f"{name} counts steps by the value of a reward of 1 on success, and that of task "
+            f"{task.name!r} is another one"
+        )
+    judges = any(isinstance(signal, Matching) for signal in method.signals.values())
+    if (judges and 0 not in shown) or (method.curriculum is not None and not {0, 1} & set(shown)):
+        return f"{name} needs forward demonstrations, and there are none"
+    imitated = {way for role in method.roles for way in role.imitate}
+    if (practice.offline or practice.cloning_updates) and not imitated & set(shown):
+        return f"{name} has to clone demonstrations first, and there are none for it"
+    return None
 
 
 def _blank(task: Task) -> Transition:

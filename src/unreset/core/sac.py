@@ -221,27 +221,26 @@ def policy_step(
     )
     optimizer = _optimizer(config)
     updates, actor_optimizer = optimizer.update(gradient, learner.actor_optimizer)
+    actor = optax.apply_updates(learner.actor, updates)
+    learner = learner._replace(
+        actor=actor,
+        average=optax.incremental_update(actor, learner.average, config.average_tau),
+        actor_optimizer=actor_optimizer,
+    )
+    metrics = {"policy_loss": value, "cloning_loss": cloning}
+    if config.cloning_only:
+        return learner, metrics
     aim = config.target_entropy * batch.action.shape[-1]
     # d/d(log alpha) of alpha * (entropy - aim), with entropy = -E[log pi] (SAC, eq. 18).
     temperature_gradient = temperature * (-log_density - aim)
     temperature_updates, temperature_optimizer = optimizer.update(
         temperature_gradient, learner.temperature_optimizer
     )
-    actor = optax.apply_updates(learner.actor, updates)
     learner = learner._replace(
-        actor=actor,
-        average=optax.incremental_update(actor, learner.average, config.average_tau),
-        actor_optimizer=actor_optimizer,
         log_temperature=learner.log_temperature + temperature_updates,
         temperature_optimizer=temperature_optimizer,
     )
-    metrics = {
-        "policy_loss": value,
-        "entropy": -log_density,
-        "temperature": temperature,
-        "cloning_loss": cloning,
-    }
-    return learner, metrics
+    return learner, metrics | {"entropy": -log_density, "temperature": temperature}
 
 
 def success_probability(config: SAC, critics: Any, inputs: Array, action: Array) -> Array:
@@ -308,7 +307,7 @@ def update(
     learner, metrics = jax.lax.scan(one_group, learner, (groups, keys))
     metrics = jax.tree.map(lambda x: x[-1], metrics)
     learner = learner._replace(updates=learner.updates + count)
-    if learner.success is not None:
+    if learner.success is not None and not config.cloning_only:
         last = jax.tree.map(lambda x: x[-1], batches)
         learner, judged = success_step(config, learner, last, jax.random.fold_in(key, 1))
         metrics |= judged

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from unreset.core import sac
 from unreset.core.batches import draw_batches
@@ -16,6 +17,8 @@ from unreset.core.types import Array, Batch, Measurement, Task
 
 if TYPE_CHECKING:
     from unreset.core.practice import Run
+
+_CLONING_KEYS = np.uint32(2**31 + 2)  # a number that no step has
 
 
 def learn(
@@ -69,8 +72,9 @@ def _update(
     )
 
 
-def clone(method: Method, task: Task, run: Run, updates: int, key: Array) -> Run:
-    """The run after so many updates of behaviour cloning, and nothing else, of every learner."""
+def clone(method: Method, task: Task, run: Run) -> Run:
+    """The run after its first updates: behaviour cloning, and nothing else, of every learner."""
+    key = jax.random.fold_in(run.key, _CLONING_KEYS)
     practice = replace(
         method.practice,
         updates_per_step=len(method.learners),
@@ -89,11 +93,5 @@ def clone(method: Method, task: Task, run: Run, updates: int, key: Array) -> Run
         now = run._replace(learners=learners)
         return _teach(cloner, task, now, jnp.int32(0), batch_key, update_key)[0]
 
-    cloned = jax.lax.fori_loop(0, updates, once, run.learners)
-    learners = run.learners._replace(  # the temperature stays, for the learning that follows
-        actor=cloned.actor,
-        average=cloned.actor,
-        actor_optimizer=cloned.actor_optimizer,
-        updates=cloned.updates,
-    )
-    return run._replace(learners=learners)
+    learners = jax.lax.fori_loop(0, method.practice.cloning_updates, once, run.learners)
+    return run._replace(learners=learners._replace(average=learners.actor))

@@ -14,6 +14,7 @@ from unreset.core import practice
 from unreset.core.method import Method
 from unreset.core.practice import Run
 from unreset.core.replay import Rows
+from unreset.core.teaching import clone
 from unreset.core.types import Array, Task
 from unreset.errors import UnresetError
 
@@ -59,6 +60,7 @@ class Fused:
                 f"task {task.name!r} is not simulated in JAX; practise it with driver='live'"
             )
         reset = task.reset
+        self._method, self._task = method, task
 
         def begin(key: Array) -> Carry:
             run = practice.init(method, task, key, pinned, pinned_last, capacity)
@@ -75,6 +77,12 @@ class Fused:
         # Donated, so that the replay is updated in place. The bounds are traced: one compilation
         # serves every length, and a result does not depend on how its steps were cut.
         self._chunk = jax.jit(chunk, donate_argnums=0)
+
+    def clone(self) -> None:
+        """The updates of behaviour cloning that come before the first step."""
+        every = jax.vmap(partial(clone, self._method, self._task))
+        learners = jax.jit(lambda run: every(run).learners)(self.carry.run)
+        self.carry = self.carry._replace(run=self.carry.run._replace(learners=learners))
 
     def advance(self, start: int, stop: int) -> None:
         """Practise steps ``start`` to ``stop`` - 1 and wait for them."""

@@ -15,6 +15,7 @@ from unreset.core import practice
 from unreset.core.method import Method
 from unreset.core.practice import Run
 from unreset.core.replay import Rows
+from unreset.core.teaching import clone
 from unreset.core.types import Array, Task
 from unreset.drivers.fused import Carry
 from unreset.drivers.world import World
@@ -114,6 +115,11 @@ class Live:
     def exact(self) -> bool:
         """Whether the environment can be saved and restored."""
         return self.world.exact
+
+    def clone(self) -> None:
+        """The updates of behaviour cloning that come before the first step."""
+        learners = jax.jit(lambda run: clone(self._method, self._task, run).learners)(self._run)
+        self._run = self._run._replace(learners=learners)
 
     def advance(self, start: int, stop: int) -> None:
         """Practise steps ``start`` to ``stop`` - 1."""

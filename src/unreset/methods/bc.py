@@ -32,9 +32,11 @@ class BC(Settings):
 
     practice: Practice = field(default_factory=lambda: _imitation(128, 4))
     """The loop; a step is a round of updates, and nothing moves."""
-    learner: SAC = field(default_factory=lambda: SAC(cloning_only=True, self_cloning=0.0))
-    """The learner."""
-    steps: int = 10_000
+    learner: SAC = field(
+        default_factory=lambda: SAC(cloning_only=True, self_cloning=0.0, octaves=0)
+    )
+    """The learner; sines and cosines only help it to learn the few demonstrations by heart."""
+    steps: int = 6_000
     """Rounds of updates of each seed."""
 
     def method(self, task: Task) -> Method:

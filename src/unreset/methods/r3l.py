@@ -38,14 +38,15 @@ class R3L(Settings):
 
     def method(self, task: Task) -> Method:
         length, classified = self.practice.length(task), self.forward_reward == "classifier"
+        both = self.both_directions and not classified  # a classifier knows the task's goals alone
         forward = Role(
             "forward",
             reward="classifier" if classified else ENVIRONMENT,
             length=length,
             end_on_success=not classified,
-            other_goals=("initial",) if self.both_directions else (),
-            demonstrations=(0, 1) if self.both_directions else (0,),
-            imitate=(0, 1) if self.both_directions else (0,),
+            other_goals=("initial",) if both else (),
+            demonstrations=(0, 1) if both else (0,),
+            imitate=(0, 1) if both else (0,),
         )
         perturb = Role("perturb", reward="novelty", length=length, end_on_success=False)
         signals: dict[str, Signal] = {"novelty": self.novelty}

@@ -138,6 +138,8 @@ class Training:
         began, before, base = time.monotonic(), self.step, self._seconds
         if self._unlogged():
             self._log_or_save(math.nan)
+        if self.step == 0 and self.method.practice.cloning_updates:
+            self.driver.clone()
         length = 16  # grows until a stretch takes about CHUNK_SECONDS
         while self.step < config.steps:
             stop = min(self.step + length, _next(self.step, config.eval_every), config.steps)

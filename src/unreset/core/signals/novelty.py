@@ -1,7 +1,8 @@
 """Random network distillation (Burda et al. 2018, arXiv 1810.12894): novelty as a reward.
 
-A predictor learns the output of a fixed random network on visited states; where it errs, the robot
-has seldom been. R3L (Zhu et al. 2020, arXiv 2004.12570) perturbs the world with it.
+A predictor learns the output of a fixed random network on the states that a role has visited; where
+it errs, that role has seldom been. Inputs are whitened by running moments. R3L (Zhu et al. 2020,
+arXiv 2004.12570) perturbs the world with it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import optax
 
 from unreset.core.networks import MLP
 from unreset.core.types import Array, Metrics
+
+WHITE_LIMIT = 5.0  # standard deviations beyond which inputs are cut (Burda et al.)
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class Novelty:
     batch_size: int = 256
     """Rows of one update (R3L: 256)."""
     spread_rate: float = 0.001
-    """Share of the running variance of the error that each update replaces (ours)."""
+    """Share of the running moments that each update replaces, after the first ones (ours)."""
     limit: float = 5.0
     """Largest reward, in standard deviations of the error (ours)."""
     scale: float = 0.02
@@ -46,6 +49,9 @@ class Distillation(NamedTuple):
     params: Any  # of the predictor
     optimizer: Any
     variance: Array  # [], running, of the error
+    centre: Array  # [input], running mean of the inputs
+    spread: Array  # [input], running variance of the inputs
+    updates: Array  # [] int32
 
 
 def _network(config: Novelty) -> MLP:
@@ -54,28 +60,36 @@ def _network(config: Novelty) -> MLP:
 
 def init(config: Novelty, key: Array, input_size: int) -> Distillation:
     """A fresh pair of networks for inputs [input_size]."""
-    target, params = (
-        _network(config).init(k, jnp.zeros(input_size)) for k in jax.random.split(key)
-    )
+    nothing = jnp.zeros(input_size)
+    target, params = (_network(config).init(k, nothing) for k in jax.random.split(key))
     optimizer = optax.adam(config.learning_rate).init(params)
-    return Distillation(target, params, optimizer, jnp.float32(0))
+    one, ones = jnp.float32(1), jnp.ones(input_size)
+    return Distillation(target, params, optimizer, one, nothing, ones, jnp.int32(0))
 
 
 def error(config: Novelty, state: Distillation, inputs: Array) -> Array:
-    """The predictor's mean squared error [...] at inputs [..., input]."""
-    wanted: Any = _network(config).apply(state.target, inputs)
-    found: Any = _network(config).apply(state.params, inputs)
+    """The predictor's mean squared error [...] at inputs [..., input], which it whitens."""
+    white = (inputs - state.centre) / jnp.sqrt(state.spread + 1e-8)
+    white = jnp.clip(white, -WHITE_LIMIT, WHITE_LIMIT)
+    wanted: Any = _network(config).apply(state.target, white)
+    found: Any = _network(config).apply(state.params, white)
     return jnp.mean((found - wanted) ** 2, axis=-1)
 
 
 def reward(config: Novelty, state: Distillation, inputs: Array) -> Array:
     """The error in running standard deviations [...], at most ``limit``."""
-    spread = jnp.sqrt(state.variance) + 1e-8
-    return jnp.minimum(error(config, state, inputs) / spread, config.limit)
+    deviation = jnp.sqrt(state.variance) + 1e-8
+    return jnp.minimum(error(config, state, inputs) / deviation, config.limit)
 
 
 def update(config: Novelty, state: Distillation, own: Array) -> tuple[Distillation, Metrics]:
-    """One step of the predictor on own rows [N, input]; the metrics are from before the step."""
+    """One step of the predictor on own rows [N, input]; its error is from before the step."""
+    # The first update sets the moments, the next ones average, the others forget.
+    rate = jnp.maximum(config.spread_rate, 1.0 / (state.updates + 1.0))
+    state = state._replace(
+        centre=state.centre + rate * (own.mean(axis=0) - state.centre),
+        spread=state.spread + rate * (own.var(axis=0) - state.spread),
+    )
 
     def loss(params: Any) -> tuple[Array, Array]:
         errors = error(config, state._replace(params=params), own)
@@ -83,12 +97,10 @@ def update(config: Novelty, state: Distillation, own: Array) -> tuple[Distillati
 
     (value, errors), gradient = jax.value_and_grad(loss, has_aux=True)(state.params)
     updates, optimizer = optax.adam(config.learning_rate).update(gradient, state.optimizer)
-    # The first update sets the variance, the others move it.
-    rate = jnp.where(state.variance == 0, 1.0, config.spread_rate)
-    state = Distillation(
-        state.target,
-        optax.apply_updates(state.params, updates),
-        optimizer,
-        state.variance + rate * (errors.var() - state.variance),
+    state = state._replace(
+        params=optax.apply_updates(state.params, updates),
+        optimizer=optimizer,
+        variance=state.variance + rate * (errors.var() - state.variance),
+        updates=state.updates + 1,
     )
     return state, {"loss": value}
