@@ -123,7 +123,8 @@ class Run:
     def report(self) -> Path:
         """Write videos, ``curves.png`` and ``report.html``; the page's path."""
         training = self._training
-        carry = jax.tree.map(lambda x: x[0], training.driver.carry)
+        offline = training.method.practice.offline
+        carry = None if offline else jax.tree.map(lambda x: x[0], training.driver.carry)
         actor = jax.tree.map(lambda x: x[0], training.actors)
         try:
             live = isinstance(training.driver, Live)

@@ -37,6 +37,8 @@ class Manifest:
     """All that were given for this folder, oldest first."""
     version: str
     machine: str
+    jobs: int = 1
+    """The most runs at once, in the latest of those commands."""
 
 
 def read(out: Path) -> Manifest:
@@ -58,7 +60,9 @@ def _entry(stored: dict[str, Any]) -> Entry:
     return Entry(Cell(**cell), stored["steps"], tuple(stored["seeds"]))
 
 
-def write(out: Path, suite: Suite, jobs: Sequence[Job], threshold: float, command: str) -> None:
+def write(
+    out: Path, suite: Suite, jobs: Sequence[Job], threshold: float, command: str, at_once: int = 1
+) -> None:
     """Write or extend the manifest of a bench folder: cells that were there before stay."""
     entries: dict[str, Entry] = {}
     commands: list[str] = []
@@ -80,5 +84,6 @@ def write(out: Path, suite: Suite, jobs: Sequence[Job], threshold: float, comman
         commands=(*commands, command),
         version=__version__,
         machine=machine.description(),
+        jobs=at_once,
     )
     write_json(out / "bench.json", asdict(manifest))

@@ -19,7 +19,8 @@ the mean success over practice, and compares cells of equally many steps. Steps 
 {threshold:g}: the end of the first {window} evaluations in a row whose mean reaches it; of the mean
 over seeds, and in brackets the median of the single seeds. Seconds are of the run, evaluations and
 compiling included: where a task's seeds are trained at once, in one process, they are those of all
-seeds together. Hard resets are the mean over seeds."""
+seeds together; {at_once}. Hard resets are the mean over seeds. The steps of `bc` are rounds of
+updates, in which nothing moves."""
 _IMPROVEMENT = """\
 How likely it is that a run of the row's method has more area than one of the column's on the same
 task, ties counted half, averaged over the tasks of both (Agarwal et al. 2021)."""
@@ -53,10 +54,18 @@ def page(
                 f"Published on {task}, mean over seeds: steps at which it first reaches",
                 _published(known),
             ]
-    parts += [_CAPTION.format(window=WINDOW, threshold=manifest.threshold)]
+    parts += [
+        _CAPTION.format(
+            window=WINDOW, threshold=manifest.threshold, at_once=_at_once(manifest.jobs)
+        )
+    ]
     parts += ["## Probability of improvement", _improvement(improvement), _IMPROVEMENT]
     parts += ["## Every seed", _seeds(seeds), "## Commands", _commands(manifest)]
     return "\n\n".join(parts) + "\n"
+
+
+def _at_once(jobs: int) -> str:
+    return "one run at a time" if jobs == 1 else f"up to {jobs} runs at once, each on one core"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

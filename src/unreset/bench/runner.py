@@ -78,7 +78,7 @@ def run(
     todo = make_jobs(suite.cells, out, seeds, first_seed, preset, steps, eval_every)
     with locked(out) as descriptor, deferred() as asked:
         grid = Grid(todo, at_once=at_once, memory=memory, command=command, inherited=[descriptor])
-        manifest.write(out, suite, todo, threshold, called)
+        manifest.write(out, suite, todo, threshold, called, at_once)
         grid.run(asked, observer or _silent, lambda: _tables_so_far(out))
         tables(out)
         if asked.is_set():

@@ -99,7 +99,7 @@ class World:
 
     def restore(self, observation: np.ndarray, state: dict[str, np.ndarray]) -> bool:
         """Take up what :meth:`save` gave with the last observation; whether that was possible."""
-        if self._savable is None or not state["whole"]:
+        if self._savable is None or not state.get("whole", False):
             return False
         with self._watched("the environment's set_state failed"):
             self._savable.set_state({name: state[name] for name in state if name != "whole"})

@@ -26,6 +26,8 @@ def fitted_task(task: Task, config: Configuration) -> Task:
 def fitted_method(method: Method, task: Task, config: Configuration) -> tuple[Method, list[str]]:
     """The method with the periods of the task's protocol and what the task allows; and notes."""
     practice, period = method.practice, task.train_reset_every
+    if practice.offline and config.evaluation != "deployed":
+        raise UnresetError(f"{method.name} never acts: its evaluation can only be deployed")
     if config.evaluation != "deployed":
         period = task.continuing_reset_every
         every = practice.goal_change_every or task.goal_change_every or 2 * task.horizon
@@ -38,9 +40,9 @@ def fitted_method(method: Method, task: Task, config: Configuration) -> tuple[Me
     if task.pure:
         return method, []
     notes = []
-    if practice.hindsight or practice.other_goals:
+    if practice.hindsight or practice.other_goals or practice.goals_per_row > 1:
         notes.append(
             f"{task.name}'s reward is no function of observation and goal in JAX: "
-            "no relabelling (hindsight, other_goals)"
+            "no relabelling (hindsight, other_goals, goals_per_row)"
         )
     return without_relabelling(method), notes

@@ -21,7 +21,12 @@ Table = dict[str, np.ndarray]  # every column [rows]: float64, or str for those 
 TEXT = frozenset({"role", "goal", "ended"})
 BOOKKEEPING = frozenset({"seed", "env_steps", "wall_seconds", "steps_per_second"})
 NEUTRAL = 6  # the colour of what belongs to no role
-LEARNER_LOSSES = ("critic", "policy", "cloning")  # every other loss is a learned signal's
+LEARNER_LOSSES = (
+    "critic",
+    "policy",
+    "cloning",
+    "success_critic",
+)  # every other loss is a learned signal's
 _MOST_POINTS = 300  # of one drawn line
 WINDOWS = 24  # over the length of a run
 
