@@ -1,10 +1,10 @@
-"""Make the learning table and curves from run folders kept under benchmarks/results/.
+"""Make the tables and plots that are not a suite's, from run folders under benchmarks/results/.
 
     python benchmarks/tables.py
 
-Reads every results/*/eval.csv with its summary.json and writes results/learning.md and
-results/learning.png; and those of results/simulated, of tasks outside JAX, for
-results/simulated.md.
+results/runs/*: results/runs.md, and results/published.png, which draws the runs of the preset
+"paper" over the published curves. results/simulated/*: results/simulated.md. The suites' own are
+made by ``unreset bench SUITE --tables-only --out benchmarks/results/SUITE``.
 """
 
 from __future__ import annotations
@@ -16,10 +16,14 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from unreset.bench import published
+from unreset.evaluation.statistics import WINDOW
 from unreset.runs.folder import read_rows
-from unreset.runs.summary import WINDOW, steps_to
+from unreset.runs.summary import steps_to
 
 RESULTS = Path(__file__).parent / "results"
+PAPER_WINDOW = 10  # evaluations averaged in the published figures
+COLOURS = {"vaprl": "C0", "fbrl": "C1", "medal": "C2"}
 
 
 def per_step(rows: list[dict[str, str]], column: str) -> dict[int, list[float]]:
@@ -56,19 +60,15 @@ def simulated() -> list[str]:
     return lines
 
 
-def main() -> None:
-    runs = sorted(path.parent for path in RESULTS.glob("*/eval.csv"))
+def runs() -> list[str]:
+    """One row for each run on the tabletop outside the suites."""
     lines = [
-        "| run | method | preset | seeds | steps | steps to .95 | last 5 evaluations, by seed "
-        "| wide starts (mug alone) | hard resets, by seed |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| run | method | preset | seeds | steps | steps to .5 | steps to .95 "
+        "| last 5 evaluations, by seed | wide starts (mug alone) | hard resets, by seed |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
-    figure = Figure(figsize=(7, 4), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    for run in runs:
-        rows = read_rows(run / "eval.csv")
-        summary = json.loads((run / "summary.json").read_text())
+    for run in sorted(path.parent for path in RESULTS.glob("runs/*/eval.csv")):
+        rows, summary = read_rows(run / "eval.csv"), json.loads((run / "summary.json").read_text())
         success = per_step(rows, "success")
         steps = sorted(success)
         by_seed = np.mean([success[step] for step in steps[-WINDOW:]], axis=0)
@@ -77,25 +77,59 @@ def main() -> None:
             strict = np.mean(per_step(rows, "wide_success")[steps[-1]])
             loose = np.mean(per_step(rows, "wide_object_success")[steps[-1]])
             wide = f"{strict:.2f} ({loose:.2f})"
-        first = steps_to(rows, 0.95)
+        first = [steps_to(rows, threshold) for threshold in (0.5, 0.95)]
+        reached = ["-" if step is None else f"{step:,}" for step in first]
         lines.append(
             f"| {run.name} | {summary['method']} | {summary['preset']} | "
-            f"{', '.join(map(str, summary['seeds']))} | {steps[-1]:,} | "
-            f"{'-' if first is None else f'{first:,}'} | "
+            f"{', '.join(map(str, summary['seeds']))} | {steps[-1]:,} | {' | '.join(reached)} | "
             f"{by_seed.mean():.2f} ({' '.join(f'{value:.2f}' for value in by_seed)}) | "
             f"{wide} | {' '.join(map(str, summary['hard_resets']))} |"
         )
-        if summary["preset"] == "default":
-            mean = [np.mean(success[step]) for step in steps]
-            axes.plot(np.array(steps) / 1000, mean, label=run.name)
-    axes.set(xlabel="thousand environment steps", ylabel="success, mean of seeds", ylim=(0, 1.02))
+    return lines
+
+
+def draw_published() -> None:
+    """The runs of the preset "paper" (bold, one seed) over the published means."""
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    for run in sorted(path.parent for path in RESULTS.glob("runs/*-paper/eval.csv")):
+        success = per_step(read_rows(run / "eval.csv"), "success")
+        steps, values = np.array(sorted(success)), [success[step][0] for step in sorted(success)]
+        kernel = np.ones(PAPER_WINDOW) / PAPER_WINDOW
+        name = run.name.removesuffix("-paper")
+        axes.plot(
+            steps[PAPER_WINDOW - 1 :] / 1e6,
+            np.convolve(values, kernel, "valid"),
+            color=COLOURS.get(name, "C3"),
+            label=f"{name}, ours, one seed",
+        )
+    for curve in published.curves("tabletop"):
+        if curve.method in COLOURS:
+            axes.plot(
+                curve.steps / 1e6,
+                curve.success,
+                "--",
+                color=COLOURS[curve.method],
+                linewidth=1,
+                label=f"{curve.method}, published, {curve.seeds} seeds",
+            )
+    axes.set(
+        xlabel="million environment steps",
+        ylabel=f"success, mean of {PAPER_WINDOW} evaluations",
+        xlim=(0, 1.5),
+        ylim=(0, 1.02),
+    )
     axes.grid(alpha=0.3)
-    axes.legend()
-    figure.savefig(RESULTS / "learning.png", dpi=120)
-    (RESULTS / "learning.md").write_text("\n".join(lines) + "\n")
-    others = simulated()
-    (RESULTS / "simulated.md").write_text("\n".join(others) + "\n")
-    print("\n".join([*lines, "", *others]))
+    axes.legend(fontsize=8)
+    figure.savefig(RESULTS / "published.png", dpi=120)
+
+
+def main() -> None:
+    for name, lines in (("runs", runs()), ("simulated", simulated())):
+        (RESULTS / f"{name}.md").write_text("\n".join(lines) + "\n")
+        print("\n".join([*lines, ""]))
+    draw_published()
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ def page(
         known = [] if task == ALL else published.curves(task)
         if known:
             parts += [
-                f"Published on {task}, mean over seeds: steps at which it first reaches",
+                f"Published on {task}, mean over seeds every 100,000 steps: where it first reaches",
                 _published(known),
             ]
     parts += [

@@ -45,10 +45,7 @@ class Suite:
 EARL = ("tabletop", "sawyer_door", "sawyer_peg", "kitchen", "minitaur", "dexterous")
 RESET_EVERY = "--reset-every"
 RESET_PERIODS = (200, 500, 1000, 2000, 5000, 0)  # environment steps; 0 for never
-FBRL_VARIANTS = {
-    "fbrl, confidence": ("--switch", "confidence"),
-    "fbrl, cloned first": ("--cloning-updates", "10000"),
-}
+FBRL_VARIANTS = {"fbrl, confidence": ("--switch", "confidence")}
 MATCHING = "--matching."  # before the flags of MEDAL's discriminator
 MATCHING_FORMS = ("-log(1-D)", "log D")  # besides the default's, log D - log(1-D)
 
