@@ -177,7 +177,7 @@ def _summary(run: api.Run) -> str:
         "-" if value is None else f"{value:.2f}"
         for value in (figures["final_success"], figures["robustness"])
     )
-    life = figures["continuing_reward"]
+    life, resets = figures["continuing_reward"], max(figures["hard_resets"])
     return "\n".join(
         [
             f"{figures['method']} on {figures['task']}: {figures['env_steps']:,} steps of "
@@ -185,9 +185,9 @@ def _summary(run: api.Run) -> str:
             f"  success  {success} of the goals from the "
             f"initial state, {robustness} from wide starts",
             *([] if life is None else [f"  life     {life:.4f} reward per step"]),
-            f"  effort   {max(figures['hard_resets'])} hard reset(s), "
-            f"one in {min(figures['steps_per_reset']):,} steps; "
-            f"{figures['demonstrations']} demonstrations",
+            f"  effort   {resets} hard reset(s)"
+            + (f", one in {min(figures['steps_per_reset']):,} steps" if resets else "")
+            + f"; {figures['demonstrations']} demonstrations",
             f"  folder   {run.folder}",
         ]
     )

@@ -186,8 +186,11 @@ def _draw_periods(axes: Axes, cells: Mapping[int, CellResult]) -> None:
     for score, title, colour in (
         ("final", "final success", LIGHT.series[0]),
         ("area", "area under the curve", LIGHT.series[1]),
+        ("wide_success", "final success from wide starts", LIGHT.series[2]),
     ):
         scores = [cells[period].scores(score) for period in periods]
+        if not np.isfinite(np.concatenate(scores)).all():
+            continue
         low, high = np.array([interval([each]) for each in scores]).T
         axes.fill_between(places, low, high, color=colour, alpha=0.16, linewidth=0)
         middle = [interquartile_mean(each) for each in scores]
