@@ -213,7 +213,8 @@ def interrupted(method: Method, task: Task, run: Run) -> Run:
     key = jax.random.fold_in(run.key, jnp.uint32(2**32 - 1) - ledger.hard_resets.astype(jnp.uint32))
     yes, switch_key, asked_key = jnp.asarray(True), *jax.random.split(key)
     asked, since_asked = ask(method, task, phase, yes, asked_key)
-    phase = phase._replace(asked=asked, since_asked=since_asked)
+    none = jnp.zeros_like(phase.failures)
+    phase = phase._replace(asked=asked, since_asked=since_asked, failures=none)
     begun = phase.since_reset > 0
     replay = jax.tree.map(partial(jnp.where, begun), replays.cut(run.replay), run.replay)
     return run._replace(
