@@ -77,6 +77,19 @@ def test_a_row_is_taught_with_its_own_goal_and_with_others():
     assert 0.4 < (others > 0).mean() < 0.6
 
 
+def test_a_stored_reward_stays_with_the_goal_that_it_was_given_for():
+    scored = dataclasses.replace(TOY, score=lambda *_: (0.0, False))
+    # Its sources do not hold the rows' (the task's goals), which it would have to draw anew.
+    chosen = without_relabelling(method("fbrl", scored))
+    home = dataclasses.replace(chosen, roles=(chosen.roles[1],))
+    run = filled(home, scored)
+    for task, kept in [(scored, True), (TOY, False)]:
+        batch, rows = batches(home, task, run, (0,))
+        goal = batch.inputs[:, 1] - batch.inputs[:, 0]
+        same = np.isclose(goal, np.asarray(run.replay.rows.goal)[rows, 0])
+        assert same.all() == kept
+
+
 @pytest.mark.parametrize("bias", [2.0, -2.0])
 def test_fresh_states_are_judged_while_their_role_acts(bias):
     chosen = method("medal", TOY)

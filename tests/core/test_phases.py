@@ -10,6 +10,7 @@ from test_practice import INITIAL_SOURCE, LENGTH, TABLETOP, TOY, method, switche
 
 import toy
 from unreset import registry
+from unreset.core import sac
 from unreset.core.method import Order
 from unreset.core.phases import first_phase
 from unreset.core.signals import confidence
@@ -118,6 +119,50 @@ def test_a_phase_left_for_a_sure_success_is_no_failure():
     assert len(ended) >= 4 and not any(reset for *_, reset in left)
     for after in ended:
         np.testing.assert_array_equal(after.failures, [2, 2])
+
+
+def test_a_phase_left_though_success_was_not_likely_counts_as_failed():
+    chosen = method("leave_no_trace", TOY, switch="confidence")
+    state = critics_that_say(begun(chosen), 10.0, -sac.UNSURE - 1.0)  # a probability of .27
+    for failures, helped in [(0, False), (2, True)]:
+        left = [
+            switched(chosen, 1, LENGTH - 2, failures=failures, task=TOY, state=state, key=key)
+            for key in range(40)
+        ]
+        ended = [(after, reset) for after, end, reset in left if end]
+        assert 3 <= len(ended) <= 30
+        for after, reset in ended:
+            assert reset == helped and int(after.failures[1]) == (0 if helped else 1)
+
+
+def test_an_oracle_is_reset_also_where_it_leaves_a_sure_phase():
+    chosen = method("oracle", TOY, switch="confidence")
+    state = critics_that_say(begun(chosen), 0.0, 12.0)
+    left = [
+        switched(chosen, steps=LENGTH - 2, task=TOY, state=state, key=key)[1:] for key in range(12)
+    ]
+    assert any(end for end, _ in left) and all(end == reset for end, reset in left)
+
+
+def test_nothing_is_sure_before_anything_is_learned():
+    chosen = method("fbrl", TOY, switch="confidence", seed_steps=50)
+    state = critics_that_say(begun(chosen), 0.0, 12.0)
+    for number, leaves in [(49, False), (50, True)]:
+        ends = [
+            switched(chosen, steps=LENGTH - 2, number=number, task=TOY, state=state, key=key)[1]
+            for key in range(12)
+        ]
+        assert any(ends) == leaves
+
+
+def test_the_way_back_is_asked_of_a_role_that_leads_back():
+    chosen = method("leave_no_trace", TOY)
+    elsewhere = dataclasses.replace(chosen.roles[1], goals="task")
+    for changes in ({"roles": (chosen.roles[0], elsewhere)}, {"order": Order()}):
+        with pytest.raises(UnresetError, match="for reaching initial states, with no order"):
+            dataclasses.replace(chosen, **changes)
+    with pytest.raises(UnresetError, match=r"safety must lie between 0 and 1, not 1\.5"):
+        dataclasses.replace(registry.settings("leave_no_trace"), safety=1.5).method(TOY)
 
 
 def test_vaprl_goes_to_the_chosen_start_and_then_for_the_goal_it_was_chosen_for():

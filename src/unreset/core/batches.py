@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from unreset.core import replay as replays
 from unreset.core import signals
+from unreset.core.fitting import CURRICULUM
 from unreset.core.method import ENVIRONMENT, Method, draw_goal
 from unreset.core.replay import GOAL_SOURCES, Replay
 from unreset.core.types import Array, Batch, Task
@@ -154,10 +155,12 @@ def _draw_goals(
     if practice.goals_per_row > 1:
         redraw |= jnp.arange(number) % practice.goals_per_row > 0
         kind = jnp.where(redraw, 1.0, kind)
+    if not task.pure and not learned:  # the stored reward is that of the row's own goal
+        redraw = jnp.zeros_like(redraw)
     source = jnp.array(sources)[jax.random.randint(source_key, (number,), 0, len(sources))]
     drawn = draw_goal(task, source, goal_key)
     if SHOWN in sources:
-        shown = run.signals["curriculum"].observations
+        shown = run.signals[CURRICULUM].observations
         which = jax.random.randint(jax.random.fold_in(goal_key, 1), (number,), 0, len(shown))
         drawn = jnp.where((source == SHOWN)[:, None], jax.vmap(task.achieved)(shown[which]), drawn)
     goal = jnp.where(redraw[:, None], drawn, rows.goal[positions])

@@ -134,7 +134,7 @@ class Method:
 
     def __post_init__(self) -> None:
         """Refuse parts that do not go together."""
-        for role in self.roles:
+        for number, role in enumerate(self.roles):
             signal = self.signals.get(role.reward)
             if signal is None and role.reward != ENVIRONMENT:
                 raise UnresetError(
@@ -151,10 +151,10 @@ class Method:
                     f"role {role.name!r} of {self.name} has demonstrated states as goals, which "
                     "needs a curriculum"
                 )
-            if role.return_within and self.order is not None:
+            if role.return_within and not self._leads_back(number):
                 raise UnresetError(
-                    f"role {role.name!r} of {self.name} asks the role after it for the way back, "
-                    "and by an order any role may be that: leave return_within at 0"
+                    f"role {role.name!r} of {self.name} has return_within: the role after it must "
+                    "be one that the environment rewards for reaching initial states, with no order"
                 )
         idle = set(self.signals) - {role.reward for role in self.roles}
         if idle:
@@ -190,6 +190,11 @@ class Method:
                 f"the {max(1, self.told_roles)} rewards of {self.name}, each with "
                 f"{self.practice.goals_per_row} goal(s) per row, can share a batch"
             )
+
+    def _leads_back(self, role: int) -> bool:
+        """Whether the role after one returns to initial states, for the environment's reward."""
+        after = self.roles[(role + 1) % len(self.roles)]
+        return self.order is None and after.goals == "initial" and after.reward == ENVIRONMENT
 
     @property
     def shared(self) -> bool:

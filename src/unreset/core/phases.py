@@ -77,7 +77,7 @@ def switch(
 ) -> tuple[Phase, Array, Array]:
     """The phase of the next step, whether this one's ended, and whether to reset the task."""
     phase, due = view.phase, method.practice.reset_every
-    end, sure, reset = _ends(method, task, view, transition, step)
+    end, mastered, reset = _ends(method, task, view, transition, step)
     reset = reset | transition.terminated | transition.truncated
     if due:
         reset = reset | (phase.since_reset + 1 >= due)
@@ -87,7 +87,7 @@ def switch(
     free = jnp.array([role.goal is None for role in method.roles])[phase.role]
     anew = ~end & free & (phase.source == 0) & (asked != phase.asked).any()
     phase = phase._replace(asked=asked, since_asked=since_asked)
-    phase = _remember(method, phase, end & ~sure, reset, transition.success)
+    phase = _remember(method, phase, end & ~mastered, reset, transition.success)
     end = end | reset | anew
     return next_phase(method, task, view.signals, phase, end, anew, reset, switch_key), end, reset
 
@@ -108,7 +108,7 @@ def ask(method: Method, task: Task, phase: Phase, reset: Array, key: Array) -> t
 def _ends(
     method: Method, task: Task, view: View, transition: Transition, step: Array
 ) -> tuple[Array, Array, Array]:
-    """Whether the phase ends here, whether only since success is sure, and whether for a reset."""
+    """Whether the phase ends here, whether as one that is mastered, and whether for a reset."""
     phase, roles, role = view.phase, method.roles, view.phase.role
     length = jnp.array([r.length for r in roles])[role]
     on_success = jnp.array([r.end_on_success for r in roles])[role]
@@ -119,16 +119,19 @@ def _ends(
             seen = method.judged(task, signal, transition.next_observation, phase.goal)
             logit = matching.logits(signal, view.signals[name], seen)
             end |= jax.nn.sigmoid(logit) > jnp.array(limits)[role]
+    learning = step >= method.practice.seed_steps
     if any(r.return_within for r in roles):
-        learning = step >= method.practice.seed_steps
         end |= learning & _no_way_back(method, task, view, transition, step)
-    sure = jnp.asarray(False)
+    mastered = jnp.asarray(False)
     if view.success is not None:
-        sure = ~end & on_success & _sure(method, task, view, transition, length, step)
-    asks = jnp.array([r.reset_at_end for r in roles])[role]
+        left, success = _sure(method, task, view, transition, length, step)
+        left &= learning & ~end & on_success
+        end, mastered = end | left, left & (success > confidence.MASTERED)
     patience = jnp.array([r.reset_after_failures for r in roles])[role]
-    asks |= (patience > 0) & ~transition.success & (phase.failures[role] + 1 >= patience)
-    return end | sure, sure, end & asks
+    asks = (patience > 0) & ~transition.success & ~mastered
+    asks &= phase.failures[role] + 1 >= patience
+    asks |= jnp.array([r.reset_at_end for r in roles])[role]
+    return end, mastered, end & asks
 
 
 def _no_way_back(
@@ -154,8 +157,8 @@ def _no_way_back(
 
 def _sure(
     method: Method, task: Task, view: View, transition: Transition, length: Array, step: Array
-) -> Array:
-    """Whether the phase is left because its success is sure (RISC)."""
+) -> tuple[Array, Array]:
+    """Whether the phase is left because its success is sure, and how sure it is (RISC)."""
     phase = view.phase
     critics = jax.tree.map(lambda x: x[method.learner_of(phase.role)], view.success)
     inputs = method.inputs(task, transition.observation, phase.goal, phase.role)
@@ -163,7 +166,7 @@ def _sure(
     phase_key = jax.random.fold_in(jax.random.fold_in(view.key, _PHASE_KEYS), phase.segment)
     key = jax.random.fold_in(step_keys(view.key, step)[2], 2)
     config, steps = method.practice.confidence, phase.steps + 1
-    return confidence.leave(config, success, steps, length, phase_key, key)
+    return confidence.leave(config, success, steps, length, phase_key, key), success
 
 
 def _remember(method: Method, phase: Phase, end: Array, reset: Array, success: Array) -> Phase:

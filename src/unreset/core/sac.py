@@ -17,6 +17,8 @@ from unreset.core.networks import Actor, Critics, sample_tanh_normal
 from unreset.core.types import Array, Batch, Metrics
 from unreset.errors import UnresetError
 
+UNSURE = -5.0  # log-odds of success that success critics begin with: nothing is sure at first
+
 
 @dataclass(frozen=True)
 class SAC:
@@ -84,7 +86,7 @@ class Learner(NamedTuple):
 
 
 class SuccessCritic(NamedTuple):
-    """Two critics of the discounted probability of success (RISC, section 4)."""
+    """Critics of the discounted probability of success (RISC, section 4)."""
 
     params: Any
     target: Any
@@ -243,9 +245,13 @@ def policy_step(
     return learner, metrics | {"entropy": -log_density, "temperature": temperature}
 
 
+def _success_logits(config: SAC, critics: Any, inputs: Array, action: Array) -> Array:
+    return action_values(config, critics, inputs, action) + UNSURE
+
+
 def success_probability(config: SAC, critics: Any, inputs: Array, action: Array) -> Array:
-    """The smaller of the critics' discounted probabilities of success [...]."""
-    return jax.nn.sigmoid(action_values(config, critics, inputs, action)).min(axis=0)
+    """The smallest of the critics' discounted probabilities of success [...]."""
+    return jax.nn.sigmoid(_success_logits(config, critics, inputs, action)).min(axis=0)
 
 
 def success_step(
@@ -264,8 +270,8 @@ def success_step(
     target = batch.success + (1 - batch.success) * config.discount * ahead
 
     def loss(params: Any) -> Array:
-        values = action_values(config, params, batch.inputs, batch.action)
-        return optax.sigmoid_binary_cross_entropy(values, target).mean(axis=-1).sum()
+        logits = _success_logits(config, params, batch.inputs, batch.action)
+        return optax.sigmoid_binary_cross_entropy(logits, target).mean(axis=-1).sum()
 
     value, gradient = jax.value_and_grad(loss)(state.params)
     updates, optimizer = _optimizer(config).update(gradient, state.optimizer)

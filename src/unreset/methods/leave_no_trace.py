@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from unreset.core.method import Method, Role
 from unreset.core.types import Task
+from unreset.errors import UnresetError
 from unreset.methods.settings import Settings, published_learner, published_practice
 
 
@@ -24,6 +25,8 @@ class LeaveNoTrace(Settings):
     """Failed backward phases in a row after which a hard reset is asked for; 0: never (ours: 3)."""
 
     def method(self, task: Task) -> Method:
+        if not 0 < self.safety < 1:
+            raise UnresetError(f"safety must lie between 0 and 1, not {self.safety}")
         length = self.practice.length(task)
         forward = Role(
             "forward",

@@ -164,29 +164,35 @@ def _tail(record: Record, column: str, reduce: Callable[[np.ndarray], Any]) -> f
 def roles(record: Record) -> dict[str, Role]:
     """The run's roles by name, as its settings or else its preset has them; empty if unknown."""
     config, name = record.config, str(record.config.get("method"))
+    if record.task is None:
+        return {}
     try:
         settings = (
             stored.build(registry.settings_class(name), config["settings"])
             if config.get("settings")
             else registry.settings(name, str(config.get("preset")))
         )
-        method = registry.method(settings, registry.task(str(config.get("task"))))
+        method = registry.method(settings, record.task)
     except UnresetError:
         return {}
     return {role.name: role for role in method.roles}
 
 
 def judged(record: Record, role: str) -> bool:
-    """Whether success means anything for a role: not where it is only to please a signal."""
-    known = roles(record).get(role)
-    return known is None or known.reward == ENVIRONMENT or known.end_on_success
+    """Whether success means anything for a role: not where it is only to please a signal.
+
+    The first role's always does, since it is the one that is deployed.
+    """
+    known = roles(record)
+    if role not in known or role == next(iter(known)):
+        return True
+    return known[role].reward == ENVIRONMENT or known[role].end_on_success
 
 
 def marks(record: Record) -> tuple[np.ndarray | None, np.ndarray | None, str]:
     """Positions of the task's goals and initial states, if known, and what a position is."""
-    try:
-        task = registry.task(str(record.config.get("task")))
-    except UnresetError:
+    task = record.task
+    if task is None:
         return None, None, "position"
     axes = list(task.position)
     if task.goal_size <= max(axes):

@@ -6,9 +6,7 @@ import math
 
 import numpy as np
 
-from unreset import registry
 from unreset.core.method import ENVIRONMENT
-from unreset.errors import UnresetError
 from unreset.runs import facts
 from unreset.runs.record import Record, Table, finite, over_seeds, signals
 
@@ -164,11 +162,14 @@ def wrong_values(record: Record) -> list[str]:
 
 
 def saturated_signals(record: Record) -> list[str]:
-    """Discriminators that tell even states they were not trained on apart."""
+    """Discriminators that tell apart what they learn from, and states that they never did."""
     found = []
     for name in signals(record):
-        accuracy = _late_mean(record, record.metrics.get(f"{name}_fresh_accuracy"))
-        if accuracy >= SATURATED:
+        accuracy, trained = (
+            _late_mean(record, record.metrics.get(f"{name}_{kind}accuracy"))
+            for kind in ("fresh_", "")
+        )
+        if min(accuracy, trained) >= SATURATED:
             found.append(
                 f"The {name.replace('_', ' ')} tells fresh states apart in {accuracy:.0%} of "
                 "cases: its reward is saturated, and says little about which of them are better."
@@ -178,11 +179,9 @@ def saturated_signals(record: Record) -> list[str]:
 
 def narrow_policy(record: Record) -> list[str]:
     """Policies that hardly explore any more."""
-    try:
-        actions = registry.task(str(record.config.get("task"))).action_size
-    except UnresetError:
+    if record.task is None:
         return []
-    found = []
+    actions, found = record.task.action_size, []
     for column, values in record.metrics.items():
         if column == "entropy" or column.startswith("entropy_"):
             entropy = _late_mean(record, values)

@@ -8,11 +8,14 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from unreset import registry
+from unreset.core.types import Task
 from unreset.errors import UnresetError
 from unreset.runs.folder import LOGS, read_rows
 
@@ -21,12 +24,7 @@ Table = dict[str, np.ndarray]  # every column [rows]: float64, or str for those 
 TEXT = frozenset({"role", "goal", "ended"})
 BOOKKEEPING = frozenset({"seed", "env_steps", "wall_seconds", "steps_per_second"})
 NEUTRAL = 6  # the colour of what belongs to no role
-LEARNER_LOSSES = (
-    "critic",
-    "policy",
-    "cloning",
-    "success_critic",
-)  # every other loss is a learned signal's
+LEARNER_LOSSES = ("critic", "policy", "cloning", "success_critic")  # others are a signal's
 _MOST_POINTS = 300  # of one drawn line
 WINDOWS = 24  # over the length of a run
 
@@ -49,6 +47,14 @@ class Record:
         """Names of the roles in the order in which they first appear."""
         names = [*self.phases.get("role", ()), *self.visits.get("role", ())]
         return list(dict.fromkeys(str(name) for name in names if name))
+
+    @cached_property
+    def task(self) -> Task | None:
+        """The run's task, made once, since one's own may take long; None where it is unknown."""
+        try:
+            return registry.task(str(self.config.get("task")))
+        except UnresetError:
+            return None
 
     @property
     def seeds(self) -> list[int]:

@@ -138,7 +138,8 @@ class Training:
         began, before, base = time.monotonic(), self.step, self._seconds
         if self._unlogged():
             self._log_or_save(math.nan)
-        if self.step == 0 and self.method.practice.cloning_updates:
+        untaught = not np.asarray(self.driver.run.learners.updates).any()
+        if untaught and self.method.practice.cloning_updates:
             self.driver.clone()
         length = 16  # grows until a stretch takes about CHUNK_SECONDS
         while self.step < config.steps:

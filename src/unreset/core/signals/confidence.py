@@ -11,6 +11,8 @@ import jax
 
 from unreset.core.types import Array
 
+MASTERED = 0.5  # probability of success from which on a phase that was left is no failed one (ours)
+
 
 @dataclass(frozen=True)
 class Confidence:
