@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import shutil
 
 import jax
 import numpy as np
@@ -106,6 +107,29 @@ def test_train_load_evaluate_act_resume(run):
     assert fixed["episodes"] == 2 and wide["episodes"] == 12
     assert toy.leaf_bytes(loaded._training.driver.carry) == before
     assert loaded.resume().env_steps == 60
+
+
+def test_a_summary_that_was_lost_is_written_again(tmp_path, run):
+    folder = tmp_path / "run"
+    shutil.copytree(run.folder, folder)
+    whole = json.loads((folder / "summary.json").read_text())
+    (folder / "summary.json").unlink()
+    unreset.load(folder).resume()
+    found = json.loads((folder / "summary.json").read_text())
+    clocks = {"wall_seconds", "steps_per_second", "peak_memory_mb"}
+    assert {k: v for k, v in found.items() if k not in clocks} == {
+        k: v for k, v in whole.items() if k not in clocks
+    }
+
+
+def test_a_full_disk_at_the_start_leaves_no_half_made_run(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(api.folders, "write_json", full)
+    with pytest.raises(UnresetError, match=r"cannot write to .*: No space left on device"):
+        unreset.train("naive", "toy", steps=20, out=tmp_path / "run", **QUICK)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_policy_acts_as_the_network_does(run):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -265,9 +266,10 @@ def train(
     training = Training(folder, configuration, trajectories, environment, made)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        folders.write_json(folder / "config.json", configuration.dictionary())
         store.save(folder / "demonstrations.safetensors", trajectories)
+        folders.write_json(folder / "config.json", configuration.dictionary())  # now it is a run
     except OSError as error:
+        shutil.rmtree(folder, ignore_errors=True)
         raise UnresetError(f"cannot write to {folder}: {error.strerror or error}") from error
     if on_start is not None:
         on_start(folder)

@@ -51,7 +51,7 @@ class BenchOptions:
     memory_gb: float | None = None
     """GiB of memory for all runs; None for what is free now."""
     threshold: float | None = None
-    """Success that counts as learned; None for 0.95, or with --tables-only what it was."""
+    """Success that counts as learned; None for what it was in this folder, or 0.95."""
     tables_only: bool = False
     """Make tables and plots from the runs that are there, and train nothing."""
 
@@ -81,7 +81,7 @@ def main(arguments: list[str]) -> int:
             eval_every=options.eval_every,
             jobs=options.jobs,
             memory_gb=options.memory_gb,
-            threshold=0.95 if options.threshold is None else options.threshold,
+            threshold=options.threshold,
             called=shlex.join(["unreset", "bench", *arguments]),
             observer=display.show,
         )

@@ -44,6 +44,17 @@ def test_a_suite_is_narrowed_or_extended(methods, tasks, names):
     assert [cell.name for cell in narrowed(GRID, methods, tasks).cells] == names
 
 
+def test_a_new_method_takes_over_the_variants_of_a_suite_of_one_method():
+    variants = Suite("one", "", tuple(Cell(s, "x", "a", (f"--{s}",)) for s in ("slow", "fast")))
+    assert narrowed(variants, ["x"]).cells == variants.cells
+    assert [(c.label, c.method, c.flags) for c in narrowed(variants, ["y", "slow"]).cells] == [
+        ("slow", "x", ("--slow",)),
+        ("y, slow", "y", ("--slow",)),
+        ("y, fast", "y", ("--fast",)),
+    ]
+    assert [cell.label for cell in narrowed(suites.find("tabletop"), ["fbrl"]).cells] == ["fbrl"]
+
+
 def test_without_a_suite_they_are_listed(capsys):
     assert cli.main(["bench"]) == cli.OK
     listed = capsys.readouterr().out
@@ -77,7 +88,7 @@ def test_a_failure_is_named_and_is_the_exit_code(calls, capsys):
     suite, out, options = calls[0]
     assert (suite, out, options["methods"]) == ("boundary", Path("here"), ("fbrl", "my:Mine"))
     assert options["called"] == f"unreset {shlex.join(words)}"
-    assert options["threshold"] == 0.95 and options["jobs"] == 3
+    assert options["threshold"] is None and options["jobs"] == 3
 
 
 def test_the_commands_of_the_page_are_understood(calls, monkeypatch):

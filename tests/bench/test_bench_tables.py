@@ -33,10 +33,10 @@ def write_run(folder, curves, hard_resets=1):
     (folder / "summary.json").write_text(json.dumps(facts | {"env_steps": 60}))
 
 
-def write_manifest(out, *cells, threshold=0.8):
-    jobs = [Job(cell, out / cell.name, 0, 2, 60) for cell in cells]
+def write_manifest(out, *cells, seed=0, threshold=0.8, **more):
+    jobs = [Job(cell, out / cell.name, seed, 2, 60) for cell in cells]
     suite = Suite("mine", "what was written by hand", cells)
-    manifest.write(out, suite, jobs, threshold, "unreset bench mine --seeds 2")
+    manifest.write(out, suite, jobs, "unreset bench mine --seeds 2", threshold, **more)
 
 
 def read(path):
@@ -132,7 +132,8 @@ def test_the_page(out):
         "| 50 (55) | 6 (6) | 3 |",
         "| fbrl | 900,000 | 1,600,000 | 2,100,000 | 5 |",  # published
         "| second | 0.62 | 0.50 | 0.25 |",
-        "| second | `unreset train fbrl tabletop --reset-every 200` | 60 | 0 1 |",
+        "| second | `unreset train fbrl tabletop --preset default --seed 0 --seeds 2 --steps 60 "
+        "--reset-every 200` | 0 1 |",
     ):
         assert line in text
     assert "Not finished" not in text
@@ -147,8 +148,40 @@ def test_a_bench_under_way_has_tables_of_what_is_there(out):
     bench.tables(out)
     row = read(out / "summary.csv")[1]
     assert (row["steps"], row["seeds"], row["steps_to_threshold"]) == ("30", "2", "")
+    # Up to step 30: 1 1 1 and 0 0 1. The others' first three: 0 0 1 and 1 1 1; 1 and 1.
+    assert row["area_mean"] == row["final_mean"] == f"{4 / 6:.6g}"
+    matrix = {row.pop("cell"): row for row in read(out / "improvement.csv")}
+    assert matrix["second"] == {"first": "0.5", "second": "0.5", "third": "0.25"}
+    assert matrix["first"]["third"] == "0"  # both whole: .667 and .833 against 1 and 1
     text = (out / "tables.md").read_text()
     assert "**Not finished:** second-tabletop, to.come-tabletop." in text
+
+
+def test_what_was_on_record_stays(out):
+    before = manifest.read(out)
+    write_manifest(out, SECOND, seed=2, threshold=None, at_once=3)
+    after = manifest.read(out)
+    assert [entry.seeds for entry in after.entries] == [(0, 1), (0, 1, 2, 3), (0, 1)]
+    assert (after.threshold, after.jobs, after.commands) == (0.8, 3, before.commands)
+    write_manifest(out, SECOND, seed=2, threshold=0.9, at_once=None)  # nothing was run
+    again = manifest.read(out)
+    assert (again.threshold, again.jobs) == (0.9, 3)
+
+
+def test_the_command_of_a_cell_trains_its_seeds(tmp_path):
+    job = Job(SECOND, tmp_path, 3, 2, 60, "paper", 20)
+    manifest.write(tmp_path, Suite("mine", "", (SECOND,)), [job], "bench")
+    (entry,) = manifest.read(tmp_path).entries
+    assert " ".join(entry.command) == (
+        "unreset train fbrl tabletop --preset paper --seed 3 --seeds 2 --steps 60 --eval-every 20 "
+        "--reset-every 200"
+    )
+
+
+def test_a_threshold_is_a_share(out):
+    for threshold in (0.0, 95.0, float("nan")):
+        with pytest.raises(UnresetError, match=r"threshold must lie in \(0, 1\]"):
+            bench.tables(out, threshold)
 
 
 def test_nothing_is_there_yet(tmp_path):

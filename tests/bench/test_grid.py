@@ -18,7 +18,7 @@ from unreset.bench import output, plan
 from unreset.bench.lock import locked
 from unreset.bench.plan import make_jobs
 from unreset.bench.suites import Cell
-from unreset.errors import UnresetError
+from unreset.errors import Failure, UnresetError
 from unreset.runs.folder import Configuration
 
 TOY = (sys.executable, str(Path(toy.__file__)))
@@ -145,6 +145,20 @@ def test_what_a_crash_left_is_begun_again_but_no_other_files_are_touched(tmp_pat
     with pytest.raises(UnresetError, match="holds files but no run"):
         run(tmp_path, cell())
     assert (folder / "thesis.txt").read_text() == "mine"
+    (folder / "thesis.txt").rename(folder / "demonstrations.safetensors")  # of a run being made
+    assert statuses(run(tmp_path, cell())) == ["done"]
+
+
+def test_a_run_that_cannot_begin_fails_alone(tmp_path):
+    (tmp_path / "naive-toy.log").mkdir()  # in place of its output
+    states = run(tmp_path, cell(), cell("fbrl"))
+    assert statuses(states) == ["failed", "done"] and "naive-toy.log" in states[0].message
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / ".bench.json.partial").mkdir()
+    with pytest.raises(Failure, match=f"cannot write to {tmp_path}"):
+        run(tmp_path, cell(), command=NOTHING)
 
 
 @pytest.mark.parametrize(
@@ -158,6 +172,8 @@ def test_what_a_crash_left_is_begun_again_but_no_other_files_are_touched(tmp_pat
         ([replace(cell(), task="tou")], {}, "did you mean 'toy'"),
         ([cell()], {"preset": "papre"}, "did you mean 'paper'"),
         ([cell()], {"jobs": 0}, "jobs must be at least 1, not 0"),
+        ([cell()], {"eval_every": 0}, "eval_every must be at least 1, not 0"),
+        ([cell()], {"memory_gb": -1}, "memory_gb must be above 0, not -1"),
     ],
 )
 def test_a_mistake_is_found_before_anything_runs(tmp_path, cells, options, message):
@@ -171,6 +187,9 @@ def test_jobs_run_at_once_on_cores_of_their_own(tmp_path, monkeypatch):
     cores = os.sched_getaffinity(0)
     assert statuses(run(tmp_path, cell(), cell("fbrl"), jobs=2)) == ["done", "done"]
     assert os.sched_getaffinity(0) == cores
+    places = [set(map(int, f.read_text().split())) for f in (tmp_path / "begun").iterdir()]
+    assert [len(place) for place in places] == [1, 1]
+    assert len(set.union(*places)) == min(2, len(cores))
 
 
 def test_jobs_wait_for_memory_as_much_as_their_cell_has_taken(tmp_path):
@@ -180,7 +199,7 @@ def test_jobs_wait_for_memory_as_much_as_their_cell_has_taken(tmp_path):
         most.append(sum(state.status == "running" for state in states))
 
     run(tmp_path, cell(), cell("fbrl"), jobs=2, memory_gb=2, observer=watch)
-    assert max(most) == 1  # two take 3 GiB, as far as one knows
+    assert max(most) == 1  # two of two seeds take 2.6 GiB, as far as one knows
     run(tmp_path, cell(), cell("fbrl"), jobs=2, memory_gb=2, steps=120, observer=watch)
     assert max(most) == 2  # measured: 100 MiB
 

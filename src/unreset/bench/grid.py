@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from unreset.bench import machine
-from unreset.bench.plan import Job, practised, prepare, summary, words
-from unreset.runs.folder import read_rows
+from unreset.bench.plan import Job, practised, prepare, words
+from unreset.runs.folder import read_rows, read_summary
 
 COMMAND = (sys.executable, "-m", "unreset.cli")
-MEMORY = 1536.0  # MiB that a run takes, as long as none of its cell has been measured
+# MiB that a run takes, for itself and for each seed, while none of its cell has been measured.
+MEMORY, MEMORY_PER_SEED = 800.0, 250.0
 _POLL_SECONDS = 0.2
 _PROGRESS_SECONDS = 1.0
 
@@ -95,7 +96,7 @@ class Grid:
         """
         looked, told = 0.0, False
         try:
-            while self._children or (self._waiting() and not asked.is_set()):
+            while self._children or (self.waiting and not asked.is_set()):
                 if asked.is_set() and not told:
                     told = True
                     self._stop()
@@ -119,7 +120,9 @@ class Grid:
                 child.process.wait()
         observe(self.states)
 
-    def _waiting(self) -> list[State]:
+    @property
+    def waiting(self) -> list[State]:
+        """The jobs that have not begun."""
         return [state for state in self.states if state.status == "waiting"]
 
     def _stop(self) -> None:
@@ -132,10 +135,13 @@ class Grid:
         if len(self._children) >= self._at_once:
             return False
         used = sum(child.memory for child in self._children)
-        for state in self._waiting():
+        for state in self.waiting:
             needed = _memory(state.job)
             if not self._children or used + needed <= self._memory:
-                self._begin(state, needed)
+                try:
+                    self._begin(state, needed)
+                except OSError as error:  # a full disk: those that run must not suffer
+                    state.status, state.message = "failed", str(error)
                 return True
         return False
 
@@ -192,5 +198,5 @@ def _memory(job: Job) -> float:
     folders = [job.folder]
     if job.folder.name != job.cell.name:
         folders += job.folder.parent.glob("seed-*")
-    peaks = [float(summary(folder).get("peak_memory_mb", 0)) for folder in folders]
-    return max(peaks) or MEMORY
+    peaks = [float(read_summary(folder).get("peak_memory_mb", 0)) for folder in folders]
+    return max(peaks) or MEMORY + MEMORY_PER_SEED * job.seeds

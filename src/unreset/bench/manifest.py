@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from unreset.bench.suites import Cell, Suite
 from unreset.errors import UnresetError
 from unreset.runs.folder import write_json
 
+THRESHOLD = 0.95  # success that counts as learned, unless one says otherwise
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -23,6 +25,17 @@ class Entry:
     cell: Cell
     steps: int
     seeds: tuple[int, ...]
+    preset: str = "default"
+    eval_every: int | None = None
+
+    @property
+    def command(self) -> list[str]:
+        """The words that train its first seeds, as far as they follow one another."""
+        many = sum(seed - at == self.seeds[0] for at, seed in enumerate(self.seeds))
+        words = ["unreset", "train", self.cell.method, self.cell.task, "--preset", self.preset]
+        words += ["--seed", str(self.seeds[0]), "--seeds", str(many), "--steps", str(self.steps)]
+        words += [] if self.eval_every is None else ["--eval-every", str(self.eval_every)]
+        return [*words, *self.cell.flags]
 
 
 @dataclass(frozen=True)
@@ -57,33 +70,50 @@ def read(out: Path) -> Manifest:
 
 def _entry(stored: dict[str, Any]) -> Entry:
     cell = stored["cell"] | {"flags": tuple(stored["cell"]["flags"])}
-    return Entry(Cell(**cell), stored["steps"], tuple(stored["seeds"]))
+    return Entry(**stored | {"cell": Cell(**cell), "seeds": tuple(stored["seeds"])})
+
+
+def check_threshold(threshold: float | None) -> None:
+    """Raise UnresetError unless a threshold is None or a share of success."""
+    if threshold is not None and not 0 < threshold <= 1:
+        raise UnresetError(f"threshold must lie in (0, 1], not {threshold}")
 
 
 def write(
-    out: Path, suite: Suite, jobs: Sequence[Job], threshold: float, command: str, at_once: int = 1
+    out: Path,
+    suite: Suite,
+    jobs: Sequence[Job],
+    command: str,
+    threshold: float | None = None,
+    at_once: int | None = 1,
 ) -> None:
-    """Write or extend the manifest of a bench folder: cells that were there before stay."""
-    entries: dict[str, Entry] = {}
-    commands: list[str] = []
-    if (out / "bench.json").is_file():
-        before = read(out)
-        entries = {entry.cell.name: entry for entry in before.entries}
-        commands = [line for line in before.commands if line != command]
+    """Write or extend the manifest of a bench folder: what was there before stays.
+
+    ``at_once`` is None where nothing is left to run: then it stays on record who ran it.
+    """
+    before = read(out) if (out / "bench.json").is_file() else None
+    entries = {entry.cell.name: entry for entry in before.entries} if before else {}
     asked: dict[str, list[Job]] = {}
     for job in jobs:
         asked.setdefault(job.cell.name, []).append(job)
     for name, mine in asked.items():
-        seeds = [seed for job in mine for seed in range(job.seed, job.seed + job.seeds)]
-        entries[name] = Entry(mine[0].cell, mine[0].steps, tuple(seeds))
-    manifest = Manifest(
+        seeds = {seed for job in mine for seed in range(job.seed, job.seed + job.seeds)}
+        if name in entries:
+            seeds |= set(entries[name].seeds)
+        job = mine[0]
+        entries[name] = Entry(job.cell, job.steps, tuple(sorted(seeds)), job.preset, job.eval_every)
+    fresh = Manifest(
         suite=suite.name,
         summary=suite.summary,
-        threshold=threshold,
+        threshold=threshold or (before.threshold if before else THRESHOLD),
         entries=tuple(entries.values()),
-        commands=(*commands, command),
+        commands=(*[line for line in before.commands if line != command], command)
+        if before
+        else (command,),
         version=__version__,
         machine=machine.description(),
-        jobs=at_once,
+        jobs=at_once or 1,
     )
-    write_json(out / "bench.json", asdict(manifest))
+    if before and at_once is None:
+        fresh = replace(fresh, version=before.version, machine=before.machine, jobs=before.jobs)
+    write_json(out / "bench.json", asdict(fresh))

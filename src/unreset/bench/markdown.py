@@ -15,15 +15,16 @@ _CAPTION = """\
 IQM is the interquartile mean over seeds, without the lowest and the highest quarter; in brackets
 its 95% interval, from bootstrapping over seeds (Agarwal et al. 2021, arXiv 2108.13264). Final
 success is the mean of the last {window} evaluations, as is success from wide starts; the area is
-the mean success over practice, and compares cells of equally many steps. Steps and seconds to
-{threshold:g}: the end of the first {window} evaluations in a row whose mean reaches it; of the mean
-over seeds, and in brackets the median of the single seeds. Seconds are of the run, evaluations and
-compiling included: where a task's seeds are trained at once, in one process, they are those of all
-seeds together; {at_once}. Hard resets are the mean over seeds. The steps of `bc` are rounds of
-updates, in which nothing moves."""
+the mean success over the steps of the cell, so compare it where these are equal. Steps and seconds
+to {threshold:g}: the end of the first {window} evaluations in a row whose mean reaches it; of the
+mean over seeds, and in brackets the median of the single seeds. Seconds are of the run, evaluations
+and compiling included: where a task's seeds are trained at once, in one process, they are those of
+all seeds together; {at_once}. Hard resets are the mean over seeds."""
+_ROUNDS = "The steps of `bc` are rounds of updates, in which nothing moves."
 _IMPROVEMENT = """\
 How likely it is that a run of the row's method has more area than one of the column's on the same
-task, ties counted half, averaged over the tasks of both (Agarwal et al. 2021)."""
+task, ties counted half; over the steps of both, averaged over the tasks of both (Agarwal et al.
+2021)."""
 
 
 def page(
@@ -59,6 +60,7 @@ def page(
             window=WINDOW, threshold=manifest.threshold, at_once=_at_once(manifest.jobs)
         )
     ]
+    parts += [_ROUNDS] if any(row["method"] == "bc" for row in cells) else []
     parts += ["## Probability of improvement", _improvement(improvement), _IMPROVEMENT]
     parts += ["## Every seed", _seeds(seeds), "## Commands", _commands(manifest)]
     return "\n\n".join(parts) + "\n"
@@ -176,15 +178,13 @@ def _seeds(rows: Sequence[Row]) -> str:
 
 def _commands(manifest: Manifest) -> str:
     return _table(
-        ["cell", "command", "steps", "seeds"],
+        ["cell", "command", "seeds"],
         [
             [
                 entry.cell.label,
-                f"`{shlex.join(['unreset', 'train', cell.method, cell.task, *cell.flags])}`",
-                _count(entry.steps),
+                f"`{shlex.join(entry.command)}`",
                 " ".join(map(str, entry.seeds)),
             ]
             for entry in manifest.entries
-            for cell in [entry.cell]
         ],
     )

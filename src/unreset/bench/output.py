@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -33,12 +34,15 @@ def tables(out: str | Path, threshold: float | None = None) -> list[Path]:
     """
     out = Path(out)
     manifest = manifests.read(out)
+    manifests.check_threshold(threshold)
     if threshold is not None:
         manifest = replace(manifest, threshold=threshold)
     everything = [read_cell(out, entry) for entry in manifest.entries]
-    cells = [cell for cell in everything if len(cell.seeds) and len(cell.steps)]
+    evaluated = [cell for cell in everything if len(cell.seeds) and len(cell.steps)]
     unfinished = [cell.cell.name for cell in everything if not cell.complete]
-    seeds, summary = seed_rows(cells, manifest.threshold), cell_rows(cells, manifest.threshold)
+    seeds = seed_rows(evaluated, manifest.threshold)
+    cells = [cell.until(cell.steps[-1]) for cell in evaluated]  # seeds of equal length
+    summary = cell_rows(cells, manifest.threshold)
     matrix = improvement(cells)
     page = markdown.page(manifest, summary, seeds, matrix, unfinished)
     pairs = [{"cell": one, **row} for one, row in matrix.items()]
@@ -84,7 +88,7 @@ def _short(value: object) -> object:
 
 def _replace(path: Path, content: bytes) -> Path:
     """Write a file in one step: somebody may be reading the one before."""
-    partial = path.with_name(f".{path.name}.partial")
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     partial.write_bytes(content)
     partial.replace(path)
     return path

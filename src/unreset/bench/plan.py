@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from unreset.methods.settings import Settings
 from unreset.options import parse_training
 from unreset.runs import stored
 from unreset.runs.facts import flatten
-from unreset.runs.folder import Configuration, read_configuration
+from unreset.runs.folder import Configuration, read_configuration, read_summary
 
 _FIXED = ("evaluation", "reward", "start", "horizon")  # what train takes as given, None included
 
@@ -76,7 +75,8 @@ def words(job: Job) -> list[str] | None:
         UnresetError: where its folder holds a run of another configuration, or something else.
     """
     if not (job.folder / "config.json").is_file():
-        if any(not file.name.startswith(".") for file in job.folder.rglob("*") if file.is_file()):
+        files = [file.name for file in job.folder.rglob("*") if file.is_file()]
+        if any(not name.startswith(".") and name != "demonstrations.safetensors" for name in files):
             raise UnresetError(f"{job.folder} holds files but no run: choose another --out")
         flags = ["--preset", job.preset, "--seed", job.seed, "--seeds", job.seeds]
         flags += ["--steps", job.steps, *job.cell.flags, "--no-report", "--out", job.folder]
@@ -99,15 +99,6 @@ def prepare(job: Job) -> None:
     job.folder.parent.mkdir(parents=True, exist_ok=True)
 
 
-def summary(folder: Path) -> Mapping[str, Any]:
-    """What a run's ``summary.json`` says; nothing where it is absent or broken."""
-    try:
-        content = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
-
-
 def parsed(cell: Cell, preset: str) -> tuple[Settings, dict[str, Any]]:
     """A cell's settings and options, as ``unreset train`` reads them.
 
@@ -119,7 +110,7 @@ def parsed(cell: Cell, preset: str) -> tuple[Settings, dict[str, Any]]:
 
 def practised(folder: Path) -> int:
     """Environment steps of each seed that are saved."""
-    return int(summary(folder).get("env_steps", 0))
+    return int(read_summary(folder).get("env_steps", 0))
 
 
 def _compare(job: Job, found: Configuration) -> None:

@@ -148,9 +148,15 @@ def intervals(cells: Sequence[CellResult]) -> Figure:
             _calm(axes, f"{name}: {title}", "IQM over seeds, 95% interval")
             axes.set_xlim(-0.02, 1.02)
             axes.set_ylim(len(group) - 0.4, -0.6)
-            shown = [cell.cell.label if column == 0 else "" for cell in group]
+            shown = [_sized(cell, group) if column == 0 else "" for cell in group]
             axes.set_yticks(range(len(group)), shown, parse_math=False)
     return figure
+
+
+def _sized(cell: CellResult, group: Sequence[CellResult]) -> str:
+    """A cell's label, with its steps where others have more."""
+    short = cell.steps[-1] < max(other.steps[-1] for other in group)
+    return f"{cell.cell.label} ({cell.steps[-1]:,.0f} steps)" if short else cell.cell.label
 
 
 def _period(cell: CellResult) -> int | None:
@@ -160,11 +166,15 @@ def _period(cell: CellResult) -> int | None:
 
 
 def reset_every(cells: Sequence[CellResult]) -> Figure | None:
-    """Final success and area over the steps between resets; None where they are not varied."""
+    """Final success and area over the steps between resets; None where they are not varied.
+
+    Cells with fewer steps than the longest are left out until they have caught up.
+    """
     varied: dict[str, dict[int, CellResult]] = {}
     for cell in cells:
         period = _period(cell)
-        if period is not None:
+        most = max(other.steps[-1] for other in cells if other.cell.task == cell.cell.task)
+        if period is not None and cell.steps[-1] == most:
             varied.setdefault(cell.cell.task, {})[period] = cell
     varied = {task: periods for task, periods in varied.items() if len(periods) > 1}
     if not varied:

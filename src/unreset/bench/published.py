@@ -1,7 +1,9 @@
 """Published learning curves of the benchmark's tasks, mean over seeds, for comparison.
 
 ``published.csv`` holds, for each task and method, the mean and the standard error of success over
-seeds at some environment steps; none of it was trained here.
+seeds at some environment steps; none of it was trained here. Sources: the evaluations released with
+EARL (Sharma, Xu et al. 2022, arXiv 2112.09605) and, for ``medal`` and what begins with ``risc`` or
+``fb_``, with RISC (Patil et al. 2024, arXiv 2405.01684).
 """
 
 from __future__ import annotations

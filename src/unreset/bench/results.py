@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 from pathlib import Path
 
@@ -48,6 +48,12 @@ class SeedResult:
         end = statistics.first_passage(self.success, threshold)
         return (np.inf, np.inf) if end is None else (self.steps[end], self.seconds[end])
 
+    def until(self, step: float) -> SeedResult:
+        """The evaluations up to a step."""
+        kept = self.steps <= step
+        columns = {name: getattr(self, name)[kept] for name in ("steps", "success", "wide")}
+        return replace(self, seconds=self.seconds[kept], **columns)
+
 
 @dataclass(frozen=True)
 class CellResult:
@@ -88,6 +94,10 @@ class CellResult:
     def scores(self, name: str) -> np.ndarray:
         """``final``, ``area`` or ``wide_success`` [seeds]."""
         return np.array([getattr(seed, name) for seed in self.seeds])
+
+    def until(self, step: float) -> CellResult:
+        """The same up to a step."""
+        return replace(self, seeds=tuple(seed.until(step) for seed in self.seeds))
 
     def passage(self, threshold: float) -> tuple[float, float]:
         """Steps and seconds until the mean over seeds reached a threshold; else infinite."""

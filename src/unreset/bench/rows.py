@@ -97,22 +97,24 @@ def _aggregate(cells: Sequence[CellResult]) -> Row:
 def improvement(cells: Sequence[CellResult]) -> dict[str, Row]:
     """For each variant and each other: how likely one of its runs has more area on a task.
 
-    Over the tasks on which both were measured; None where there is no such task.
+    Over the tasks on which both were measured, up to the last step that both have; None where
+    there is no such task.
     """
-    areas = {
-        label: {cell.cell.task: cell.scores("area") for cell in mine}
-        for label, mine in by_label(cells).items()
+    tasks = {
+        label: {cell.cell.task: cell for cell in mine} for label, mine in by_label(cells).items()
     }
     return {
-        one: {other: _improvement(areas[one], areas[other]) for other in areas} for one in areas
+        one: {other: _improvement(tasks[one], tasks[other]) for other in tasks} for one in tasks
     }
 
 
-def _improvement(x: Mapping[str, np.ndarray], y: Mapping[str, np.ndarray]) -> float | None:
-    common = [task for task in x if task in y]
-    if not common:
-        return None
-    return probability_of_improvement([x[task] for task in common], [y[task] for task in common])
+def _improvement(x: Mapping[str, CellResult], y: Mapping[str, CellResult]) -> float | None:
+    areas = []
+    for task in [task for task in x if task in y]:
+        common = np.intersect1d(x[task].steps, y[task].steps)
+        if len(common):
+            areas.append([each[task].until(common[-1]).scores("area") for each in (x, y)])
+    return probability_of_improvement(*zip(*areas, strict=True)) if areas else None
 
 
 def _known(row: Row) -> Row:

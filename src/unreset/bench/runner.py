@@ -11,7 +11,7 @@ from unreset.bench.lock import locked
 from unreset.bench.output import tables
 from unreset.bench.plan import make_jobs
 from unreset.bench.suites import Cell, Suite
-from unreset.errors import UnresetError
+from unreset.errors import Failure, UnresetError
 from unreset.runs.interrupts import deferred
 
 Observer = Callable[[Sequence[State]], None]
@@ -30,7 +30,7 @@ def run(
     eval_every: int | None = None,
     jobs: int | None = None,
     memory_gb: float | None = None,
-    threshold: float = 0.95,
+    threshold: float | None = None,
     command: Sequence[str] = COMMAND,
     called: str = "unreset.bench.run, from Python",
     observer: Observer | None = None,
@@ -49,7 +49,7 @@ def run(
         eval_every: steps between evaluations; by default ``unreset train``'s choice.
         jobs: the most processes at once; by default as many as this process has cores.
         memory_gb: GiB for all of them; by default what is free now.
-        threshold: success that counts as learned.
+        threshold: success that counts as learned; by default what the folder had, or .95.
         command: what comes before ``train``; by default this Python's ``unreset``.
         called: the command that the tables name.
         observer: called again and again with the jobs' states.
@@ -69,20 +69,29 @@ def run(
         ("seeds", seeds),
         ("jobs", at_once),
         ("steps", 1 if steps is None else steps),
+        ("eval_every", 1 if eval_every is None else eval_every),
     ):
         if value < 1:
             raise UnresetError(f"{name} must be at least 1, not {value}")
+    if memory_gb is not None and not memory_gb > 0:
+        raise UnresetError(f"memory_gb must be above 0, not {memory_gb}")
+    manifest.check_threshold(threshold)
     memory = machine.available_memory() if memory_gb is None else 1024 * memory_gb
     steps = suite.steps if steps is None else steps
     out = Path("bench") / suite.name if out is None else Path(out)
     todo = make_jobs(suite.cells, out, seeds, first_seed, preset, steps, eval_every)
-    with locked(out) as descriptor, deferred() as asked:
-        grid = Grid(todo, at_once=at_once, memory=memory, command=command, inherited=[descriptor])
-        manifest.write(out, suite, todo, threshold, called, at_once)
-        grid.run(asked, observer or _silent, lambda: _tables_so_far(out))
-        tables(out)
-        if asked.is_set():
-            raise KeyboardInterrupt(f"the runs are saved; the same command goes on with {out}")
+    try:
+        with locked(out) as descriptor, deferred() as asked:
+            grid = Grid(
+                todo, at_once=at_once, memory=memory, command=command, inherited=[descriptor]
+            )
+            manifest.write(out, suite, todo, called, threshold, at_once if grid.waiting else None)
+            grid.run(asked, observer or _silent, lambda: _tables_so_far(out))
+            tables(out)
+            if asked.is_set():
+                raise KeyboardInterrupt(f"the runs are saved; the same command goes on with {out}")
+    except OSError as error:
+        raise Failure(f"cannot write to {out}: {error.strerror or error}") from error
     return grid.states
 
 

@@ -134,8 +134,10 @@ def find(name: str) -> Suite:
 def narrowed(suite: Suite, methods: Sequence[str] = (), tasks: Sequence[str] = ()) -> Suite:
     """The suite with these tasks and methods alone, in the order of the suite.
 
-    A task that it does not have is practised by all its variants; a method that it does not have,
-    such as one's own ``module:Class``, is added without flags on every task.
+    A method is named by a cell's label, or else by its method, which all its variants share. A task
+    that the suite does not have is practised by all its variants. A method that it does not have,
+    such as one's own ``module:Class``, is added on every task: with the flags of each variant where
+    the suite is of one method's variants, without flags elsewhere.
     """
     cells = list(suite.cells)
     if tasks:
@@ -144,10 +146,15 @@ def narrowed(suite: Suite, methods: Sequence[str] = (), tasks: Sequence[str] = (
         cells = [cell for cell in cells if cell.task in tasks]
         cells += [replace(cell, task=task) for task in new for cell in variants]
     if methods:
-        places = list(dict.fromkeys(cell.task for cell in cells))
-        new = [name for name in methods if all(cell.method != name for cell in cells)]
-        cells = [cell for cell in cells if cell.method in methods]
-        cells += [Cell(name, name, place) for place in places for name in new]
+        labels, known = ({cell.label for cell in cells}, {cell.method for cell in cells})
+        new = [name for name in methods if name not in labels | known]
+        if len(known) == 1:
+            added = [replace(c, label=f"{n}, {c.label}", method=n) for n in new for c in cells]
+        else:
+            places = list(dict.fromkeys(cell.task for cell in cells))
+            added = [Cell(name, name, place) for place in places for name in new]
+        alike = [name for name in methods if name not in labels]
+        cells = [cell for cell in cells if cell.label in methods or cell.method in alike] + added
     return replace(suite, cells=tuple(cells))
 
 

@@ -64,6 +64,15 @@ def read_configuration(folder: Path) -> Configuration:
         raise UnresetError(f"{path} is not a run's configuration: {error}") from error
 
 
+def read_summary(folder: Path) -> Mapping[str, Any]:
+    """What a run's ``summary.json`` says; nothing where it is absent or broken."""
+    try:
+        content = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Replace a JSON file in one step."""
     partial = path.with_name(f".{path.name}.partial")

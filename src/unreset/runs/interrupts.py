@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def deferred() -> Iterator[threading.Event]:
-    """Hold back SIGINT and SIGTERM; the event says that one came. A second one is not held back.
+    """Hold back SIGINT, SIGTERM and SIGHUP; the event says that one came. A second one is not.
 
     In the middle of a stretch of practice the replay is half written and cannot be saved. Outside
     the main thread signals stay as they are.
@@ -26,6 +26,7 @@ def deferred() -> Iterator[threading.Event]:
         asked.set()
 
     wanted = [signal.SIGINT, signal.SIGTERM]
+    wanted += [signal.SIGHUP] if hasattr(signal, "SIGHUP") else []  # the terminal was closed
     held = [number for number in wanted if signal.getsignal(number) is not signal.SIG_IGN]
     before = {number: signal.signal(number, hold) for number in held}
     try:

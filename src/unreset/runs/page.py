@@ -119,11 +119,7 @@ picture+figcaption{margin-top:.4rem}
 .maps figure{max-width:27rem}
 .videos{grid-template-columns:repeat(auto-fill,minmax(10rem,1fr))}
 .video img{width:100%;max-width:20rem;border-radius:.4rem}
-.mini .pairs{grid-template-columns:repeat(auto-fill,minmax(min(22rem,100%),1fr))}
-.lengths{margin-top:1.8rem}.maps+h3{margin-top:2rem}
-.findings{margin:0;padding:.8rem 1rem .8rem 2rem;background:var(--panel);border-radius:.5rem}
-.findings li+li{margin-top:.35rem}
-.maps{grid-template-columns:repeat(auto-fill,minmax(15rem,1fr))}
+.mini .maps{grid-template-columns:repeat(auto-fill,minmax(15rem,1fr))}
 .mini .maps figure{max-width:19rem}.mini .videos{margin-top:1.4rem;
 grid-template-columns:repeat(auto-fill,minmax(7.5rem,1fr))}
 .legend{display:flex;flex-wrap:wrap;gap:.3rem 1.4rem;margin:0 0 .6rem;font-size:.9rem}

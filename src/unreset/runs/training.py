@@ -27,6 +27,7 @@ from unreset.runs.folder import (
     append_rows,
     drop_rows_after,
     read_rows,
+    read_summary,
     write_json,
 )
 from unreset.runs.interrupts import deferred
@@ -141,6 +142,8 @@ class Training:
         untaught = not np.asarray(self.driver.run.learners.updates).any()
         if untaught and self.method.practice.cloning_updates:
             self.driver.clone()
+        if self.step and read_summary(self.folder).get("env_steps") != self.step:
+            write_json(self.folder / "summary.json", self.summary())  # lost between two writes
         length = 16  # grows until a stretch takes about CHUNK_SECONDS
         while self.step < config.steps:
             stop = min(self.step + length, _next(self.step, config.eval_every), config.steps)
