@@ -23,7 +23,7 @@ from unreset.runs.summary import steps_to
 
 RESULTS = Path(__file__).parent / "results"
 PAPER_WINDOW = 10  # evaluations averaged in the published figures
-COLOURS = {"vaprl": "C0", "fbrl": "C1", "medal": "C2"}
+COLOURS = {"vaprl": "C0", "fbrl": "C1", "medal": "C2", "r3l": "C4"}
 
 
 def per_step(rows: list[dict[str, str]], column: str) -> dict[int, list[float]]:

@@ -11,6 +11,7 @@ from unreset.evaluation.statistics import (
     interquartile_mean,
     normalised_area,
     probability_of_improvement,
+    trailing_mean,
 )
 from unreset.runs.summary import steps_to
 
@@ -105,3 +106,10 @@ def test_a_run_passes_where_the_mean_over_its_seeds_does():
     assert steps_to(rows, 0.8) == 50
     assert steps_to(rows, 0.9) == 60
     assert steps_to(rows, 0.95) is None
+
+
+def test_a_trailing_mean_begins_with_what_there_is():
+    curves = np.array([[1.0, 0.0, 0.0, 1.0], [0.0, 0.0, 3.0, 3.0]])
+    expected = [[1.0, 0.5, 1 / 3, 1 / 3], [0.0, 0.0, 1.0, 2.0]]
+    np.testing.assert_allclose(trailing_mean(curves, 3), expected, atol=1e-12)
+    np.testing.assert_allclose(trailing_mean(curves[0, :2], 3), [1.0, 0.5])

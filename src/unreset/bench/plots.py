@@ -12,10 +12,12 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 from unreset.bench import published
 from unreset.bench.results import CellResult, interval
 from unreset.bench.suites import RESET_EVERY
-from unreset.evaluation.statistics import interquartile_mean
+from unreset.evaluation.statistics import WINDOW, interquartile_mean, trailing_mean
 from unreset.runs.drawing import LIGHT, canvas, nothing, thousands
 
 _RESAMPLES = 1000  # of a curve's band
+_MANY = 5  # bands of one panel; more are drawn faintly
+_WHAT = f"mean of {WINDOW} evaluations, IQM over seeds, 95% interval"
 _STYLES = ("-", "--", ":")
 _PUBLISHED = {"-": "--", "--": ":", ":": "-."}  # dashed, whatever the number of colours
 
@@ -63,8 +65,9 @@ def _legend(axes: Axes) -> None:
 
 def _middle(cell: CellResult) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The interquartile mean over seeds and its interval, each [points]."""
-    low, high = interval([cell.success], _RESAMPLES)
-    return interquartile_mean(cell.success, axis=0), low, high
+    recent = trailing_mean(cell.success)
+    low, high = interval([recent], _RESAMPLES)
+    return interquartile_mean(recent, axis=0), low, high
 
 
 def _draw(
@@ -76,7 +79,8 @@ def _draw(
     for cell in cells:
         colour, style = looks[cell.cell.label]
         middle, low, high = _middle(cell)
-        axes.fill_between(x(cell), low, high, color=colour, alpha=0.16, linewidth=0)
+        alpha = 0.16 if len(cells) <= _MANY else 0.06
+        axes.fill_between(x(cell), low, high, color=colour, alpha=alpha, linewidth=0)
         marker = "o" if len(middle) == 1 else ""
         axes.plot(
             x(cell), middle, style, color=colour, marker=marker, linewidth=2, label=cell.cell.label
@@ -96,7 +100,7 @@ def curves(cells: Sequence[CellResult]) -> Figure:
         axes = figure.add_subplot(len(names), 2, 2 * row + 1)
         mine = [cell for cell in cells if cell.cell.task == name]
         _draw(axes, mine, _looks(_labels(cells)), lambda cell: cell.steps)
-        _calm(axes, f"{name}: success", "environment steps; IQM over seeds, 95% interval")
+        _calm(axes, f"{name}: success", f"environment steps; {_WHAT}")
         axes = figure.add_subplot(len(names), 2, 2 * row + 2)
         known = published.curves(name)
         if not known:
@@ -123,7 +127,7 @@ def time(cells: Sequence[CellResult]) -> Figure:
         axes = figure.add_subplot(len(names), 1, row + 1)
         mine = [cell for cell in cells if cell.cell.task == name]
         _draw(axes, mine, _looks(_labels(cells)), lambda cell: cell.seconds)
-        _calm(axes, f"{name}: success", "seconds of a run; IQM over seeds, 95% interval")
+        _calm(axes, f"{name}: success", f"seconds of a run; {_WHAT}")
     return figure
 
 

@@ -114,6 +114,14 @@ def final_score(success: np.ndarray, window: int = WINDOW) -> np.ndarray:
     return np.mean(success[..., -window:], axis=-1)
 
 
+def trailing_mean(success: np.ndarray, window: int = WINDOW) -> np.ndarray:
+    """The mean of the latest evaluations, at most ``window``, at each point [..., evaluations]."""
+    total = np.cumsum(success, axis=-1)
+    before = np.concatenate([np.zeros_like(total[..., :window]), total[..., :-window]], axis=-1)
+    number = np.minimum(np.arange(1, success.shape[-1] + 1), window)
+    return (total - before[..., : success.shape[-1]]) / number
+
+
 def normalised_area(steps: np.ndarray, success: np.ndarray) -> np.ndarray:
     """The area [...] under curves [..., evaluations] over steps [evaluations], divided by the last.
 
