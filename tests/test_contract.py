@@ -110,7 +110,7 @@ def assert_same_history(one, other):
         np.testing.assert_allclose(*columns, atol=1e-4, err_msg=name)
 
 
-@pytest.mark.parametrize("name", ["medal", "fbrl"])
+@pytest.mark.parametrize("name", ["medal", "fbrl", "vaprl", "r3l", "multitask"])
 def test_both_drivers_agree_on_the_tabletop(name):
     settings = toy.tiny(registry.METHODS[name]["default"], phase_length=40, reset_every=130)
     method, trajectories = settings.method(TABLETOP), toy.noise_demonstrations(TABLETOP)
