@@ -258,7 +258,7 @@ def test_settings_of_another_definition_are_refused(monkeypatch):
     with pytest.raises(UnresetError, match="my_method:Home is not the class that was given"):
         unreset.train(home, "toy", steps=20)
     monkeypatch.setattr(type(home), "__module__", "__main__")
-    monkeypatch.setattr(sys.modules["__main__"], "__file__", None)
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", None, raising=False)
     with pytest.raises(UnresetError, match="Home is defined at a prompt or in a notebook"):
         unreset.train(home, "toy", steps=20)
 
