@@ -59,6 +59,7 @@ def test_the_same_seed_gives_the_same_bytes_however_the_steps_are_cut(practised)
     whole = toy.leaf_bytes(practised(60))
     assert toy.leaf_bytes(practised(60)) == whole
     assert toy.leaf_bytes(practised(23, 24, 60)) == whole
+    assert practised.driver._chunk._cache_size() == 1  # compiled once for all of that
 
 
 def test_different_seeds_differ(practised):

@@ -64,7 +64,11 @@ class Fused:
 
         def begin(key: Array) -> Carry:
             run = practice.init(method, task, key, pinned, pinned_last, capacity)
-            return Carry(run, reset(key, start))
+            state = reset(key, start)
+            # A weakly typed state would become a strong one in the first chunk, and that be
+            # compiled a second time for it.
+            strong = partial(jax.tree.map, lambda x: jax.lax.convert_element_type(x, x.dtype))
+            return Carry(run, strong(state))
 
         keys = jnp.stack([jax.random.key(seed) for seed in seeds])
         self.carry = jax.jit(jax.vmap(begin))(keys)
