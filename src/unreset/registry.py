@@ -17,6 +17,7 @@ from unreset.methods import (
     fbrl,
     leave_no_trace,
     medal,
+    medalpp,
     multitask,
     naive,
     oracle,
@@ -35,6 +36,7 @@ from unreset.tasks.tabletop import tabletop
 #: Presets of each method. The first line of a settings class says what the method is.
 METHODS: Mapping[str, Mapping[str, Settings]] = {
     "medal": medal.PRESETS,
+    "medalpp": medalpp.PRESETS,
     "fbrl": fbrl.PRESETS,
     "naive": naive.PRESETS,
     "oracle": oracle.PRESETS,

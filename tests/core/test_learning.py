@@ -99,7 +99,7 @@ def test_fresh_states_are_judged_while_their_role_acts(bias):
     phase = first_phase(chosen, TOY, jax.random.key(0))
     for role in (0, 1):
         acting = phase._replace(role=jnp.int32(role))
-        found = fitting.freshly_judged(chosen, TOY, states, acting, practice._blank(TOY))
+        found = fitting.freshly_judged(chosen, TOY, states, acting, practice._blank(TOY, {}))
         value, weight = found["discriminator_fresh_accuracy"]
         assert float(weight) == role  # only the backward role is judged
         assert float(value) == (bias < 0)

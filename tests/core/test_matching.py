@@ -62,31 +62,10 @@ def test_loss_without_mixup_is_binary_cross_entropy():
     assert float(metrics["accuracy"]) == 0.75
 
 
-def mixtures(monkeypatch, expert, own):
-    """The inputs and labels on which one update trains."""
-    seen = []
-    entropy = matching.optax.sigmoid_binary_cross_entropy
-    network = matching.logits
-
-    def spy_loss(values, labels):
-        seen.append(np.asarray(labels))
-        return entropy(values, labels)
-
-    def spy_logits(config, discriminator, inputs):
-        seen.append(np.asarray(inputs))
-        return network(config, discriminator, inputs)
-
-    monkeypatch.setattr(matching.optax, "sigmoid_binary_cross_entropy", spy_loss)
-    monkeypatch.setattr(matching, "logits", spy_logits)
-    config = Matching(hidden=(), mixup=True)
-    matching.update(config, linear(config), expert, own, KEY)
-    return seen[-2], seen[-1]  # of the loss; what comes before is the metrics'
-
-
-def test_mixup_mixes_inputs_and_labels_by_the_same_shares(monkeypatch):
+def test_mixup_mixes_inputs_and_labels_by_the_same_shares():
     # With expert rows at (1, 0) and own rows at (0, 0) the first input is the label.
-    expert, own = jnp.tile(jnp.array([[1.0, 0.0]]), (50, 1)), jnp.zeros((50, 2))
-    inputs, labels = mixtures(monkeypatch, expert, own)
+    rows = jnp.concatenate([jnp.tile(jnp.array([[1.0, 0.0]]), (50, 1)), jnp.zeros((50, 2))])
+    inputs, labels = map(np.asarray, matching.mixed(rows, rows[:, 0], KEY))
     assert labels.shape == (100,)
     assert (labels >= 0).all() and (labels <= 1).all()
     assert ((labels > 0.01) & (labels < 0.99)).mean() > 0.3  # about half meet the other kind

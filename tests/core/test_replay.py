@@ -134,8 +134,8 @@ def test_demonstrations_are_never_overwritten():
     replay = empty(5, 2, toy.demonstrations())
     before = jax.tree.map(lambda c: np.asarray(c[: replay.pinned]).copy(), replay.rows)
     replay = write(replay, *[(n, n + 1, n % 2, n % 3 == 0) for n in range(1, 30)])
-    for old, new in zip(before, replay.rows, strict=True):
-        np.testing.assert_array_equal(old, new[: replay.pinned])
+    for name, new in replays.columns(replay.rows).items():
+        np.testing.assert_array_equal(replays.columns(before)[name], new[: replay.pinned])
 
 
 def test_pinned_rows_are_drawn_for_the_roles_that_they_teach():

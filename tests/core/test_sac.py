@@ -122,7 +122,7 @@ def test_the_whole_ensemble_counts_where_the_subset_is_all_of_it():
 def test_critic_loss_is_half_the_sum_of_the_mean_squared_errors():
     settings = config(entropy_backup=False, discount=0.5)
     rows = batch(reward=jnp.full(ROWS, 1.0))
-    _, metrics = sac.critic_step(settings, learner(settings), rows, KEY)
+    _, _, metrics = sac.critic_step(settings, learner(settings), rows, KEY)
     # Target 1 + 0.5 * 3 = 2.5; errors 0.5 and 2.5.
     assert float(metrics["critic_loss"]) == pytest.approx(0.5 * (0.25 + 6.25), rel=1e-5)
     assert float(metrics["q"]) == pytest.approx(4.0)
@@ -131,7 +131,7 @@ def test_critic_loss_is_half_the_sum_of_the_mean_squared_errors():
 def test_targets_follow_by_tau():
     settings = config(tau=0.25)
     before = learner(settings)
-    after, _ = sac.critic_step(settings, before, batch(), KEY)
+    after, _, _ = sac.critic_step(settings, before, batch(), KEY)
     for old, critic, target in zip(
         *map(jax.tree.leaves, (before.target, after.critics, after.target)), strict=True
     ):

@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from unreset.bench import machine
 from unreset.bench.plan import Job, practised, prepare, words
+from unreset.runs import machine
 from unreset.runs.folder import read_rows, read_summary
 
 COMMAND = (sys.executable, "-m", "unreset.cli")

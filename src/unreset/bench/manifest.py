@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from unreset import __version__
-from unreset.bench import machine
 from unreset.bench.plan import Job
 from unreset.bench.suites import Cell, Suite
 from unreset.errors import UnresetError
+from unreset.runs import machine
 from unreset.runs.folder import write_json
 
 THRESHOLD = 0.95  # success that counts as learned, unless one says otherwise

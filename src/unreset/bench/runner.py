@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from unreset.bench import machine, manifest, suites
+from unreset.bench import manifest, suites
 from unreset.bench.grid import COMMAND, Grid, State
 from unreset.bench.lock import locked
 from unreset.bench.output import tables
 from unreset.bench.plan import make_jobs
 from unreset.bench.suites import Cell, Suite
 from unreset.errors import Failure, UnresetError
+from unreset.runs import machine
 from unreset.runs.interrupts import deferred
 
 Observer = Callable[[Sequence[State]], None]

@@ -13,6 +13,7 @@ from unreset.core.fitting import CURRICULUM
 from unreset.core.method import ENVIRONMENT, Method, draw_goal
 from unreset.core.replay import GOAL_SOURCES, Replay
 from unreset.core.types import Array, Batch, Task
+from unreset.core.vision import Frames
 
 if TYPE_CHECKING:
     from unreset.core.practice import Run
@@ -22,9 +23,17 @@ SHOWN = GOAL_SOURCES.index("demonstrations")
 
 
 def rewards(
-    method: Method, task: Task, run: Run, role: int, next_observation: Array, goal: Array
+    method: Method,
+    task: Task,
+    run: Run,
+    role: int,
+    next_observation: Array,
+    goal: Array,
+    frames: Frames | None = None,
 ) -> Array:
     """A role's rewards [N] for reaching observations [N, ...], scaled as its learner sees them.
+
+    Learned ones are those of the ``frames`` as they are, without augmentation.
 
     An environment's own can be had for pure tasks only.
     """
@@ -32,8 +41,8 @@ def rewards(
     if name == ENVIRONMENT:
         return jax.vmap(task.reward)(next_observation, goal) * method.learner.reward_scale
     signal = method.signals[name]
-    seen = method.judged(task, signal, next_observation, goal)
-    return signals.reward(signal, run.signals[name], seen)
+    seen = method.judged(task, signal, next_observation, goal, frames)
+    return signals.reward(signal, run.signals[name], seen, method.vision)
 
 
 def draw_batches(
@@ -64,6 +73,7 @@ def _draw_part(
     """Rows [*shape, ...] that teach ``roles``, of one reward: draw rows, goals, then rewards."""
     practice, replay = method.practice, run.replay
     row_key, goal_key = jax.random.split(key)
+    see_keys = jax.random.split(jax.random.fold_in(key, 1))
     everyone = tuple(range(len(method.roles)))
     own = everyone if practice.teach == "everyone" else roles
     drawn = (shape[0], shape[1] // practice.goals_per_row)
@@ -71,7 +81,10 @@ def _draw_part(
     positions = jnp.repeat(positions, practice.goals_per_row)
     rows = replay.rows
     observation, action = rows.observation[positions], rows.action[positions]
-    next_observation = rows.observation[replays.following(replay, positions)]
+    next_positions = replays.following(replay, positions)
+    next_observation = rows.observation[next_positions]
+    frames = {name: column[positions] for name, column in rows.frames.items()}
+    next_frames = {name: column[next_positions] for name, column in rows.frames.items()}
     goal, expected = _draw_goals(method, task, run, roles, positions, goal_key)
     learned = method.roles[roles[0]].reward != ENVIRONMENT
     if task.pure:
@@ -79,7 +92,7 @@ def _draw_part(
     else:
         success = rows.success[positions]
     if task.pure or learned:
-        reward = rewards(method, task, run, roles[0], next_observation, goal)
+        reward = rewards(method, task, run, roles[0], next_observation, goal, next_frames)
     else:
         reward = rows.reward[positions] * method.learner.reward_scale
     terminal = rows.terminated[positions]
@@ -92,9 +105,9 @@ def _draw_part(
     imitate = (positions < replay.pinned) & expected
     imitate &= jnp.isin(direction, jnp.array(sorted(imitated) or [-2]))
     batch = Batch(
-        inputs=method.inputs(task, observation, goal, roles[0]),
+        inputs=method.inputs(task, observation, goal, roles[0], frames, see_keys[0]),
         action=action,
-        next_inputs=method.inputs(task, next_observation, goal, roles[0]),
+        next_inputs=method.inputs(task, next_observation, goal, roles[0], next_frames, see_keys[1]),
         reward=reward,
         discount=1.0 - terminal,
         imitate=imitate.astype(jnp.float32),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import jax
@@ -16,6 +17,7 @@ from unreset.core.replay import Replay, Rows
 from unreset.core.signals import curriculum, matching, novelty
 from unreset.core.signals.matching import Matching
 from unreset.core.types import Array, Measurement, Metrics, Task, Transition
+from unreset.core.vision import Frames
 
 if TYPE_CHECKING:
     from unreset.core.practice import Phase, Run
@@ -60,12 +62,14 @@ def init_signals(
 ) -> dict[str, Any]:
     """The fresh states of a method's signals, and of its curriculum."""
     nothing = jnp.zeros(task.observation_size), jnp.zeros(task.goal_size)
+    frames = {
+        name: jnp.zeros(column.shape[1:], column.dtype) for name, column in pinned.frames.items()
+    }
     states = {}
     for number, (name, signal) in enumerate(method.signals.items()):
-        size = method.judged(task, signal, *nothing).size
-        states[name] = signals.init(
-            signal, key if not number else jax.random.fold_in(key, number), size
-        )
+        seen = method.judged(task, signal, *nothing, frames)
+        own_key = key if not number else jax.random.fold_in(key, number)
+        states[name] = signals.init(signal, own_key, seen, method.vision)
     if method.curriculum is not None:
         states[CURRICULUM] = _init_curriculum(method, task, pinned, pinned_last)
     return states
@@ -104,15 +108,14 @@ def fit_signals(
         own_roles, size = method.rewarded(name), signal.batch_size
         if isinstance(signal, Matching):
             list_number, judges, half = len(method.roles) + judges, judges + 1, size // 2
-            expert = replays.sample_pinned(run.replay, (list_number,), half, expert_key)
-            own = replays.sample(run.replay, own_roles, half, own_key)
-            expert_seen = _seen(method, task, run.replay, signal, expert)
-            update = _matching_update(
-                signal, expert_seen, _seen(method, task, run.replay, signal, own), update_key
-            )
+            number = half * signal.updates
+            expert = replays.sample_pinned(run.replay, (list_number,), number, expert_key)
+            own = replays.sample(run.replay, own_roles, number, own_key)
+            rows = _taken(run.replay, jnp.stack([expert, own]))
+            update = partial(_fit_matching, method, task, signal, rows, update_key)
         else:
             own = replays.sample(run.replay, own_roles, size, own_key)
-            update = _novelty_update(signal, _seen(method, task, run.replay, signal, own))
+            update = partial(_fit_novelty, method, task, signal, _taken(run.replay, own))
         due = (step % signal.interval == 0) & learning
         states[name], found = when(due, update, states[name])
         metrics |= {f"{name}_{what}": value for what, value in found.items()}
@@ -122,19 +125,39 @@ def fit_signals(
     return run._replace(signals=states), metrics
 
 
-Update = Callable[[Any], tuple[Any, Metrics]]
+Taken = tuple[Array, Array, Frames]
 
 
-def _seen(method: Method, task: Task, replay: Replay, signal: signals.Signal, at: Array) -> Array:
-    return method.judged(task, signal, replay.rows.observation[at], replay.rows.goal[at])
+def _taken(replay: Replay, at: Array) -> Taken:
+    """Observations, goals and frames of rows."""
+    rows = replay.rows
+    return jax.tree.map(lambda column: column[at], (rows.observation, rows.goal, rows.frames))
 
 
-def _matching_update(signal: Matching, expert: Array, own: Array, key: Array) -> Update:
-    return lambda state: matching.update(signal, state, expert, own, key)
+def _fit_matching(
+    method: Method, task: Task, signal: Matching, rows: Taken, key: Array, state: Any
+) -> tuple[Any, Metrics]:
+    """A discriminator's updates on rows [2, updates * N, ...]: expert's and own."""
+    metrics: Metrics = {}
+    for number in range(signal.updates):
+        update_key = key if not number else jax.random.fold_in(key, number)
+        half = signal.batch_size // 2
+        part = jax.tree.map(lambda x, n=number, h=half: x[:, n * h : (n + 1) * h], rows)
+        observation, goal, frames = part
+        see_key = jax.random.fold_in(update_key, 1)
+        seen = method.judged(task, signal, observation, goal, frames, see_key)
+        expert, own = (jax.tree.map(lambda x, n=n: x[n], seen) for n in range(2))
+        sight = signal.sight(method.vision)
+        state, metrics = matching.update(signal, state, expert, own, update_key, sight)
+    return state, metrics
 
 
-def _novelty_update(signal: novelty.Novelty, own: Array) -> Update:
-    return lambda state: novelty.update(signal, state, own)
+def _fit_novelty(
+    method: Method, task: Task, signal: novelty.Novelty, rows: Taken, state: Any
+) -> tuple[Any, Metrics]:
+    observation, goal, frames = rows
+    seen = method.judged(task, signal, observation, goal, frames)
+    return novelty.update(signal, state, jnp.asarray(seen))
 
 
 def _refresh(
@@ -177,8 +200,7 @@ def freshly_judged(
     found = {}
     for name, signal in method.signals.items():
         if isinstance(signal, Matching):
-            seen = method.judged(task, signal, transition.next_observation, phase.goal)
-            right = matching.logits(signal, states[name], seen) < 0
+            right = method.logits(task, name, states[name], transition, phase.goal) < 0
             mine = jnp.isin(phase.role, jnp.array(method.rewarded(name)))
             found[f"{name}_fresh_accuracy"] = Measurement(
                 right.astype(jnp.float32), mine.astype(jnp.float32)

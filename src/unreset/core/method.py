@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -12,11 +12,12 @@ import jax.numpy as jnp
 from unreset.core import sac
 from unreset.core.networks import octaves
 from unreset.core.replay import GOAL_SOURCES
-from unreset.core.signals import Signal
+from unreset.core.signals import Signal, matching
 from unreset.core.signals.confidence import Confidence
 from unreset.core.signals.curriculum import Curriculum
 from unreset.core.signals.matching import Matching
-from unreset.core.types import Array, Boundary, Task
+from unreset.core.types import Array, Boundary, Task, Transition
+from unreset.core.vision import Frames, Inputs, Vision, coarse, looked_at
 from unreset.errors import UnresetError
 
 GoalSource = Literal["task", "initial", "demonstrations"]
@@ -159,6 +160,11 @@ class Method:
         idle = set(self.signals) - {role.reward for role in self.roles}
         if idle:
             raise UnresetError(f"signal {min(idle)!r} of {self.name} rewards no role")
+        if self.vision.pixels and self.curriculum is not None:
+            raise UnresetError(
+                f"the curriculum of {self.name} chooses among states, not among pictures: it "
+                "cannot practise with pixels"
+            )
         if self.practice.offline and (self.signals or self.curriculum is not None):
             raise UnresetError(f"{self.name} has to act for its signals: it cannot be offline")
         if self.order is not None and self.order.floor <= 0:
@@ -226,20 +232,65 @@ class Method:
         named = [name for r in roles for name in (self.roles[r].goals, *self.roles[r].other_goals)]
         return [GOAL_SOURCES.index(name) for name in dict.fromkeys(named)]
 
-    def inputs(self, task: Task, observation: Array, goal: Array, role: Array | int) -> Array:
-        """What policies and critics see [..., input] of observations and goals in a role []."""
+    @property
+    def vision(self) -> Vision:
+        """How its policies see."""
+        return self.learner.vision
+
+    def inputs(
+        self,
+        task: Task,
+        observation: Array,
+        goal: Array,
+        role: Array | int,
+        frames: Frames | None = None,
+        key: Array | None = None,
+    ) -> Inputs:
+        """What policies and critics see of observations and goals in a role [].
+
+        Numbers [..., input]; or, of a method that sees, pictures from ``frames`` and some numbers:
+        with a ``key`` varied at random, as in batches.
+        """
+        told = jax.nn.one_hot(role, self.told_roles)
+        if self.vision.pixels:
+            seen = looked_at(self.vision, task, observation, goal, frames or {}, key)
+            told = jnp.broadcast_to(told, (*seen.vector.shape[:-1], self.told_roles))
+            return seen._replace(vector=jnp.concatenate([seen.vector, told], axis=-1))
         waves = octaves(task.seen(observation, goal, self.learner.relative), self.learner.octaves)
         if not self.told_roles:
             return waves
-        told = jax.nn.one_hot(role, self.told_roles)
         told = jnp.broadcast_to(told, (*waves.shape[:-1], self.told_roles))
         return jnp.concatenate([waves, told], axis=-1)
 
-    def judged(self, task: Task, signal: Signal, observation: Array, goal: Array) -> Array:
-        """What a signal sees [..., input] of observations and goals."""
+    def judged(
+        self,
+        task: Task,
+        signal: Signal,
+        observation: Array,
+        goal: Array,
+        frames: Frames | None = None,
+        key: Array | None = None,
+    ) -> Inputs:
+        """What a signal sees of observations and goals; see :meth:`inputs`."""
+        if self.vision.pixels:
+            if isinstance(signal, Matching):
+                sight = signal.sight(self.vision)
+                return looked_at(sight, task, observation, goal, frames or {}, key)
+            sight = replace(self.vision, goal_view="none", proprioception=False)
+            return coarse(looked_at(sight, task, observation, goal, frames or {}, None).image)
         if not (isinstance(signal, Matching) and signal.see_goal):
             return observation
         return task.seen(observation, goal, self.learner.relative)
+
+    def logits(
+        self, task: Task, name: str, state: Any, transition: Transition, goal: Array
+    ) -> Array:
+        """A discriminator's logit [] of where a transition led, for a goal."""
+        signal = self.signals[name]
+        assert isinstance(signal, Matching)
+        seen, frames = transition.next_observation, transition.next_frames
+        inputs = self.judged(task, signal, seen, goal, frames)
+        return matching.logits(signal, state, inputs, signal.sight(self.vision))
 
     def worth(self, steps: float) -> float:
         """The value of a success in so many steps, where success is all that is rewarded."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import flax.linen as nn
@@ -10,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from unreset.core.types import Array
+from unreset.core.vision import Inputs, Seen
 
 xavier = nn.initializers.xavier_uniform()
 
@@ -33,15 +35,23 @@ class MLP(nn.Module):
 
 
 class Trunk(nn.Module):
-    """The bottleneck of the released MEDAL code: dense, LayerNorm, tanh. Width 0 leaves it out."""
+    """The bottleneck of the released MEDAL code: dense, LayerNorm, tanh. Width 0 leaves it out.
+
+    Of what is seen, the features pass through it, and the numbers are put beside what comes out.
+    """
 
     width: int
 
     @nn.compact
-    def __call__(self, inputs: Array) -> Array:
+    def __call__(self, inputs: Inputs) -> Array:
+        if isinstance(inputs, Seen):
+            return jnp.concatenate([self._squeeze(inputs.image), inputs.vector], axis=-1)
+        return self._squeeze(inputs)
+
+    def _squeeze(self, features: Array) -> Array:
         if self.width == 0:
-            return inputs
-        return jnp.tanh(nn.LayerNorm()(nn.Dense(self.width, kernel_init=xavier)(inputs)))
+            return features
+        return jnp.tanh(nn.LayerNorm()(nn.Dense(self.width, kernel_init=xavier)(features)))
 
 
 class Actor(nn.Module):
@@ -54,7 +64,7 @@ class Actor(nn.Module):
     log_std_range: tuple[float, float] = (-20.0, 2.0)
 
     @nn.compact
-    def __call__(self, inputs: Array) -> tuple[Array, Array]:
+    def __call__(self, inputs: Inputs) -> tuple[Array, Array]:
         features = Trunk(self.trunk)(inputs)
         output = MLP(self.hidden, 2 * self.action_size, self.layer_norm)(features)
         mean, log_std = jnp.split(output, 2, axis=-1)
@@ -62,23 +72,28 @@ class Actor(nn.Module):
 
 
 class Critics(nn.Module):
-    """An ensemble of action values [critics, ...] on one shared (optional) trunk."""
+    """An ensemble of action values [critics, ...] on one trunk, or each on its own, or on none."""
 
     hidden: tuple[int, ...]
     critics: int
     trunk: int = 0
     layer_norm: bool = False
+    own_trunks: bool = False
 
     @nn.compact
-    def __call__(self, inputs: Array, action: Array) -> Array:
-        features = jnp.concatenate([Trunk(self.trunk)(inputs), action], axis=-1)
-        heads = nn.vmap(
-            MLP,
+    def __call__(self, inputs: Inputs, action: Array) -> Array:
+        each = partial(
+            nn.vmap,
             variable_axes={"params": 0},
             split_rngs={"params": True},
-            in_axes=None,
             axis_size=self.critics,
         )
+        trunk = each(Trunk, in_axes=None)(self.trunk) if self.own_trunks else Trunk(self.trunk)
+        features = trunk(inputs)
+        if self.own_trunks:
+            action = jnp.broadcast_to(action, (self.critics, *action.shape))
+        features = jnp.concatenate([features, action], axis=-1)
+        heads = each(MLP, in_axes=0 if self.own_trunks else None)
         values: Array = heads(self.hidden, 1, self.layer_norm)(features)
         return values.squeeze(-1)
 
@@ -107,3 +122,12 @@ def sample_tanh_normal(mean: Array, log_std: Array, key: Array) -> tuple[Array, 
     log_normal = -0.5 * noise**2 - log_std - 0.5 * math.log(2 * math.pi)
     correction = 2 * (math.log(2) - before - jax.nn.softplus(-2 * before))
     return jnp.tanh(before), jnp.sum(log_normal - correction, axis=-1)
+
+
+def tanh_normal_log_density(mean: Array, log_std: Array, action: Array) -> Array:
+    """The log density [...] of an action [..., action], which is pulled inside (-1, 1) by 1e-6."""
+    inside = jnp.clip(action, -1 + 1e-6, 1 - 1e-6)
+    before = jnp.arctanh(inside)
+    noise = (before - mean) * jnp.exp(-log_std)
+    log_normal = -0.5 * noise**2 - log_std - 0.5 * math.log(2 * math.pi)
+    return jnp.sum(log_normal - jnp.log1p(-(inside**2)), axis=-1)

@@ -13,9 +13,10 @@ from unreset.core.fitting import CURRICULUM, reach
 from unreset.core.method import Method, draw_goal
 from unreset.core.networks import sample_tanh_normal
 from unreset.core.replay import GOAL_SOURCES
-from unreset.core.signals import confidence, curriculum, matching
+from unreset.core.signals import confidence, curriculum
 from unreset.core.signals.matching import Matching
 from unreset.core.types import Array, Task, Transition
+from unreset.core.vision import Frames
 
 _PHASE_KEYS = np.uint32(2**31 + 1)  # a number that no step has
 
@@ -40,7 +41,7 @@ class View(NamedTuple):
     """What acting and switching need of a run."""
 
     key: Array
-    actor: Any  # stacked [learners]
+    actor: Any  # see :func:`unreset.core.sac.acting`, stacked [learners]
     critics: Any  # the targets, stacked [learners]
     success: Any  # success critics, stacked [learners], or None
     signals: dict[str, Any]
@@ -63,11 +64,18 @@ def first_phase(method: Method, task: Task, key: Array) -> Phase:
     return Phase(zero, goal, source, zero, zero, zero, goal, zero, goal, rates, failures)
 
 
-def act(method: Method, task: Task, view: View, observation: Array, step: Array) -> Array:
-    """The acting role's stochastic action [action] in (-1, 1)."""
+def act(
+    method: Method,
+    task: Task,
+    view: View,
+    observation: Array,
+    step: Array,
+    frames: Frames | None = None,
+) -> Array:
+    """The acting role's stochastic action [action] in (-1, 1); ``frames`` as cameras see them."""
     which = method.learner_of(view.phase.role)
     actor = jax.tree.map(lambda x: x[which], view.actor)
-    seen = method.inputs(task, observation, view.phase.goal, view.phase.role)
+    seen = method.inputs(task, observation, view.phase.goal, view.phase.role, frames)
     mean, log_std = sac.policy(method.learner, actor, seen)
     return sample_tanh_normal(mean, log_std, step_keys(view.key, step)[0])[0]
 
@@ -116,8 +124,7 @@ def _ends(
     for name, signal in method.signals.items():
         limits = [r.end_when_expert if r.reward == name else 1.0 for r in roles]
         if isinstance(signal, Matching) and min(limits) < 1:
-            seen = method.judged(task, signal, transition.next_observation, phase.goal)
-            logit = matching.logits(signal, view.signals[name], seen)
+            logit = method.logits(task, name, view.signals[name], transition, phase.goal)
             end |= jax.nn.sigmoid(logit) > jnp.array(limits)[role]
     learning = step >= method.practice.seed_steps
     if any(r.return_within for r in roles):
@@ -143,11 +150,14 @@ def _no_way_back(
     looks at the action that would be taken next; the goals are the initial states.
     """
     following = (view.phase.role + 1) % len(method.roles)
-    action = act(method, task, view, transition.next_observation, step + 1)
-    critics = jax.tree.map(lambda x: x[method.learner_of(following)], view.critics)
+    seen, frames = transition.next_observation, transition.next_frames
+    action = act(method, task, view, seen, step + 1, frames)
+    which = method.learner_of(following)
+    critics, encoder = jax.tree.map(lambda x: x[which], (view.critics, view.actor.get("encoder")))
 
     def value(goal: Array) -> Array:
-        inputs = method.inputs(task, transition.next_observation, goal, following)
+        inputs = method.inputs(task, seen, goal, following, frames)
+        inputs = sac.encode(method.learner, encoder, inputs)
         return sac.action_values(method.learner, critics, inputs, action).max()
 
     limits = [role.return_within for role in method.roles]
@@ -160,8 +170,10 @@ def _sure(
 ) -> tuple[Array, Array]:
     """Whether the phase is left because its success is sure, and how sure it is (RISC)."""
     phase = view.phase
-    critics = jax.tree.map(lambda x: x[method.learner_of(phase.role)], view.success)
-    inputs = method.inputs(task, transition.observation, phase.goal, phase.role)
+    which = method.learner_of(phase.role)
+    critics, encoder = jax.tree.map(lambda x: x[which], (view.success, view.actor.get("encoder")))
+    inputs = method.inputs(task, transition.observation, phase.goal, phase.role, transition.frames)
+    inputs = sac.encode(method.learner, encoder, inputs)
     success = sac.success_probability(method.learner, critics, inputs, transition.action)
     phase_key = jax.random.fold_in(jax.random.fold_in(view.key, _PHASE_KEYS), phase.segment)
     key = jax.random.fold_in(step_keys(view.key, step)[2], 2)

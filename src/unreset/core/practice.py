@@ -32,6 +32,7 @@ from unreset.core.replay import Replay
 from unreset.core.signals.matching import Matching
 from unreset.core.teaching import learn
 from unreset.core.types import Array, Measurement, Task, Transition, add
+from unreset.core.vision import Frames
 from unreset.errors import UnresetError
 
 __all__ = ["Phase", "View", "act", "switch"]  # of a step's parts, those that live elsewhere
@@ -77,12 +78,15 @@ def init(
     reason = misfit(method, task, {int(way) for way in np.asarray(pinned.role)})
     if reason:
         raise UnresetError(reason)
+    frames = {
+        name: jnp.zeros(column.shape[1:], column.dtype) for name, column in pinned.frames.items()
+    }
     nothing = jnp.zeros(task.observation_size), jnp.zeros(task.goal_size)
-    blank = method.inputs(task, *nothing, 0)
+    blank = method.inputs(task, *nothing, 0, frames)
     judges = method.practice.switch == "confidence"
-    learners = jax.vmap(
-        lambda k: sac.init(method.learner, k, blank.size, task.action_size, judges)
-    )(jax.random.split(learner_key, len(method.learners)))
+    learners = jax.vmap(lambda k: sac.init(method.learner, k, blank, task.action_size, judges))(
+        jax.random.split(learner_key, len(method.learners))
+    )
     direction = np.asarray(pinned.role)
     # One list for each role, and one more for each discriminator: what it takes for expert's.
     pinned_lists = [np.flatnonzero(np.isin(direction, r.demonstrations)) for r in method.roles]
@@ -97,7 +101,8 @@ def init(
         ledger=Ledger(jnp.int32(not method.practice.offline), none, none),
         totals={},
     )
-    measured = jax.eval_shape(partial(_taught, method, task), run, _blank(task), jnp.int32(0))[1]
+    blank_step = _blank(task, frames)
+    measured = jax.eval_shape(partial(_taught, method, task), run, blank_step, jnp.int32(0))[1]
     return run._replace(totals=jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), measured))
 
 
@@ -131,18 +136,19 @@ def misfit(method: Method, task: Task, shown: Collection[int]) -> str | None:
     return None
 
 
-def _blank(task: Task) -> Transition:
-    """A transition of zeros."""
+def _blank(task: Task, frames: Frames) -> Transition:
+    """A transition of zeros; ``frames`` are blank pictures."""
     seen, nothing = jnp.zeros(task.observation_size), jnp.float32(0)
     no = jnp.asarray(False)
-    return Transition(seen, jnp.zeros(task.action_size), seen, nothing, no, no, no, nothing)
+    action = jnp.zeros(task.action_size)
+    return Transition(seen, action, seen, nothing, no, no, no, nothing, frames, frames)
 
 
 def view(run: Run) -> View:
     """The run's view."""
     learners = run.learners
     success = None if learners.success is None else learners.success.params
-    return View(run.key, learners.actor, learners.target, success, run.signals, run.phase)
+    return View(run.key, sac.acting(learners), learners.target, success, run.signals, run.phase)
 
 
 def observed(
@@ -153,11 +159,14 @@ def observed(
     after: Array,
     ends: Array | tuple[bool, bool] = (False, False),
     scores: Array | None = None,
+    frames: Frames | None = None,
+    next_frames: Frames | None = None,
 ) -> Transition:
     """A transition with the reward and success that the task gives for the current goal.
 
     ``ends`` says whether the task terminated and was truncated. ``scores`` [3], for a task that is
     not pure, are reward and success for the current goal, and reward for the goal asked for.
+    ``frames`` and ``next_frames`` are what cameras saw before and after.
     """
     terminated, truncated = jnp.asarray(ends)
     if scores is None:
@@ -165,7 +174,18 @@ def observed(
         asked = task.reward(after, phase.asked)
     else:
         reward, success, asked = scores[0], scores[1] > 0, scores[2]
-    return Transition(observation, action, after, reward, success, terminated, truncated, asked)
+    return Transition(
+        observation,
+        action,
+        after,
+        reward,
+        success,
+        terminated,
+        truncated,
+        asked,
+        frames or {},
+        next_frames or {},
+    )
 
 
 def advance(
@@ -192,7 +212,7 @@ def advance(
 
 def study(method: Method, task: Task, run: Run, step: Array) -> Run:
     """Learn for one step without acting (``Practice.offline``)."""
-    run, metrics = _taught(method, task, run, _blank(task), step)
+    run, metrics = _taught(method, task, run, _blank(task, {}), step)
     return run._replace(totals=add(run.totals, metrics))
 
 

@@ -10,6 +10,7 @@ at ``pinned + id % capacity``. Each role has a ring of the ids of its own rows, 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -32,6 +33,30 @@ class Rows(NamedTuple):
     source: Array  # int8: where the goal came from, an index into GOAL_SOURCES
     end: Array  # bool: the phase ended with this step
     segment: Array  # int32: the phase's number (of a demonstration: the trajectory's)
+    frames: Mapping[str, Array] = {}  # uint8 [..., height, width, 3] by camera
+
+
+def columns(rows: Rows) -> dict[str, Array]:
+    """Every column by name, those of cameras as ``frames/camera``."""
+    named = rows._asdict()
+    frames = named.pop("frames")
+    return named | {f"frames/{camera}": column for camera, column in frames.items()}
+
+
+def from_columns(named: Mapping[str, Array]) -> Rows:
+    """The rows whose :func:`columns` these are."""
+    frames = {
+        name.removeprefix("frames/"): column
+        for name, column in named.items()
+        if name.startswith("frames/")
+    }
+    plain = {name: column for name, column in named.items() if not name.startswith("frames/")}
+    return Rows(**plain, frames=frames)
+
+
+def blank_frames(rows: Rows) -> dict[str, Array]:
+    """Black pictures [height, width, 3] such as those of rows, by camera."""
+    return {name: jnp.zeros(seen.shape[1:], seen.dtype) for name, seen in rows.frames.items()}
 
 
 GOAL_SOURCES = ("task", "initial", "demonstrations")
@@ -81,9 +106,8 @@ def init(
         index[number, : len(places)] = places
 
     def extend(column: np.ndarray) -> Array:
-        column = np.asarray(column)
-        room = np.zeros((capacity, *column.shape[1:]), column.dtype)
-        return jnp.asarray(np.concatenate([column, room]))
+        shown = jnp.asarray(column)
+        return jnp.concatenate([shown, jnp.zeros((capacity, *shown.shape[1:]), shown.dtype)])
 
     rows = jax.tree.map(extend, pinned)
     # A fresh row belongs to nobody, or the first lap would expire rows that were never written.
@@ -125,9 +149,14 @@ def record(
         source=source,
         end=end,
         segment=segment,
+        frames=transition.frames,
     )
     blank = jax.tree.map(jnp.zeros_like, closed)
-    opened = blank._replace(observation=transition.next_observation, role=jnp.full_like(role, -1))
+    opened = blank._replace(
+        observation=transition.next_observation,
+        role=jnp.full_like(role, -1),
+        frames=transition.next_frames,
+    )
     values = jax.tree.map(
         lambda column, *pair: jnp.stack(pair).astype(column.dtype), replay.rows, closed, opened
     )

@@ -6,15 +6,21 @@ RLPD (Ball et al. 2023, arXiv 2302.02948).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
-from unreset.core.networks import Actor, Critics, sample_tanh_normal
+from unreset.core.networks import (
+    Actor,
+    Critics,
+    sample_tanh_normal,
+    tanh_normal_log_density,
+)
 from unreset.core.types import Array, Batch, Metrics
+from unreset.core.vision import Encoder, Inputs, Seen, Vision
 from unreset.errors import UnresetError
 
 UNSURE = -5.0  # log-odds of success that success critics begin with: nothing is sure at first
@@ -24,10 +30,14 @@ UNSURE = -5.0  # log-odds of success that success critics begin with: nothing is
 class SAC:
     """Hyper-parameters of the learner."""
 
+    vision: Vision = field(default_factory=Vision)
+    """What is seen, where it learns from pictures."""
     hidden: tuple[int, ...] = (128, 128)
     """Widths of the hidden layers of policy and critics (MEDAL: 256 256)."""
     trunk: int = 0
     """Width of a dense-LayerNorm-tanh bottleneck before them; 0 for none (MEDAL code: 50)."""
+    own_trunks: bool = False
+    """Whether every critic has a bottleneck of its own (MEDAL++: yes)."""
     relative: bool = True
     """Networks see how far apart things are, not where, if ``Task.offsets`` says how (ours)."""
     octaves: int = 3
@@ -52,6 +62,8 @@ class SAC:
     """Factor on the environment's reward (MEDAL code: 10)."""
     initial_temperature: float = 0.1
     """Entropy coefficient at the start (MEDAL code: 1.0; ours: 0.1)."""
+    learn_temperature: bool = True
+    """Whether the entropy coefficient is learned, or stays what it is (MEDAL++: 0)."""
     target_entropy: float = 0.0
     """Entropy aimed at, per action dimension, in nats (MEDAL code: -1/2; ours: 0)."""
     entropy_backup: bool = True
@@ -64,17 +76,24 @@ class SAC:
     """Its weight from ``cloning_steps`` on (MEDAL++: 0.1)."""
     cloning_steps: int = 5_000
     """Environment steps over which the weight falls linearly (MEDAL++: 10k to 50k; ours)."""
+    cloning_after: int = 0
+    """Environment steps before it begins to fall (MEDAL++: 10k)."""
+    cloning_form: Literal["distance", "likelihood"] = "distance"
+    """What cloning lowers: the mean's squared distance, or minus the log density, while the weight
+    is a share, its complement the reinforcement's (MEDAL++)."""
     self_cloning: float = 1.0
     """Weight of cloning rows whose action the critics prefer to the policy's (CRR, eq. 3)."""
     cloning_only: bool = False
     """Plain behaviour cloning: no critics, no reinforcement term in the policy's loss."""
+    policy_shapes_encoder: bool = False
+    """Whether the policy's loss trains the encoder beside the critics' (MEDAL++: no)."""
 
 
 class Learner(NamedTuple):
     """The state of one SAC agent."""
 
     actor: Any
-    average: Any  # of the actor's parameters, over updates: the policy to deploy
+    average: Any  # of :func:`acting`'s parameters, over updates: the policy to deploy
     critics: Any
     target: Any
     log_temperature: Array  # []
@@ -83,6 +102,8 @@ class Learner(NamedTuple):
     temperature_optimizer: Any
     updates: Array  # [] int32
     success: SuccessCritic | None = None
+    encoder: Any = ()  # of pictures, shared by policy and critics; () where there are none
+    encoder_optimizer: Any = ()
 
 
 class SuccessCritic(NamedTuple):
@@ -98,8 +119,26 @@ def actor_network(config: SAC, action_size: int) -> Actor:
     return Actor(config.hidden, action_size, config.trunk, config.policy_layer_norm)
 
 
-def policy(config: SAC, actor: Any, inputs: Array) -> tuple[Array, Array]:
-    """Mean and log standard deviation [..., action] before the tanh, of an actor's parameters."""
+def encode(config: SAC, encoder: Any, inputs: Inputs) -> Inputs:
+    """What is seen, its pictures replaced by features [..., F]; other inputs as they are."""
+    if not isinstance(inputs, Seen) or not encoder:
+        return inputs
+    features: Any = Encoder(config.vision).apply(encoder, inputs.image)
+    return Seen(features, inputs.vector)
+
+
+def acting(learner: Learner) -> Any:
+    """The parameters by which a learner acts: its actor's, with its encoder's if it has one."""
+    return {**learner.actor, "encoder": learner.encoder} if learner.encoder else learner.actor
+
+
+def policy(config: SAC, actor: Any, inputs: Inputs) -> tuple[Array, Array]:
+    """Mean and log standard deviation [..., action] before the tanh.
+
+    ``actor`` are parameters from :func:`acting`, or an actor's alone for encoded inputs.
+    """
+    inputs = encode(config, actor.get("encoder"), inputs)
+    actor = {"params": actor["params"]}
     output = actor["params"]["MLP_0"][f"Dense_{len(config.hidden)}"]["bias"].shape[-1]
     network: Any = actor_network(config, output // 2)
     mean, log_std = network.apply(actor, inputs)
@@ -108,11 +147,13 @@ def policy(config: SAC, actor: Any, inputs: Array) -> tuple[Array, Array]:
 
 def critic_network(config: SAC) -> Critics:
     """The critics' network."""
-    return Critics(config.hidden, config.critics, config.trunk, config.layer_norm)
+    return Critics(
+        config.hidden, config.critics, config.trunk, config.layer_norm, config.own_trunks
+    )
 
 
-def action_values(config: SAC, critics: Any, inputs: Array, action: Array) -> Array:
-    """Q [critics, ...] of the critics' parameters."""
+def action_values(config: SAC, critics: Any, inputs: Inputs, action: Array) -> Array:
+    """Q [critics, ...] of the critics' parameters, for encoded inputs."""
     values: Any = critic_network(config).apply(critics, inputs, action)
     return values
 
@@ -122,22 +163,28 @@ def _optimizer(config: SAC) -> optax.GradientTransformation:
 
 
 def init(
-    config: SAC, key: Array, input_size: int, action_size: int, judges_success: bool = False
+    config: SAC, key: Array, inputs: Inputs | int, action_size: int, judges_success: bool = False
 ) -> Learner:
-    """A fresh learner for inputs [input_size] and actions [action_size]."""
+    """A fresh learner for inputs such as these, or so many numbers, and actions [action_size]."""
     actor_key, critic_key = jax.random.split(key)
-    inputs, action = jnp.zeros(input_size), jnp.zeros(action_size)
+    if isinstance(inputs, int):
+        inputs = jnp.zeros(inputs)
+    encoder: Any = ()
+    if isinstance(inputs, Seen):
+        encoder = Encoder(config.vision).init(jax.random.fold_in(actor_key, 1), inputs.image)
+        inputs = encode(config, encoder, inputs)
+    action = jnp.zeros(action_size)
     actor = actor_network(config, action_size).init(actor_key, inputs)
     critics = critic_network(config).init(critic_key, inputs, action)
-    log_temperature = jnp.log(jnp.float32(config.initial_temperature))
+    log_temperature = jnp.log(jnp.float32(config.initial_temperature or 1.0))
     optimizer = _optimizer(config)
     success = None
     if judges_success:
         params = critic_network(config).init(jax.random.fold_in(critic_key, 1), inputs, action)
         success = SuccessCritic(params, jax.tree.map(jnp.copy, params), optimizer.init(params))
-    return Learner(
+    learner = Learner(
         actor,
-        jax.tree.map(jnp.copy, actor),
+        actor,
         critics,
         jax.tree.map(jnp.copy, critics),
         log_temperature,
@@ -146,95 +193,142 @@ def init(
         optimizer.init(log_temperature),
         jnp.int32(0),
         success,
+        encoder,
+        optimizer.init(encoder) if encoder else (),
     )
+    return learner._replace(average=jax.tree.map(jnp.copy, acting(learner)))
+
+
+def temperature(config: SAC, learner: Learner) -> Array:
+    """The entropy coefficient []."""
+    if config.learn_temperature:
+        return jnp.exp(learner.log_temperature)
+    return jnp.float32(config.initial_temperature)
 
 
 def cloning_weight(config: SAC, step: Array) -> Array:
     """Linear schedule of the behaviour-cloning weight over environment steps (MEDAL++, 3.8)."""
-    share = jnp.clip(step / max(config.cloning_steps, 1), 0.0, 1.0)
+    share = jnp.clip((step - config.cloning_after) / max(config.cloning_steps, 1), 0.0, 1.0)
     return config.cloning_start + share * (config.cloning_end - config.cloning_start)
 
 
 def target_value(config: SAC, learner: Learner, batch: Batch, key: Array) -> Array:
     """Bellman target [B]: ``scale r + discount (min_subset Q' - alpha log pi)`` (REDQ, eq. 1)."""
     action_key, subset_key = jax.random.split(key)
-    mean, log_std = policy(config, learner.actor, batch.next_inputs)
+    inputs = encode(config, learner.encoder, batch.next_inputs)
+    mean, log_std = policy(config, learner.actor, inputs)
     action, log_density = sample_tanh_normal(mean, log_std, action_key)
-    values = action_values(config, learner.target, batch.next_inputs, action)
+    values = action_values(config, learner.target, inputs, action)
     if config.target_subset < config.critics:
         chosen = jax.random.permutation(subset_key, config.critics)[: config.target_subset]
         values = values[chosen]
     value = values.min(axis=0)
     if config.entropy_backup:
-        value = value - jnp.exp(learner.log_temperature) * log_density
+        value = value - temperature(config, learner) * log_density
     return batch.reward + config.discount * batch.discount * value
 
 
-def critic_step(config: SAC, learner: Learner, batch: Batch, key: Array) -> tuple[Learner, Metrics]:
-    """One gradient step on every critic, then one Polyak step of the targets."""
+def critic_step(
+    config: SAC, learner: Learner, batch: Batch, key: Array
+) -> tuple[Learner, Inputs, Metrics]:
+    """One gradient step on every critic and the encoder, then one Polyak step of the targets.
+
+    Also what the encoder made of the batch's inputs before it, to teach the policy with.
+    """
     target = target_value(config, learner, batch, key)
 
-    def loss(params: Any) -> tuple[Array, Array]:
-        values = action_values(config, params, batch.inputs, batch.action)
-        return 0.5 * jnp.mean((values - target) ** 2, axis=-1).sum(), values.mean()
+    def loss(params: tuple[Any, Any]) -> tuple[Array, tuple[Inputs, Array]]:
+        critics, encoder = params
+        inputs = encode(config, encoder, batch.inputs)
+        values = action_values(config, critics, inputs, batch.action)
+        return 0.5 * jnp.mean((values - target) ** 2, axis=-1).sum(), (inputs, values.mean())
 
-    (value, mean), gradient = jax.value_and_grad(loss, has_aux=True)(learner.critics)
-    updates, optimizer = _optimizer(config).update(gradient, learner.critics_optimizer)
+    (value, (inputs, mean)), gradient = jax.value_and_grad(loss, has_aux=True)(
+        (learner.critics, learner.encoder)
+    )
+    updates, optimizer = _optimizer(config).update(gradient[0], learner.critics_optimizer)
     critics = optax.apply_updates(learner.critics, updates)
     learner = learner._replace(
         critics=critics,
         target=optax.incremental_update(critics, learner.target, config.tau),
         critics_optimizer=optimizer,
     )
-    return learner, {"critic_loss": value, "q": mean}
+    return _shaped(config, learner, gradient[1]), inputs, {"critic_loss": value, "q": mean}
+
+
+def _shaped(config: SAC, learner: Learner, gradient: Any) -> Learner:
+    """The learner after a gradient step of its encoder, if it has one."""
+    if not learner.encoder:
+        return learner
+    updates, optimizer = _optimizer(config).update(gradient, learner.encoder_optimizer)
+    encoder = optax.apply_updates(learner.encoder, updates)
+    return learner._replace(encoder=encoder, encoder_optimizer=optimizer)
 
 
 def policy_step(
-    config: SAC, learner: Learner, batch: Batch, step: Array, key: Array
+    config: SAC,
+    learner: Learner,
+    batch: Batch,
+    step: Array,
+    key: Array,
+    encoded: Inputs | None = None,
 ) -> tuple[Learner, Metrics]:
     """One gradient step on policy and temperature.
 
     Loss: ``E[alpha log pi - mean Q] + w E_expert[|tanh(mean) - a|^2]`` with w by
-    :func:`cloning_weight`; the expert's term counts only the rows marked ``imitate``.
+    :func:`cloning_weight`, or ``(1 - w) E[alpha log pi - mean Q] - w E_expert[log pi(a)]``
+    (``cloning_form``); the expert's term counts only the rows marked ``imitate``. ``encoded`` are
+    the batch's inputs where they have been encoded and the encoder shall not be trained.
     """
-    temperature = jnp.exp(learner.log_temperature)
-    weight = cloning_weight(config, step)
+    alpha, weight = temperature(config, learner), cloning_weight(config, step)
+    shapes = bool(learner.encoder) and (config.policy_shapes_encoder or config.cloning_only)
+    if encoded is None:
+        encoded = encode(config, learner.encoder, batch.inputs)
 
     def value_of(action: Array) -> Array:
-        values = action_values(config, learner.critics, batch.inputs, action)
+        values = action_values(config, learner.critics, encoded, action)
         return values.min(axis=0) if config.critics == 2 else values.mean(axis=0)
 
-    def loss(params: Any) -> tuple[Array, tuple[Array, Array]]:
-        mean, log_std = policy(config, params, batch.inputs)
+    def loss(params: tuple[Any, Any]) -> tuple[Array, tuple[Array, Array]]:
+        actor, encoder = params
+        inputs = encode(config, encoder, batch.inputs) if shapes else encoded
+        mean, log_std = policy(config, actor, inputs)
         action, log_density = sample_tanh_normal(mean, log_std, key)
         error = jnp.mean((jnp.tanh(mean) - batch.action) ** 2, axis=-1)
-        cloning = jnp.sum(batch.imitate * error) / jnp.maximum(batch.imitate.sum(), 1.0)
+        apart = error
+        if config.cloning_form == "likelihood":
+            apart = -tanh_normal_log_density(mean, log_std, batch.action)
+        cloning = jnp.sum(batch.imitate * apart) / jnp.maximum(batch.imitate.sum(), 1.0)
         if config.cloning_only:
             return cloning, (log_density.mean(), cloning)
         value = value_of(action)
-        total = jnp.mean(temperature * log_density - value) + weight * cloning
+        total = jnp.mean(alpha * log_density - value)
+        share = 1 - weight if config.cloning_form == "likelihood" else 1.0
+        total = share * total + weight * cloning
         if config.self_cloning:
             better = jax.lax.stop_gradient(value_of(batch.action) > value)
             total += config.self_cloning * jnp.mean(better * error)
         return total, (log_density.mean(), cloning)
 
     (value, (log_density, cloning)), gradient = jax.value_and_grad(loss, has_aux=True)(
-        learner.actor
+        (learner.actor, learner.encoder)
     )
     optimizer = _optimizer(config)
-    updates, actor_optimizer = optimizer.update(gradient, learner.actor_optimizer)
+    updates, actor_optimizer = optimizer.update(gradient[0], learner.actor_optimizer)
     actor = optax.apply_updates(learner.actor, updates)
-    learner = learner._replace(
-        actor=actor,
-        average=optax.incremental_update(actor, learner.average, config.average_tau),
-        actor_optimizer=actor_optimizer,
-    )
+    learner = learner._replace(actor=actor, actor_optimizer=actor_optimizer)
+    if shapes:
+        learner = _shaped(config, learner, gradient[1])
+    average = optax.incremental_update(acting(learner), learner.average, config.average_tau)
+    learner = learner._replace(average=average)
     metrics = {"policy_loss": value, "cloning_loss": cloning}
     if config.cloning_only:
         return learner, metrics
+    if not config.learn_temperature:
+        return learner, metrics | {"entropy": -log_density, "temperature": alpha}
     aim = config.target_entropy * batch.action.shape[-1]
     # d/d(log alpha) of alpha * (entropy - aim), with entropy = -E[log pi] (SAC, eq. 18).
-    temperature_gradient = temperature * (-log_density - aim)
+    temperature_gradient = alpha * (-log_density - aim)
     temperature_updates, temperature_optimizer = optimizer.update(
         temperature_gradient, learner.temperature_optimizer
     )
@@ -242,14 +336,14 @@ def policy_step(
         log_temperature=learner.log_temperature + temperature_updates,
         temperature_optimizer=temperature_optimizer,
     )
-    return learner, metrics | {"entropy": -log_density, "temperature": temperature}
+    return learner, metrics | {"entropy": -log_density, "temperature": alpha}
 
 
-def _success_logits(config: SAC, critics: Any, inputs: Array, action: Array) -> Array:
+def _success_logits(config: SAC, critics: Any, inputs: Inputs, action: Array) -> Array:
     return action_values(config, critics, inputs, action) + UNSURE
 
 
-def success_probability(config: SAC, critics: Any, inputs: Array, action: Array) -> Array:
+def success_probability(config: SAC, critics: Any, inputs: Inputs, action: Array) -> Array:
     """The smallest of the critics' discounted probabilities of success [...]."""
     return jax.nn.sigmoid(_success_logits(config, critics, inputs, action)).min(axis=0)
 
@@ -264,13 +358,15 @@ def success_step(
     """
     state = learner.success
     assert state is not None
-    mean, log_std = policy(config, learner.actor, batch.next_inputs)
+    following = encode(config, learner.encoder, batch.next_inputs)
+    mean, log_std = policy(config, learner.actor, following)
     action, _ = sample_tanh_normal(mean, log_std, key)
-    ahead = success_probability(config, state.target, batch.next_inputs, action)
+    ahead = success_probability(config, state.target, following, action)
+    inputs = encode(config, learner.encoder, batch.inputs)
     target = batch.success + (1 - batch.success) * config.discount * ahead
 
     def loss(params: Any) -> Array:
-        logits = _success_logits(config, params, batch.inputs, batch.action)
+        logits = _success_logits(config, params, inputs, batch.action)
         return optax.sigmoid_binary_cross_entropy(logits, target).mean(axis=-1).sum()
 
     value, gradient = jax.value_and_grad(loss)(state.params)
@@ -302,11 +398,12 @@ def update(
         group, key = item
         keys = jax.random.split(key, config.policy_every + 1)
         critic_metrics: Metrics = {}
+        encoded: Inputs | None = None
         for i in range(config.policy_every):
             batch = jax.tree.map(lambda x, i=i: x[i], group)
             if not config.cloning_only:
-                learner, critic_metrics = critic_step(config, learner, batch, keys[i])
-        learner, policy_metrics = policy_step(config, learner, batch, step, keys[-1])
+                learner, encoded, critic_metrics = critic_step(config, learner, batch, keys[i])
+        learner, policy_metrics = policy_step(config, learner, batch, step, keys[-1], encoded)
         return learner, critic_metrics | policy_metrics
 
     keys = jax.random.split(key, count // config.policy_every)

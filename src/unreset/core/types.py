@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -48,14 +48,16 @@ class Transition(NamedTuple):
     terminated: Array  # [] bool, a true end of the task
     truncated: Array  # [] bool, the task's own time limit: it must be reset, nothing has ended
     asked_reward: Array | float = 0.0  # [] for what the task asks for meanwhile (continuing)
+    frames: Mapping[str, Array] = {}  # what cameras saw with the observation
+    next_frames: Mapping[str, Array] = {}  # and with the next one
 
 
 class Batch(NamedTuple):
     """Rows that teach one learner; ``B`` is the batch size."""
 
-    inputs: Array  # [B, input]: observation, goal (and the acting role where roles share a learner)
+    inputs: Any  # [B, input]: observation, goal (and the acting role where roles share a learner)
     action: Array  # [B, action]
-    next_inputs: Array  # [B, input]
+    next_inputs: Any  # [B, input]
     reward: Array  # [B], unscaled
     discount: Array  # [B]: 1 to bootstrap through the row, 0 to end there
     imitate: Array  # [B]: 1 where the row is an expert's and its goal is the expert's own
@@ -73,6 +75,7 @@ class Trajectory(NamedTuple):
     goal: np.ndarray  # [goal]
     direction: int  # FORWARD: to a goal of the task; BACKWARD: to an initial state
     rewards: np.ndarray | None = None  # [T]; None: 1 at the last step and 0 before
+    frames: Mapping[str, np.ndarray] = {}  # by camera, uint8 [T + 1, height, width, 3]
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,6 +125,14 @@ class Task:
     """(seed=0) -> the task's own demonstrations."""
     render: Callable[..., Array] | None = None
     """(observation, goal, size) -> uint8 image [size, size, 3]."""
+    cameras: tuple[str, ...] = ()
+    """The names of its cameras."""
+    look: Callable[..., Mapping[str, Array]] | None = None
+    """(observation, size) -> what each camera sees, uint8 [size, size, 3], where that is in JAX."""
+    proprioception: tuple[int, ...] = ()
+    """Which numbers of an observation the robot's own sensors tell."""
+    goal_pictures: Mapping[str, np.ndarray] | None = None
+    """By camera, uint8 [goals + initials, height, width, 3]: what it sees of each goal reached."""
     offsets: np.ndarray | None = None
     """[offsets, observation + goal]: observation and goal as differences of positions, by a matrix,
     where they say everything that matters: what is learned in one place then holds in another."""

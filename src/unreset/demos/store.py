@@ -38,7 +38,9 @@ def save(
     """
     arrays = {}
     for number, trajectory in enumerate(trajectories):
-        for name, value in trajectory._asdict().items():
+        named = trajectory._asdict()
+        pictures = {f"frames/{camera}": seen for camera, seen in named.pop("frames").items()}
+        for name, value in (named | pictures).items():
             if value is not None:
                 arrays[f"{number}/{name}"] = np.asarray(value, order="C")
     try:
@@ -66,6 +68,11 @@ def load_with_metadata(path: Path) -> Stored:
                 arrays[f"{n}/goal"],
                 int(arrays[f"{n}/direction"]),
                 arrays.get(f"{n}/rewards"),
+                {
+                    name.split("/", 2)[2]: array
+                    for name, array in arrays.items()
+                    if name.startswith(f"{n}/frames/")
+                },
             )
             for n in numbers
         ]
@@ -128,6 +135,12 @@ def check(trajectories: Sequence[Trajectory], task: Task) -> None:
             )
 
 
+def _frames(trajectories: Sequence[Trajectory]) -> Any:
+    """Their frames one after the other, by camera."""
+    names = trajectories[0].frames if trajectories else ()
+    return {name: np.concatenate([one.frames[name] for one in trajectories]) for name in names}
+
+
 def pinned_rows(trajectories: Sequence[Trajectory], task: Task) -> tuple[Rows, np.ndarray]:
     """The trajectories as replay rows [P, ...], and the last row [P] of each row's trajectory.
 
@@ -146,6 +159,7 @@ def pinned_rows(trajectories: Sequence[Trajectory], task: Task) -> tuple[Rows, n
         source=np.zeros(total, np.int8),  # type: ignore[arg-type]
         end=np.zeros(total, bool),  # type: ignore[arg-type]
         segment=np.zeros(total, np.int32),  # type: ignore[arg-type]
+        frames=_frames(trajectories),
     )
     last = np.zeros(total, np.int32)
     begin = 0

@@ -16,6 +16,7 @@ from unreset.core.practice import Run
 from unreset.core.replay import Rows
 from unreset.core.teaching import clone
 from unreset.core.types import Array, Task
+from unreset.core.vision import Frames
 from unreset.errors import UnresetError
 
 
@@ -26,6 +27,14 @@ class Carry(NamedTuple):
     state: Any
 
 
+def look(method: Method, task: Task, observation: Array) -> Frames:
+    """What the task's cameras see, if the method looks through them."""
+    if not method.vision.pixels:
+        return {}
+    assert task.look is not None
+    return task.look(observation, method.vision.image_size)
+
+
 def step(method: Method, task: Task, start: str, carry: Carry, number: Array) -> Carry:
     """One step of one seed (no leading axis): act, step the task, advance, reset if asked."""
     assert task.step is not None and task.observe is not None and task.reset is not None
@@ -33,10 +42,14 @@ def step(method: Method, task: Task, start: str, carry: Carry, number: Array) ->
     if method.practice.offline:
         return Carry(practice.study(method, task, run, number), state)
     observation = task.observe(state)
-    action = practice.act(method, task, practice.view(run), observation, number)
+    frames = look(method, task, observation)
+    action = practice.act(method, task, practice.view(run), observation, number, frames)
     state = task.step(state, action)
     after = task.observe(state)
-    transition = practice.observed(task, run.phase, observation, action, after)
+    next_frames = look(method, task, after)
+    transition = practice.observed(
+        task, run.phase, observation, action, after, frames=frames, next_frames=next_frames
+    )
     key = practice.reset_key(run, number)
     run, reset = practice.advance(method, task, run, transition, number)
     return Carry(run, jax.tree.map(partial(jnp.where, reset), task.reset(key, start), state))

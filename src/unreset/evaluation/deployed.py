@@ -17,6 +17,8 @@ import numpy as np
 from unreset.core import sac
 from unreset.core.method import Method
 from unreset.core.types import Array, Task
+from unreset.core.vision import Frames
+from unreset.drivers.fused import look
 from unreset.drivers.world import World
 
 EPISODES = 10  # from the initial states, where one evaluation cannot tell all (EARL)
@@ -33,10 +35,15 @@ class Evaluation(NamedTuple):
 
 
 def deterministic_action(
-    method: Method, task: Task, actor: Any, observation: Array, goal: Array
+    method: Method,
+    task: Task,
+    actor: Any,
+    observation: Array,
+    goal: Array,
+    frames: Frames | None = None,
 ) -> Array:
     """``tanh(mean)`` of an actor's parameters in the first role, [action]."""
-    inputs = method.inputs(task, observation, goal, 0)
+    inputs = method.inputs(task, observation, goal, 0, frames)
     return jnp.tanh(sac.policy(method.learner, actor, inputs)[0])
 
 
@@ -60,7 +67,8 @@ def rollout(
 
     def body(state: Any, _: None) -> tuple[Any, tuple[Array, Array]]:
         seen = observe(state)
-        state = step(state, deterministic_action(method, task, actor, seen, goal))
+        frames = look(method, task, seen)
+        state = step(state, deterministic_action(method, task, actor, seen, goal, frames))
         return state, (observe(state), seen)
 
     _, (after, before) = jax.lax.scan(body, state, None, length=task.horizon)

@@ -21,7 +21,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from unreset.core.replay import Replay
+from unreset.core.replay import Replay, columns, from_columns
 from unreset.errors import UnresetError
 
 KEPT = 2
@@ -95,7 +95,7 @@ def _new_rows(replay: Replay, saved: Saved) -> dict[str, np.ndarray]:
         ids = np.arange(max(start, count - capacity + 1), count + 1)
         arrays[f"{seed}/ids"] = ids
         at = pinned + ids % capacity
-        for name, column in replay.rows._asdict().items():
+        for name, column in columns(replay.rows).items():
             arrays[f"{seed}/{name}"] = np.asarray(column[seed, at])
         for role, head in enumerate(heads[seed]):
             start = saved.heads[seed][role] if saved.heads else 0
@@ -223,15 +223,15 @@ def _read(path: Path, digest: str) -> dict[str, np.ndarray]:
 
 def _refill(replay: Replay, parts: list[dict[str, np.ndarray]]) -> Replay:
     """A fresh replay with the segments' rows written into it, oldest first."""
-    columns = {name: np.array(column) for name, column in replay.rows._asdict().items()}
+    filled = {name: np.array(column) for name, column in columns(replay.rows).items()}
     index = np.array(replay.owned)
     for part in parts:
         for seed in range(len(index)):
             at = replay.pinned + part[f"{seed}/ids"] % replay.capacity
-            for name, column in columns.items():
+            for name, column in filled.items():
                 column[seed, at] = part[f"{seed}/{name}"]
             for role in range(index.shape[1]):
                 slots = part[f"{seed}/slots/{role}"] % replay.capacity
                 index[seed, role, slots] = part[f"{seed}/index/{role}"]
-    rows = type(replay.rows)(**{name: jnp.asarray(column) for name, column in columns.items()})
+    rows = from_columns({name: jnp.asarray(column) for name, column in filled.items()})
     return replay._replace(rows=rows, owned=jnp.asarray(index))

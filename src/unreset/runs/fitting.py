@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from unreset.core.method import Method, without_relabelling
-from unreset.core.types import Task
+from unreset.core.replay import Rows, columns
+from unreset.core.types import Task, Trajectory
+from unreset.demos import pictures
 from unreset.errors import UnresetError
+from unreset.runs import machine
 from unreset.runs.folder import Configuration
 
 
@@ -46,3 +50,42 @@ def fitted_method(method: Method, task: Task, config: Configuration) -> tuple[Me
             "no relabelling (hindsight, other_goals, goals_per_row)"
         )
     return without_relabelling(method), notes
+
+
+def with_sight(
+    trajectories: Sequence[Trajectory], task: Task, method: Method
+) -> tuple[Sequence[Trajectory], Task]:
+    """Demonstrations with pictures, and the task with those of its goals, if the method sees.
+
+    Raises:
+        UnresetError: where the task has no such cameras, or pictures are missing or do not fit.
+    """
+    vision = method.vision
+    if not vision.pixels:
+        return [one._replace(frames={}) for one in trajectories], task
+    trajectories = pictures.seen(trajectories, task, vision)
+    if vision.goal_view != "image":
+        return trajectories, task
+    return trajectories, replace(task, goal_pictures=pictures.goal_pictures(trajectories, task))
+
+
+def fitted_capacity(method: Method, config: Configuration, pinned: Rows) -> int:
+    """Rows of practice that the replay can hold: what the run needs, and no more than asked for.
+
+    Raises:
+        UnresetError: where they would not fit into memory; it says how many would.
+    """
+    steps, asked = config.steps, method.practice.replay_capacity
+    # A reset takes a row of its own. Of pictures a second row for each step would be a waste.
+    resets = steps // 8 if method.vision.pixels else steps
+    capacity = max(min(asked, steps + resets + 2), 2 * config.eval_every + 2)
+    row = sum(column.nbytes // max(len(column), 1) for column in columns(pinned).values())
+    free = machine.replay_memory() * 2**20
+    if method.vision.pixels and config.seeds * capacity * row > free:
+        fits = int(free / (config.seeds * row))
+        raise UnresetError(
+            f"a replay of {capacity:,} rows of {row:,} bytes for {config.seeds} seed(s) needs "
+            f"{config.seeds * capacity * row / 2**30:.1f} GiB, and {free / 2**30:.1f} GiB are "
+            f"free: say --replay-capacity {fits} or less, a smaller --image-size, or fewer seeds"
+        )
+    return capacity

@@ -17,6 +17,7 @@ from unreset.core.method import ENVIRONMENT, Method, Role
 from unreset.core.practice import CONTINUING, Run
 from unreset.core.replay import GOAL_SOURCES, Replay
 from unreset.core.types import Array, Task
+from unreset.core.vision import Frames
 
 VISIT_EVERY = 20  # steps between the states kept for the report's map
 BLOCK = 256  # rows scored at once: so that one compilation serves any number of them
@@ -140,15 +141,18 @@ def _measured(
             continue
         role = int(np.flatnonzero(names == name)[0])
         score = partial(_rewards, method, task, role, light, seed)
-        gained[at] = _in_blocks(score, rows.observation[at + 1], rows.goal[at])
+        gained[at] = _in_blocks(
+            score, rows.observation[at + 1], rows.goal[at], _pictures(rows, at + 1)
+        )
     first = starts[whole]
     learner = np.zeros(len(first), int) if method.shared else rows.role[first]
     expected = np.zeros(len(first))
     for which in range(len(method.learners)):
         at = first[learner == which]
-        value = partial(_values, method, task, light.learners.critics, seed, which)
+        value = partial(_values, method, task, light.learners, seed, which)
         columns = (rows.role, rows.observation, rows.goal, rows.action)
-        expected[learner == which] = _in_blocks(value, *(column[at] for column in columns))
+        taken = (column[at] for column in columns)
+        expected[learner == which] = _in_blocks(value, *taken, _pictures(rows, at))
     values = iter(expected)
     returns = (gained[part] @ method.learner.discount ** np.arange(len(part)) for part in parts)
     return [
@@ -159,14 +163,23 @@ def _measured(
     ]
 
 
-def _in_blocks(score: Callable[..., Array], *columns: np.ndarray) -> np.ndarray:
+def _pictures(rows: Any, at: np.ndarray) -> dict[str, np.ndarray]:
+    """What cameras saw at some rows."""
+    return {name: column[at] for name, column in rows.frames.items()}
+
+
+def _in_blocks(score: Callable[..., Array], *columns: Any) -> np.ndarray:
     """``score`` [N] of the rows of columns [N, ...], so many at once that it compiles once."""
     parts = [np.empty(0)]
-    for start in range(0, len(columns[0]), BLOCK):
-        block = [column[start : start + BLOCK] for column in columns]
-        room = BLOCK - len(block[0])
-        padded = [np.pad(c, [(0, room)] + [(0, 0)] * (c.ndim - 1)) for c in block]
-        parts.append(np.asarray(score(*padded))[: len(block[0])])
+    total = len(columns[0])
+    for start in range(0, total, BLOCK):
+        size = min(BLOCK, total - start)
+
+        def padded(column: np.ndarray, start: int = start, size: int = size) -> np.ndarray:
+            room = [(0, BLOCK - size)] + [(0, 0)] * (column.ndim - 1)
+            return np.pad(column[start : start + size], room)
+
+        parts.append(np.asarray(score(*jax.tree.map(padded, columns)))[:size])
     return np.concatenate(parts)
 
 
@@ -179,27 +192,32 @@ def _rewards(
     seed: Array,
     next_observation: Array,
     goal: Array,
+    frames: Frames,
 ) -> Array:
     """Rewards [N] of a role as its learner sees them."""
     mine = jax.tree.map(lambda leaf: leaf[seed], run)
-    return rewards(method, task, mine, role, next_observation, goal)
+    return rewards(method, task, mine, role, next_observation, goal, frames)
 
 
 @partial(jax.jit, static_argnums=(0, 1))
 def _values(
     method: Method,
     task: Task,
-    critics: Any,
+    learners: sac.Learner,
     seed: Array,
     learner: Array,
     role: Array,
     observation: Array,
     goal: Array,
     action: Array,
+    frames: Frames,
 ) -> Array:
     """What a learner's critics expect [N] of actions in roles [N], as its policy is taught."""
-    chosen = jax.tree.map(lambda leaf: leaf[seed, learner], critics)
-    seen = jax.vmap(partial(method.inputs, task))(observation, goal, role)
+    chosen, encoder = jax.tree.map(
+        lambda leaf: leaf[seed, learner], (learners.critics, learners.encoder)
+    )
+    seen = jax.vmap(partial(method.inputs, task))(observation, goal, role, frames)
+    seen = sac.encode(method.learner, encoder, seen)
     values = sac.action_values(method.learner, chosen, seen, action)
     return values.min(axis=0) if method.learner.critics == 2 else values.mean(axis=0)
 

@@ -21,7 +21,7 @@ from unreset.drivers.live import Live
 from unreset.errors import Failure, UnresetError
 from unreset.evaluation import deployed
 from unreset.runs import checkpoint
-from unreset.runs.fitting import fitted_method, fitted_task
+from unreset.runs.fitting import fitted_capacity, fitted_method, fitted_task, with_sight
 from unreset.runs.folder import (
     Configuration,
     append_rows,
@@ -76,13 +76,14 @@ class Training:
         )
         self.notes += notes
         store.check(trajectories, task)
+        trajectories, self.task = with_sight(trajectories, task, self.method)
+        task = self.task
         self.demonstrations = len(trajectories)
         self._saved = checkpoint.NOTHING
         self._seconds = 0.0
         self._evaluation: dict[str, float] = {}
-        capacity = min(self.method.practice.replay_capacity, 2 * configuration.steps + 2)
-        capacity = max(capacity, 2 * configuration.eval_every + 2)
         rows, last = store.pinned_rows(trajectories, self.task)
+        capacity = fitted_capacity(self.method, configuration, rows)
         arguments = (self.method, task, self.seeds, rows, last, capacity, configuration.start)
         self.driver: Fused | Live = (
             Fused(*arguments)

@@ -128,7 +128,7 @@ def tabletop(reward: str = "sparse") -> Task:
     Raises:
         UnresetError: if there is no such reward.
     """
-    from unreset.tasks.tabletop_render import render  # noqa: PLC0415 - it needs the constants above
+    from unreset.tasks.tabletop_render import look, render  # noqa: PLC0415 - it needs the constants above
 
     return Task(
         name="tabletop",
@@ -149,6 +149,9 @@ def tabletop(reward: str = "sparse") -> Task:
         step=step,
         observe=observe,
         render=render,
+        cameras=("above",),
+        look=lambda observation, size: {"above": look(observation, size)},
+        proprioception=(0, 1, 4),
         offsets=OFFSETS,
         position=(2, 3),
         position_name="mug position",

@@ -135,11 +135,26 @@ def render(observation: Array, goal: Array, size: int = 64) -> Array:
     [size, size, 3]. A yellow ring marks the goal's mug position and a yellow cross the goal's
     gripper position; the claw is open and dark, or closed and pink while it holds the mug.
     """
+    x, y, table = _empty(size)
+    return _with_things(_draw_goal(table, x, y, goal), x, y, observation)
+
+
+@partial(jax.jit, static_argnames="size")
+def look(observation: Array, size: int = 64) -> Array:
+    """What a camera above the table sees: the same scene without a goal drawn into it."""
+    x, y, table = _empty(size)
+    return _with_things(table, x, y, observation)
+
+
+def _empty(size: int) -> tuple[Array, Array, Array]:
+    """Where the pixels are, and the picture of a table with nothing on it; computed once."""
     with jax.ensure_compile_time_eval():
         centres = VIEW * ((2 * jnp.arange(size) + 1) / size - 1)
         x, y = jnp.meshgrid(centres, -centres)
-        table = _table(x, y)
-    picture = _draw_goal(table, x, y, goal)
+        return x, y, _table(x, y)
+
+
+def _with_things(picture: Array, x: Array, y: Array, observation: Array) -> Array:
     picture = _draw_mug(picture, x, y, observation[2:4])
     picture = _draw_gripper(picture, x, y, observation[0:2], observation[4] > -0.5)
     return jnp.round(jnp.clip(picture, 0, 255)).astype(jnp.uint8)

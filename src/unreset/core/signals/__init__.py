@@ -5,26 +5,28 @@ from __future__ import annotations
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from unreset.core.signals import matching, novelty
 from unreset.core.signals.matching import Matching
 from unreset.core.signals.novelty import Novelty
 from unreset.core.types import Array
+from unreset.core.vision import Inputs, Vision
 
 Signal = Matching | Novelty
 """What a role can be rewarded by, besides the environment."""
 
 
-def init(signal: Signal, key: jax.Array, input_size: int) -> Any:
-    """The fresh state of a signal for inputs [input_size]."""
+def init(signal: Signal, key: jax.Array, inputs: Inputs, vision: Vision) -> Any:
+    """The fresh state of a signal for inputs such as these; ``vision`` is the policy's."""
     if isinstance(signal, Matching):
-        return matching.init(signal, key, input_size)
-    return novelty.init(signal, key, input_size)
+        return matching.init(signal, key, inputs, signal.sight(vision))
+    return novelty.init(signal, key, jnp.asarray(inputs).size)
 
 
-def reward(signal: Signal, state: Any, inputs: Array) -> Array:
-    """Its scaled reward [...] for reaching inputs [..., input]."""
+def reward(signal: Signal, state: Any, inputs: Inputs, vision: Vision) -> Array:
+    """Its scaled reward [...] for reaching inputs [..., input]; ``vision`` is the policy's."""
     if isinstance(signal, Matching):
-        logit = matching.logits(signal, state, inputs)
+        logit = matching.logits(signal, state, inputs, signal.sight(vision))
         return signal.scale * matching.reward(signal.form, logit)
-    return signal.scale * novelty.reward(signal, state, inputs)
+    return signal.scale * novelty.reward(signal, state, jnp.asarray(inputs))

@@ -6,7 +6,7 @@ One discriminator serves GAIL (Ho & Ermon 2016), VICE (Fu et al. 2018) and MEDAL
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 import flax.linen as nn
@@ -14,8 +14,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from unreset.core.networks import MLP
 from unreset.core.types import Array, Metrics
+from unreset.core.vision import Dense, Encoder, EncoderName, Inputs, Seen, Vision
 
 RewardForm = Literal["-log(1-D)", "log D", "log D - log(1-D)"]
 _torch_default = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
@@ -34,7 +34,20 @@ class Matching:
     batch_size: int = 800
     """Rows of one update, half of them expert (MEDAL code: 800)."""
     mixup: bool = True
-    """Train on convex mixtures of pairs, weights ~ Beta(1, 1) (MEDAL code)."""
+    """Train on convex mixtures of pairs, weights ~ Beta(1, 1) (MEDAL code); of features, where it
+    looks at pictures (MEDAL++)."""
+    updates: int = 1
+    """Updates at each interval (MEDAL++: 1 in its code, 10 in simulation in its text)."""
+    spectral_norm: bool = False
+    """Whether to divide every layer by its largest singular value (MEDAL++: yes)."""
+    encoder: EncoderName | None = None
+    """The kind of its own encoder of pictures; None: the policy's kind."""
+    trunk: int = 50
+    """Width of the dense-LayerNorm-tanh bottleneck after its encoder (MEDAL++: 50)."""
+    cameras: tuple[str, ...] = ()
+    """Cameras it looks through; none: the policy's."""
+    proprioception: bool | None = None
+    """Whether it sees what the robot's own sensors tell; None: as the policy does."""
     last_states: int = 0
     """Only so many last states of a demonstration are expert's; 0: all (VICE in MEDAL++: 10)."""
     see_goal: bool = True
@@ -44,6 +57,17 @@ class Matching:
     scale: float = 10.0
     """Factor on this reward (MEDAL code: 10)."""
 
+    def sight(self, vision: Vision) -> Vision:
+        """How it sees, given how the policy does."""
+        told = self.proprioception
+        return replace(
+            vision,
+            cameras=self.cameras or vision.cameras,
+            proprioception=vision.proprioception if told is None else told,
+            goal_view=vision.goal_view if self.see_goal else "none",
+            encoder=self.encoder or vision.encoder,
+        )
+
 
 class Discriminator(NamedTuple):
     """The state of a discriminator."""
@@ -52,20 +76,56 @@ class Discriminator(NamedTuple):
     optimizer: Any
 
 
-def _network(config: Matching) -> MLP:
-    return MLP(config.hidden, 1, kernel_init=_torch_default)
+class Judge(nn.Module):
+    """The discriminator's network: what is seen to features, and features to log D / (1 - D)."""
+
+    config: Matching
+    vision: Vision
+
+    def setup(self) -> None:
+        config = self.config
+        sizes = (*config.hidden, 1)
+        self.layers = [
+            Dense(size, config.spectral_norm, _torch_default, name=f"Dense_{number}")
+            for number, size in enumerate(sizes)
+        ]
+        self.encoder = Encoder(self.vision, config.spectral_norm)
+        self.squeeze = Dense(config.trunk, config.spectral_norm)
+        self.norm = nn.LayerNorm()
+
+    def features(self, inputs: Inputs) -> Array:
+        """Features [..., F], the numbers among them; inputs without pictures are features."""
+        if not isinstance(inputs, Seen):
+            return inputs
+        squeezed = jnp.tanh(self.norm(self.squeeze(self.encoder(inputs.image))))
+        return jnp.concatenate([squeezed, inputs.vector], axis=-1)
+
+    def head(self, features: Array) -> Array:
+        """Features [..., F] to logits [...]."""
+        for layer in self.layers[:-1]:
+            features = nn.relu(layer(features))
+        return jnp.squeeze(self.layers[-1](features), -1)
+
+    def __call__(self, inputs: Inputs) -> Array:
+        return self.head(self.features(inputs))
 
 
-def init(config: Matching, key: Array, input_size: int) -> Discriminator:
-    """A fresh discriminator for inputs [input_size]."""
-    params = _network(config).init(key, jnp.zeros(input_size))
+def init(
+    config: Matching, key: Array, inputs: Inputs | int, vision: Vision | None = None
+) -> Discriminator:
+    """A fresh discriminator for inputs such as these, or so many numbers."""
+    if isinstance(inputs, int):
+        inputs = jnp.zeros(inputs)
+    params = Judge(config, vision or Vision()).init(key, inputs)
     return Discriminator(params, optax.adam(config.learning_rate).init(params))
 
 
-def logits(config: Matching, discriminator: Discriminator, inputs: Array) -> Array:
-    """Inputs [..., input] to log D / (1 - D), shape [...]."""
-    value: Any = _network(config).apply(discriminator.params, inputs)
-    return value.squeeze(-1)
+def logits(
+    config: Matching, discriminator: Discriminator, inputs: Inputs, vision: Vision | None = None
+) -> Array:
+    """Inputs [..., input] to log D / (1 - D), shape [...]; ``vision`` is its sight."""
+    value: Any = Judge(config, vision or Vision()).apply(discriminator.params, inputs)
+    return jnp.asarray(value)
 
 
 def reward(form: RewardForm, logit: Array) -> Array:
@@ -75,28 +135,43 @@ def reward(form: RewardForm, logit: Array) -> Array:
     return {"-log(1-D)": -own, "log D": expert, "log D - log(1-D)": expert - own}[form]
 
 
+def mixed(features: Array, labels: Array, key: Array) -> tuple[Array, Array]:
+    """Convex mixtures of pairs of features [N, F], and of their labels [N] alike (mixup)."""
+    share_key, order_key = jax.random.split(key)
+    share = jax.random.uniform(share_key, labels.shape)  # Beta(1, 1)
+    partner = jax.random.permutation(order_key, len(labels))
+    features = share[:, None] * features + (1 - share[:, None]) * features[partner]
+    return features, share * labels + (1 - share) * labels[partner]
+
+
 def update(
-    config: Matching, discriminator: Discriminator, expert: Array, own: Array, key: Array
+    config: Matching,
+    discriminator: Discriminator,
+    expert: Inputs,
+    own: Inputs,
+    key: Array,
+    vision: Vision | None = None,
 ) -> tuple[Discriminator, Metrics]:
     """One step of binary cross-entropy on expert [N, input] against own [N, input] rows.
 
     The metrics are taken before the step, on rows it has not been trained on in this form.
     """
-    inputs = jnp.concatenate([expert, own])
-    labels = jnp.concatenate([jnp.ones(len(expert)), jnp.zeros(len(own))])
-    accuracy = jnp.mean((logits(config, discriminator, inputs) > 0) == (labels > 0.5))
-    if config.mixup:
-        share_key, order_key = jax.random.split(key)
-        share = jax.random.uniform(share_key, labels.shape)  # Beta(1, 1)
-        partner = jax.random.permutation(order_key, len(labels))
-        inputs = share[:, None] * inputs + (1 - share[:, None]) * inputs[partner]
-        labels = share * labels + (1 - share) * labels[partner]
+    inputs = jax.tree.map(lambda *rows: jnp.concatenate(rows), expert, own)
+    half = len(jax.tree.leaves(expert)[0])
+    labels = jnp.concatenate([jnp.ones(half), jnp.zeros(half)])
+    judge = Judge(config, vision or Vision())
 
-    def loss(params: Any) -> Array:
-        values = logits(config, Discriminator(params, ()), inputs)
-        return optax.sigmoid_binary_cross_entropy(values, labels).mean()
+    def loss(params: Any) -> tuple[Array, Array]:
+        features: Any = judge.apply(params, inputs, method=Judge.features)
+        plain: Any = judge.apply(params, features, method=Judge.head)
+        right = (plain > 0) == (labels > 0.5)
+        wanted = labels
+        if config.mixup:
+            features, wanted = mixed(features, labels, key)
+        values: Any = judge.apply(params, features, method=Judge.head)
+        return optax.sigmoid_binary_cross_entropy(values, wanted).mean(), right.mean()
 
-    value, gradient = jax.value_and_grad(loss)(discriminator.params)
+    (value, accuracy), gradient = jax.value_and_grad(loss, has_aux=True)(discriminator.params)
     updates, optimizer = optax.adam(config.learning_rate).update(gradient, discriminator.optimizer)
     params = optax.apply_updates(discriminator.params, updates)
     return Discriminator(params, optimizer), {

@@ -7,6 +7,8 @@ import os
 import platform
 from pathlib import Path
 
+import jax
+
 
 def cores() -> list[int]:
     """The cores that this process may use."""
@@ -32,6 +34,15 @@ def available_memory() -> float:
     except (OSError, ValueError, KeyError):  # no such group, or no limit
         pass
     return free
+
+
+def replay_memory() -> float:
+    """MiB that are free where arrays live: on an accelerator, or else :func:`available_memory`."""
+    device = jax.devices()[0]
+    if device.platform == "cpu":
+        return available_memory()
+    known = device.memory_stats() or {}
+    return float(known.get("bytes_limit", math.inf) - known.get("bytes_in_use", 0)) / 2**20
 
 
 def description() -> str:

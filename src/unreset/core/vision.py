@@ -1,0 +1,204 @@
+"""What is seen by cameras: which views, how they are varied, and how they become features.
+
+Pictures are uint8 and are stored once; they become numbers here, when a batch is drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from unreset.core.types import Array, Task
+
+Frames = Mapping[str, Array]
+"""Pictures by camera, uint8 [..., height, width, 3]."""
+EncoderName = Literal["patches", "drq", "strided"]
+
+
+class Seen(NamedTuple):
+    """What a network sees of pictures and of numbers."""
+
+    image: Array  # [..., height, width, channels] uint8; the features [..., F] once encoded
+    vector: Array  # [..., n], put beside the features after the trunk
+
+
+Inputs = Array | Seen
+"""Numbers [..., input], or pictures and numbers."""
+
+
+@dataclass(frozen=True)
+class Vision:
+    """Hyper-parameters of seeing."""
+
+    pixels: bool = False
+    """Learn from pictures instead of the task's observation."""
+    cameras: tuple[str, ...] = ()
+    """Cameras to look through, by name; none: all that the task has."""
+    image_size: int = 48
+    """Side of the pictures, in pixels (MEDAL++: 84; on the robot 100)."""
+    proprioception: bool = False
+    """Whether to see, beside them, what the robot's own sensors tell (MEDAL++: on the robot)."""
+    goal_view: Literal["image", "vector", "none"] = "image"
+    """How the goal is seen: as a further picture (MEDAL++), as its numbers, or not at all."""
+    encoder: EncoderName = "patches"
+    """"patches": dense layers on tiles (ours, for CPUs); "drq": DrQ-v2's convolutions; "strided":
+    two convolutions of stride 2 (MEDAL++'s discriminators)."""
+    patch: int = 6
+    """Side of a tile, in pixels."""
+    patch_widths: tuple[int, ...] = (64, 32)
+    """Widths of the dense layers on each tile; the last is what a tile puts out."""
+    channels: int = 32
+    """Channels of convolutions (DrQ-v2: 32)."""
+    shift: int = 0
+    """Random shift of pictures in batches, in pixels at most (DrQ-v2: 4)."""
+    crop: int = 0
+    """Pixels that a random crop takes off height and width in batches, the middle one else."""
+
+
+def augment(config: Vision, image: Array, key: Array | None) -> Array:
+    """Pictures [..., height, width, C] with random crop and shift; without a key the middle crop.
+
+    A shift of at most ``shift`` pixels repeats the border (DrQ-v2, Yarats et al. 2021, arXiv
+    2107.09645); all channels of a picture, its goal's among them, move alike.
+    """
+    height, width, channels = image.shape[-3:]
+    crop, shift = config.crop, config.shift
+    if key is None or not (crop or shift):
+        begin = crop // 2
+        return image[..., begin : height - crop + begin, begin : width - crop + begin, :]
+    lead = image.shape[:-3]
+    image = image.reshape(-1, height, width, channels)
+    number = len(image)
+    crop_key, shift_key = jax.random.split(key)
+    # Both are one look-up of rows and columns: the crop's origin, moved and cut at its border.
+    origin = jax.random.randint(crop_key, (2, number, 1), 0, crop + 1)
+    moved = jax.random.randint(shift_key, (2, number, 1), -shift, shift + 1)
+
+    def places(axis: int, size: int) -> Array:
+        kept = size - crop
+        return origin[axis] + jnp.clip(jnp.arange(kept) + moved[axis], 0, kept - 1)
+
+    rows = jax.vmap(lambda picture, at: picture[at])(image, places(0, height))
+    made = jax.vmap(lambda picture, at: picture[:, at])(rows, places(1, width))
+    return made.reshape(*lead, *made.shape[1:])
+
+
+class Encoder(nn.Module):
+    """Pictures [..., height, width, C] to features [..., F]; ``normal`` keeps layers 1-Lipschitz.
+
+    At 84 x 84 "drq" puts out 39,200 features and "strided" 12,800; at 100 x 100 59,168 and 18,432.
+    """
+
+    config: Vision
+    normal: bool = False  # spectral normalisation of every layer
+
+    @nn.compact
+    def __call__(self, image: Array) -> Array:
+        config = self.config
+        batch = image.shape[:-3]
+        image = image.reshape(-1, *image.shape[-3:])
+        if config.encoder == "patches":
+            features = self._patches(image)
+        else:
+            strides = (2, 1, 1, 1) if config.encoder == "drq" else (2, 2)
+            features = image.astype(jnp.float32) / 255 - 0.5
+            for number, stride in enumerate(strides):
+                features = nn.relu(self._convolve(features, stride, f"Conv_{number}"))
+        return features.reshape(*batch, -1)
+
+    def _patches(self, image: Array) -> Array:
+        side, (number, height, width, channels) = self.config.patch, image.shape
+        rows, columns = height // side, width // side
+        tiles = image.reshape(number, rows, side, columns, side, channels)
+        tiles = tiles.transpose(0, 1, 3, 2, 4, 5).reshape(number * rows * columns, -1)
+        # Else the gathering of pictures would be done again inside every product.
+        held: Array = jax.lax.optimization_barrier(tiles)  # type: ignore[no-untyped-call]
+        features = held.astype(jnp.float32) / 255 - 0.5
+        for layer, size in enumerate(self.config.patch_widths):
+            features = nn.relu(Dense(size, self.normal, name=f"Dense_{layer}")(features))
+        return features.reshape(number, -1)
+
+    def _convolve(self, features: Array, stride: int, name: str) -> Array:
+        shape = (3, 3, features.shape[-1], self.config.channels)
+        kernel = self.param(f"{name}_kernel", nn.initializers.orthogonal(2**0.5), shape)
+        bias = self.param(f"{name}_bias", nn.initializers.zeros, shape[-1:])
+        kernel = normalised(kernel) if self.normal else kernel
+        layout = ("NHWC", "HWIO", "NHWC")
+        made = jax.lax.conv_general_dilated(
+            features, kernel, (stride, stride), "VALID", dimension_numbers=layout
+        )
+        return jnp.asarray(made) + bias
+
+
+class Dense(nn.Module):
+    """A dense layer, its matrix divided by its largest singular value if it shall be ``normal``."""
+
+    size: int
+    normal: bool = False
+    kernel_init: Any = nn.initializers.xavier_uniform()
+
+    @nn.compact
+    def __call__(self, inputs: Array) -> Array:
+        kernel = self.param("kernel", self.kernel_init, (inputs.shape[-1], self.size))
+        bias = self.param("bias", nn.initializers.zeros, (self.size,))
+        return inputs @ (normalised(kernel) if self.normal else kernel) + bias
+
+
+def normalised(kernel: Array, iterations: int = 8) -> Array:
+    """A kernel [..., inputs, outputs] over its largest singular value (Miyato et al. 2018).
+
+    Power iteration from a fixed start; as in the paper no gradient flows through the vectors.
+    """
+    matrix = jax.lax.stop_gradient(kernel.reshape(-1, kernel.shape[-1]))
+    right = jnp.cos(jnp.arange(matrix.shape[1], dtype=jnp.float32))
+    for _ in range(iterations):
+        left = matrix @ right
+        left = left / (jnp.linalg.norm(left) + 1e-12)
+        right = matrix.T @ left
+        right = right / (jnp.linalg.norm(right) + 1e-12)
+    return kernel / (left @ kernel.reshape(matrix.shape) @ right)
+
+
+def looked_at(
+    config: Vision,
+    task: Task,
+    observation: Array,
+    goal: Array,
+    frames: Frames,
+    key: Array | None,
+) -> Seen:
+    """What is seen of observations and goals [..., n], and of frames [..., height, width, 3].
+
+    Cameras, and the goal's picture by the same cameras, are channels of one picture; with a ``key``
+    it is varied at random (:func:`augment`).
+    """
+    names = config.cameras or tuple(sorted(frames))
+    pictures = [frames[name] for name in names]
+    lead = observation.shape[:-1]
+    if config.goal_view == "image":
+        assert task.goal_pictures is not None
+        known = jnp.concatenate([jnp.asarray(task.goals), jnp.asarray(task.initial_goals)])
+        goals = jnp.broadcast_to(goal, (*lead, task.goal_size))
+        which = ((goals[..., None, :] - known) ** 2).sum(-1).argmin(axis=-1)
+        pictures += [jnp.asarray(task.goal_pictures[name])[which] for name in names]
+    image = augment(config, jnp.concatenate(pictures, axis=-1), key)
+    numbers = [jnp.zeros((*lead, 0))]
+    if config.proprioception:
+        numbers.append(observation[..., jnp.array(task.proprioception)])
+    if config.goal_view == "vector":
+        numbers.append(jnp.broadcast_to(goal, (*lead, task.goal_size)))
+    return Seen(image, jnp.concatenate(numbers, axis=-1))
+
+
+def coarse(image: Array, side: int = 12) -> Array:
+    """Pictures [..., height, width, C] as few numbers: means of side x side fields, in [0, 1]."""
+    height, width, channels = image.shape[-3:]
+    rows, columns = height // side, width // side
+    cut = image[..., : rows * side, : columns * side, :].astype(jnp.float32) / 255
+    fields = cut.reshape(*image.shape[:-3], side, rows, side, columns, channels)
+    return fields.mean(axis=(-4, -2)).reshape(*image.shape[:-3], -1)

@@ -1,0 +1,105 @@
+"""Demonstrations as cameras saw them: their frames, and what goals look like."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+import jax
+import numpy as np
+
+from unreset.core.types import BACKWARD, FORWARD, Task, Trajectory
+from unreset.core.vision import Vision
+from unreset.errors import UnresetError
+
+_SAME = 1e-4  # goals nearer than this are one
+
+
+def seen(trajectories: Sequence[Trajectory], task: Task, vision: Vision) -> list[Trajectory]:
+    """The trajectories with what each of the wanted cameras saw.
+
+    Where a demonstration has no frames they are drawn from its observations, if the task can.
+
+    Raises:
+        UnresetError: where there is no such camera, or frames are missing or of another size or
+            type; it names the demonstration and what would be right.
+    """
+    names = cameras(task, vision)
+    return [_seen(number, one, task, vision, names) for number, one in enumerate(trajectories)]
+
+
+def cameras(task: Task, vision: Vision) -> tuple[str, ...]:
+    """The names of the cameras that are looked through.
+
+    Raises:
+        UnresetError: where the task has no cameras, or not those.
+    """
+    if not task.cameras:
+        raise UnresetError(f"task {task.name!r} has no cameras: it cannot be learned from pixels")
+    for name in vision.cameras:
+        if name not in task.cameras:
+            raise UnresetError(
+                f"task {task.name!r} has no camera {name!r}; there are: {', '.join(task.cameras)}"
+            )
+    if vision.proprioception and not task.proprioception:
+        raise UnresetError(
+            f"task {task.name!r} does not say what its robot's own sensors tell: proprioception "
+            "cannot be seen"
+        )
+    return vision.cameras or task.cameras
+
+
+def _seen(
+    number: int, trajectory: Trajectory, task: Task, vision: Vision, names: Sequence[str]
+) -> Trajectory:
+    size = vision.image_size
+    missing = [name for name in names if name not in trajectory.frames]
+    if missing and task.look is not None:
+        look = jax.jit(jax.vmap(partial(task.look, size=size)))
+        drawn = look(np.asarray(trajectory.observations, np.float32))
+        return trajectory._replace(frames={name: np.asarray(drawn[name]) for name in names})
+    if missing:
+        raise UnresetError(
+            f"demonstration {number} holds no pictures of camera {missing[0]!r}, and those of task "
+            f"{task.name!r} cannot be drawn from its observations: record them with pictures"
+        )
+    wanted = (len(trajectory.observations), size, size, 3)
+    for name in names:
+        frames = np.asarray(trajectory.frames[name])
+        if frames.dtype != np.uint8 or frames.shape != wanted:
+            raise UnresetError(
+                f"demonstration {number}: pictures of camera {name!r} are {frames.dtype} of shape "
+                f"{frames.shape}, but must be uint8 of shape {wanted} (image_size={size})"
+            )
+    return trajectory._replace(frames={name: trajectory.frames[name] for name in names})
+
+
+def goal_pictures(trajectories: Sequence[Trajectory], task: Task) -> Mapping[str, np.ndarray]:
+    """By camera, [goals + initials, height, width, 3]: the last frame of one that got there.
+
+    What an initial state looks like is shown by a backward demonstration, or by how a forward one
+    begins.
+
+    Raises:
+        UnresetError: where no demonstration shows a goal.
+    """
+    wanted = [(FORWARD, goal) for goal in task.goals]
+    wanted += [(BACKWARD, goal) for goal in task.initial_goals]
+    shown = [_shows(trajectories, task, way, goal) for way, goal in wanted]
+    return {name: np.stack([frames[name] for frames in shown]) for name in shown[0]}
+
+
+def _shows(
+    trajectories: Sequence[Trajectory], task: Task, direction: int, goal: np.ndarray
+) -> Mapping[str, np.ndarray]:
+    for one in trajectories:
+        if one.direction == direction and np.abs(one.goal - goal).max() < _SAME:
+            return {name: frames[-1] for name, frames in one.frames.items()}
+    forward = [one for one in trajectories if one.direction == FORWARD]
+    if direction == BACKWARD and forward:
+        return {name: frames[0] for name, frames in forward[0].frames.items()}
+    raise UnresetError(
+        f"no forward demonstration shows the goal {np.asarray(goal).round(3).tolist()} of task "
+        f"{task.name!r}, so nothing says what it looks like; give one, or say "
+        "--goal-view vector or none"
+    )
