@@ -109,11 +109,12 @@ def test_the_help_of_every_command_has_an_example(main, name):
 
 
 def flags(settings, prefix=""):
-    """Every field's flag; those of the loop and the learner have no prefix."""
+    """Every field's flag; those of the loop, the learner and its sight have no prefix."""
     for field in dataclasses.fields(settings):
         value = getattr(settings, field.name)
         if dataclasses.is_dataclass(value):
-            inner = "" if field.name in ("practice", "learner") else f"{field.name}."
+            bare = field.name in ("practice", "learner", "vision")
+            inner = "" if bare else f"{field.name}."
             yield from flags(value, inner)
         else:
             yield prefix + field.name.replace("_", "-")
@@ -183,6 +184,38 @@ def test_eval_prints_its_figures(main, folder):
     assert sorted((p, p.stat().st_mtime_ns) for p in folder.rglob("checkpoints/*/*")) == before
     code, _, err = main("eval", folder, "--starts", "wide", "--episodes", "0")
     assert code == cli.USAGE and "episodes must be at least 1" in err
+
+
+def test_discriminators_are_judged(main, tmp_path):
+    folder = tmp_path / "run"
+    assert main("train", "medal", "toy", *SMALL, "--no-report", "--out", folder)[0] == cli.OK
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    code, out, err = main("eval", folder, "--rewards", "--episodes", "2")
+    assert code == cli.OK, err
+    lines = out.splitlines()
+    # Ten steps of the policy from one initial state and two others, twice two at random.
+    assert lines[0].startswith("discriminator: 80 states, 10 of them demonstrated: 30 by the ")
+    assert lines[1].split() == ["threshold", "precision", "recall", "F1", "taken", "right"]
+    assert [float(line.split()[0]) for line in lines[2:11]] == [
+        *(0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
+    ]
+    assert lines[11].endswith("best F1")
+    assert lines[12].startswith("average precision ")
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+    for words, message in [
+        (["--episodes", "0"], "episodes must be at least 1"),
+        (["--seed-number", "1"], "seed number 1 does not exist; this run has 1"),
+        (["--demos", tmp_path / "none.npz"], "none.npz"),
+    ]:
+        code, out, err = main("eval", folder, "--rewards", *words)
+        assert code == cli.USAGE and out == "" and err.count("\n") == 1
+        assert message in err
+
+
+def test_what_cannot_be_judged_is_one_line(main, folder):
+    code, _, err = main("eval", folder, "--rewards")
+    assert code == cli.USAGE
+    assert "naive has no discriminator that could be judged" in err and err.count("\n") == 1
 
 
 def test_resume_behind_the_run_is_refused(main, folder):

@@ -13,6 +13,7 @@ from unreset.core import practice
 from unreset.demos import store
 from unreset.drivers.live import Live
 from unreset.evaluation import deployed
+from unreset.runs.fitting import with_sight
 from unreset.tasks.tabletop import tabletop
 
 EVERY = [(name, preset) for name, presets in registry.METHODS.items() for preset in presets]
@@ -26,6 +27,7 @@ class Practised:
     def __init__(self, name, preset):
         self.method = toy.tiny(registry.METHODS[name][preset]).method(TOY)
         self.driver = toy.fused(self.method, TOY, SEEDS)
+        self.task = with_sight(toy.demonstrations(), TOY, self.method)[1]
         self._first = jax.tree.map(jnp.copy, self.driver.carry)
 
     def __call__(self, *stops):
@@ -76,8 +78,8 @@ def test_different_seeds_differ(practised):
 
 def test_evaluation_changes_nothing(practised):
     before = toy.leaf_bytes(practised(30))
-    actor = jax.tree.map(lambda x: x[0, 0], practised.driver.carry.run.learners.actor)
-    evaluate = jax.jit(partial(deployed.evaluate, practised.method, TOY))
+    actor = jax.tree.map(lambda x: x[0, 0], practised.driver.carry.run.learners.average)
+    evaluate = jax.jit(partial(deployed.evaluate, practised.method, practised.task))
     first, second = evaluate(actor), evaluate(actor)
     assert toy.leaf_bytes(first) == toy.leaf_bytes(second)
     assert toy.leaf_bytes(practised.driver.carry) == before

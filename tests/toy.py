@@ -23,6 +23,7 @@ from unreset.demos import store
 from unreset.demos.store import BACKWARD, FORWARD, Trajectory
 from unreset.drivers.fused import Fused
 from unreset.methods.settings import Settings
+from unreset.runs.fitting import with_sight
 
 START, GOAL, SPEED, RADIUS, WALL = -1.0, 1.0, 0.25, 0.2, 1.5
 
@@ -47,9 +48,24 @@ def point() -> Task:
         reset=reset,
         step=lambda state, action: jnp.clip(state + SPEED * action, -WALL, WALL),
         observe=lambda state: state,
+        cameras=("third", "wrist"),
+        look=look,
+        proprioception=(0,),
         offsets=np.array([[1.0, -1.0], [1.0, 0.0]], np.float32),
         position=(0, 0),
     )
+
+
+def look(observation, size):
+    """A bright column where the point is, seen from far and from near."""
+    column = jnp.arange(size) * (2 * WALL / size) - WALL
+    return {
+        name: jnp.broadcast_to(
+            (255 * jnp.exp(-(((column - observation[0]) / width) ** 2))).astype(jnp.uint8)[:, None],
+            (size, size, 3),
+        )
+        for name, width in (("third", 0.3), ("wrist", 0.8))
+    }
 
 
 def reached(observation, goal):
@@ -72,7 +88,7 @@ def walk(start: float, goal: float, direction: int) -> Trajectory:
     return Trajectory(observations, actions, np.array([goal], np.float32), direction)
 
 
-def demonstrations() -> list[Trajectory]:
+def demonstrations(seed: int = 0) -> list[Trajectory]:
     return [walk(START, GOAL, FORWARD), walk(GOAL, START, BACKWARD)]
 
 
@@ -127,11 +143,22 @@ def tiny(settings: Settings, **practice) -> Settings:
         "seed_steps": min(settings.practice.seed_steps, 20),
         "reset_every": 50 if settings.practice.reset_every is None else 0,
     }
+    vision = dataclasses.replace(
+        settings.learner.vision,
+        image_size=16,
+        patch=4,
+        patch_widths=(4,),
+        channels=2,
+        features=4,
+        shift=min(settings.learner.vision.shift, 1),
+    )
     changes = {
         "practice": dataclasses.replace(settings.practice, **(small | practice)),
         "learner": dataclasses.replace(
             settings.learner,
+            vision=vision,
             hidden=(8,),
+            critics_hidden=(8, 8) if settings.learner.critics_hidden else (),
             trunk=min(settings.learner.trunk, 4),
             octaves=min(settings.learner.octaves, 1),
             critics=2,
@@ -142,6 +169,9 @@ def tiny(settings: Settings, **practice) -> Settings:
         value = getattr(settings, field.name)
         if isinstance(value, Matching | Novelty):
             changes[field.name] = dataclasses.replace(value, hidden=(8,), batch_size=16, interval=3)
+        if isinstance(value, Matching):
+            few = {"trunk": 4, "updates": min(value.updates, 2)}
+            changes[field.name] = dataclasses.replace(changes[field.name], **few)
         if isinstance(value, Curriculum):
             changes[field.name] = Curriculum(
                 demonstration_states=9, replay_states=4, within=value.within, interval=5
@@ -152,6 +182,7 @@ def tiny(settings: Settings, **practice) -> Settings:
 def fused(method, task, seeds=(0,), trajectories=None, capacity=600) -> Fused:
     """A driver with the demonstrations of the toy task, unless others are given."""
     given = demonstrations() if trajectories is None else trajectories
+    given, task = with_sight(given, task, method)
     rows, last = store.pinned_rows(given, task)
     return Fused(method, task, seeds, rows, last, capacity)
 

@@ -13,11 +13,13 @@ import numpy as np
 
 from unreset import places, registry
 from unreset.core.types import Task
-from unreset.demos import formats, store
-from unreset.demos.store import Trajectory
+from unreset.core.vision import STRIDES, Vision
+from unreset.demos import formats, pictures, scripts, store
+from unreset.demos.store import FORWARD, Trajectory
 from unreset.drivers.live import Live
 from unreset.errors import UnresetError, look_up
-from unreset.evaluation import deployed
+from unreset.evaluation import deployed, discriminators
+from unreset.evaluation.discriminators import Judgement
 from unreset.methods.settings import Settings
 from unreset.policy import Policy
 from unreset.runs import folder as folders
@@ -27,6 +29,8 @@ from unreset.runs.folder import Configuration
 from unreset.runs.report import write_report
 from unreset.runs.training import Observer, Training
 from unreset.runs.videos import write_videos
+
+_JUDGING_SEED = 1_000_003  # of demonstrations and starts that no run is trained with
 
 
 class Run:
@@ -62,27 +66,35 @@ class Run:
     def export(self, seed_number: int = 0) -> Policy:
         """The policy of one seed (counted from 0), free of JAX."""
         training = self._training
-        if not 0 <= seed_number < len(training.seeds):
-            raise UnresetError(
-                f"seed number {seed_number} does not exist; this run has {len(training.seeds)}"
-            )
+        self._check_seed(seed_number)
         actor = jax.tree.map(lambda x: np.asarray(x[seed_number]), training.actors)
-        flat = jax.tree_util.tree_flatten_with_path(actor["params"])[0]
-        weights = {"/".join(str(part.key) for part in path): leaf for path, leaf in flat}
-        if training.method.learner.relative and training.task.offsets is not None:
-            weights["offsets"] = training.task.offsets
+        weights = _named(actor["params"])
+        method, task = training.method, training.task
+        if not method.vision.pixels and method.learner.relative and task.offsets is not None:
+            weights["offsets"] = task.offsets
         metadata = {
             "method": training.configuration.method,
-            "task": training.task.name,
+            "task": task.name,
             "seed": training.seeds[seed_number],
             "env_steps": training.step,
-            "observation_size": training.task.observation_size,
-            "goal_size": training.task.goal_size,
-            "action_size": training.task.action_size,
-            "octaves": training.method.learner.octaves,
-            "told_roles": training.method.told_roles,
+            "observation_size": task.observation_size,
+            "goal_size": task.goal_size,
+            "action_size": task.action_size,
+            "octaves": method.learner.octaves,
+            "told_roles": method.told_roles,
         }
+        if method.vision.pixels:
+            metadata["sight"] = _sight(method.vision, task)
+            weights |= _named(actor["encoder"]["params"], "encoder/")
+            weights["goals"] = np.concatenate([task.goals, task.initial_goals])
+            for camera, shown in (task.goal_pictures or {}).items():
+                weights[f"goal_pictures/{camera}"] = shown
         return Policy(weights, metadata)
+
+    def _check_seed(self, number: int) -> None:
+        count = len(self._training.seeds)
+        if not 0 <= number < count:
+            raise UnresetError(f"seed number {number} does not exist; this run has {count}")
 
     def evaluate(self, starts: str = "fixed", episodes: int | None = None) -> dict[str, float]:
         """Deployed evaluation, averaged over seeds; nothing about the run changes.
@@ -106,6 +118,47 @@ class Run:
         figures = {name: float(np.mean(np.asarray(v))) for name, v in result._asdict().items()}
         known = {name: value for name, value in figures.items() if not np.isnan(value)}
         return known | {"episodes": float(np.asarray(result.success).size)}
+
+    def judge_rewards(
+        self,
+        seed_number: int = 0,
+        episodes: int | None = None,
+        demonstrations: Sequence[Trajectory] | str | Path | None = None,
+    ) -> dict[str, Judgement]:
+        """How well each discriminator tells states on which none was trained; nothing changes.
+
+        A goal classifier is asked for the task's own success, any other discriminator for whether
+        a state was demonstrated. The states are those where the deployed policy and random actions
+        lead, and those of fresh demonstrations.
+
+        Args:
+            seed_number: which of the run's seeds, counted from 0.
+            episodes: how many by the policy and at random, from the initial states and from wide
+                starts where there are any; by default 10 on a JAX task, else 2.
+            demonstrations: trajectories, or a file, folder or Minari id, that the run was not
+                trained on; by default the task's script makes some with a seed of its own.
+
+        Raises:
+            UnresetError: where the method has no discriminator, or there are no fresh
+                demonstrations.
+        """
+        training = self._training
+        self._check_seed(seed_number)
+        discriminators.discriminators(training.method)  # refuse before anything takes time
+        method, task = training.method, training.task
+        if episodes is None:
+            episodes = 10 if task.step is not None else 2
+        if episodes < 1:
+            raise UnresetError(f"episodes must be at least 1, not {episodes}")
+        shown = _fresh(task) if demonstrations is None else _demonstrations(task, demonstrations)
+        store.check(shown, task)
+        shown = [one for one in shown if one.direction == FORWARD]
+        if method.vision.pixels:
+            shown = pictures.seen(shown, task, method.watched)
+        actor, signals = jax.tree.map(
+            lambda x: x[seed_number], (training.actors, training.driver.run.signals)
+        )
+        return discriminators.judge(method, task, actor, signals, shown, episodes, _JUDGING_SEED)
 
     def resume(self, steps: int | None = None, observer: Observer | None = None) -> Run:
         """Continue to the budget, or to a new one of ``steps``."""
@@ -134,6 +187,27 @@ class Run:
             training.notes.append(f"no videos: {error}")
         write_curves(self.folder)
         return write_report([self.folder], self.folder / "report.html")
+
+
+def _named(params: Any, prefix: str = "") -> dict[str, np.ndarray]:
+    """Parameters by their paths."""
+    flat = jax.tree_util.tree_flatten_with_path(params)[0]
+    return {prefix + "/".join(str(part.key) for part in path): leaf for path, leaf in flat}
+
+
+def _sight(vision: Vision, task: Task) -> dict[str, Any]:
+    """What a policy's file says of how it sees."""
+    return {
+        "cameras": list(vision.looking(task)),
+        "image_size": vision.image_size,
+        "crop": vision.crop,
+        "proprioception": len(task.proprioception) if vision.proprioception else 0,
+        "goal_view": vision.goal_view,
+        "encoder": vision.encoder,
+        "patch": vision.patch,
+        "layers": len(vision.patch_widths),
+        "strides": list(STRIDES.get(vision.encoder, ())),
+    }
 
 
 def _silent(_: Any) -> None:
@@ -266,7 +340,10 @@ def train(
     training = Training(folder, configuration, trajectories, environment, made)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        store.save(folder / "demonstrations.safetensors", trajectories)
+        # With pictures, where they took long to take.
+        drawn = training.method.vision.pixels and training.task.look is None
+        shown = training.trajectories if drawn else trajectories
+        store.save(folder / "demonstrations.safetensors", shown)
         folders.write_json(folder / "config.json", configuration.dictionary())  # now it is a run
     except OSError as error:
         shutil.rmtree(folder, ignore_errors=True)
@@ -304,6 +381,17 @@ def _demonstrations(
     if given is not None:
         return given
     return [] if task.demonstrations is None else task.demonstrations()
+
+
+def _fresh(task: Task) -> Sequence[Trajectory]:
+    """Demonstrations of the task's script on which no run is trained."""
+    try:
+        return scripts.batch(task, _JUDGING_SEED)
+    except UnresetError as error:
+        raise UnresetError(
+            f"{error}; what judges rewards needs demonstrations that the run was not trained on: "
+            "give some (--demos)"
+        ) from error
 
 
 def load(folder: str | Path, environment: Any = None) -> Run:

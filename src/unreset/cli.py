@@ -74,6 +74,11 @@ def _resume(arguments: list[str]) -> int:
 
 def _eval(arguments: list[str]) -> int:
     options = parse(EvalOptions, "eval", arguments)
+    if options.rewards:
+        run = _load(options.run)
+        found = run.judge_rewards(options.seed_number, options.episodes, options.demonstrations)
+        print("\n\n".join(f"{name}: {judgement.text()}" for name, judgement in found.items()))
+        return OK
     figures = _load(options.run).evaluate(options.starts, options.episodes)
     for name, value in figures.items():
         print(f"{name:18} {value:.4g}")

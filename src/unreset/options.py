@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import tyro
 
+from unreset.core.vision import Vision
 from unreset.errors import UnresetError, look_up
 from unreset.methods.settings import Settings
 
@@ -110,9 +111,11 @@ class ResumeOptions:
 
 @dataclass(frozen=True)
 class EvalOptions:
-    """Evaluate a run's deterministic policy; the run does not change.
+    """Evaluate a run's deterministic policy, or its discriminators; the run does not change.
 
-    Example: unreset eval runs/fbrl-tabletop-0 --starts wide --episodes 200
+    Examples:
+      unreset eval runs/fbrl-tabletop-0 --starts wide --episodes 200
+      unreset eval runs/medal-tabletop-0 --rewards
     """
 
     run: RunFolder
@@ -121,6 +124,13 @@ class EvalOptions:
     """The task's initial states, once per goal on a JAX task; or random states (robustness)."""
     episodes: int | None = None
     """How many; None for 100 wide ones, or 10 from initial states of a simulator."""
+    rewards: bool = False
+    """Judge the discriminators instead, on states of the policy, of random actions (from both kinds
+    of start, 10 episodes each by default, in a simulator 2) and of fresh demonstrations."""
+    demonstrations: Annotated[str | None, Demonstrations] = None
+    """Fresh demonstrations for --rewards; None for the script's, with another seed."""
+    seed_number: int = 0
+    """Which of the run's seeds --rewards judges, counted from 0."""
 
 
 @dataclass(frozen=True)
@@ -212,13 +222,13 @@ def parse_training(settings: Settings, arguments: Sequence[str]) -> tuple[Settin
     Raises:
         UnresetError: where a flag is wrong, or two settings would have the same one.
     """
-    # The settings are further flags of the options; those of the loop and the learner, which every
-    # method has, go without a prefix.
+    # The settings are further flags of the options; those of the loop and the learner, its sight
+    # among them, which every method has, go without a prefix.
     own = {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
     common = [field.name for field in dataclasses.fields(TrainOptions)]
-    shared = {name: type(own[name]) for name in ("practice", "learner")}
-    bare = tyro.conf.arg(name="")
-    taken = [*common, *(f.name for kind in shared.values() for f in dataclasses.fields(kind))]
+    loop, learner = type(own["practice"]), type(own["learner"])
+    bare = [f.name for kind in (loop, learner, Vision) for f in dataclasses.fields(kind)]
+    taken = [*common, *bare]
     if twice := [name for name in own if name in taken]:
         raise UnresetError(
             f"{twice[0]!r} of {type(settings).__name__} is a flag of unreset train already; "
@@ -226,7 +236,10 @@ def parse_training(settings: Settings, arguments: Sequence[str]) -> tuple[Settin
         )
     kind = dataclasses.make_dataclass(
         "Options",
-        [(name, Annotated[kind, bare], own[name]) for name, kind in shared.items()],
+        [
+            ("practice", Annotated[loop, tyro.conf.arg(name="")], own["practice"]),
+            ("learner", Annotated[learner, tyro.conf.OmitArgPrefixes], own["learner"]),
+        ],
         bases=(type(settings), TrainOptions),
         frozen=True,
     )

@@ -11,13 +11,14 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from unreset import policy_sight
 from unreset.errors import UnresetError
 
 _LAYER_NORM_EPSILON = 1e-6  # Flax's
 
 
 class Policy:
-    """The deterministic policy ``tanh(mean(observation, goal))``.
+    """The deterministic policy ``tanh(mean(observation, goal))``, of numbers or of pictures.
 
     Attributes:
         metadata: method, task, sizes and architecture, as stored in the file.
@@ -60,7 +61,12 @@ class Policy:
                 environments give), or the observation [..., observation] with ``goal`` beside it,
                 or both in one array [..., observation + goal].
             goal: the goal [..., goal], where ``observation`` does not hold it.
+
+        A policy that was taught with pictures takes one observation at a time, a dictionary of a
+        picture for each camera; see :func:`unreset.policy_sight.seen`.
         """
+        if "sight" in self.metadata:
+            return self._act_by_sight(observation, goal)
         if isinstance(observation, Mapping):
             observation, goal = observation["observation"], observation["desired_goal"]
         inputs = np.asarray(observation, np.float32)
@@ -77,18 +83,35 @@ class Policy:
             raise UnresetError("observation or goal contains NaN or infinity")
         if "offsets" in self._weights:
             inputs = inputs @ self._weights["offsets"].T
-        inputs = self._waves(inputs)
-        if "Trunk_0/Dense_0/kernel" in self._weights:
-            inputs = np.tanh(
-                self._normalise(self._dense(inputs, "Trunk_0/Dense_0"), "Trunk_0/LayerNorm_0")
-            )
+        return self._mean(self._squeezed(self._waves(inputs)))
+
+    def _act_by_sight(self, observation: Any, goal: np.ndarray | None) -> np.ndarray:
+        """The action [action] for what is seen."""
+        if not isinstance(observation, Mapping):
+            raise UnresetError("this policy needs a dictionary with a picture for each camera")
+        if goal is None:
+            goal = observation.get("desired_goal")
+        sight = self.metadata["sight"]
+        features, numbers = policy_sight.seen(sight, self._weights, observation, goal)
+        told = np.eye(self.metadata["told_roles"], dtype=np.float32)[:1].ravel()
+        return self._mean(np.concatenate([self._squeezed(features), numbers, told]))
+
+    def _squeezed(self, inputs: np.ndarray) -> np.ndarray:
+        """The trunk's output, where there is one."""
+        if "Trunk_0/Dense_0/kernel" not in self._weights:
+            return inputs
+        squeezed = self._dense(inputs, "Trunk_0/Dense_0")
+        return np.asarray(np.tanh(self._normalise(squeezed, "Trunk_0/LayerNorm_0")))
+
+    def _mean(self, inputs: np.ndarray) -> np.ndarray:
+        """The tanh of the mean that the layers make of their inputs."""
         for layer in range(self._layers - 1):
             inputs = self._dense(inputs, f"MLP_0/Dense_{layer}")
             if f"MLP_0/LayerNorm_{layer}/scale" in self._weights:
                 inputs = self._normalise(inputs, f"MLP_0/LayerNorm_{layer}")
             inputs = np.maximum(inputs, 0.0)
         mean = self._dense(inputs, f"MLP_0/Dense_{self._layers - 1}")[..., : self.action_size]
-        return np.tanh(mean)
+        return np.asarray(np.tanh(mean))
 
     @property
     def action_size(self) -> int:

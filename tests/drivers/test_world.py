@@ -279,8 +279,7 @@ def test_what_broke_in_a_step_goes_on_after_a_counted_reset(tmp_path, fragile, m
     run.resume()
     assert run.summary["hard_resets"] == run.summary["interventions"] == [2]
     replay = run._training.driver.carry.run.replay
-    rows = [np.asarray(column)[0, replay.pinned :] for column in replay.rows]
-    rows = type(replay.rows)(*rows)
+    rows = jax.tree.map(lambda column: np.asarray(column)[0, replay.pinned :], replay.rows)
     acted = np.flatnonzero(rows.role[: int(replay.written[0])] >= 0)
     assert len(acted) == 60
     # No action of practice leads to the start: the frame before the reset is a row of its own.

@@ -104,6 +104,27 @@ def moving(scale: np.ndarray) -> Table:
             "The some judge tells fresh states apart in 99% of cases",
         ),
         (
+            findings.saturated_signals,
+            {"metrics": table(30, classifier_fresh_accuracy=0.96, classifier_accuracy=0.97)},
+            "The classifier tells fresh states apart in 96% of cases: its reward is saturated, and "
+            "says little about which of them are better. Make it learn less: mixup, spectral_norm",
+        ),
+        (
+            findings.saturated_signals,
+            {
+                "metrics": table(
+                    30, classifier_fresh_accuracy=late(0.5, 0.98, 30), classifier_accuracy=0.52
+                )
+            },
+            "takes 2% of fresh states for the experts' and tells only 52% of its batches right",
+        ),
+        (
+            findings.saturated_signals,
+            {"metrics": table(30, goal_judge_fresh_accuracy=late(1, 0.03, 30))},
+            "The goal judge takes 97% of fresh states for the experts': its reward is nearly "
+            "constant",
+        ),
+        (
             findings.narrow_policy,
             {"metrics": table(30, entropy_backward=late(2, -9, 30))},
             "The backward policy's entropy fell to -9.0 nats (-3.0 for each action dimension)",
@@ -125,9 +146,12 @@ def test_no_remark_on_a_run_without_trouble():
             entropy=-1.0,
             discriminator_fresh_accuracy=late(0.99, 0.7, 30),
             discriminator_accuracy=0.98,
-            # A judge that says "own" to everything is right on fresh states, but knows nothing.
+            # Right on nearly all fresh states, but unsure of what it has seen.
             other_fresh_accuracy=0.99,
-            other_accuracy=0.5,
+            other_accuracy=0.8,
+            # A role that is where the experts were.
+            classifier_fresh_accuracy=late(0.01, 0.4, 30),
+            classifier_accuracy=0.5,
         ),
     )
     assert findings.findings(healthy) == []
@@ -138,6 +162,14 @@ def test_no_remark_on_a_run_without_trouble():
 def test_few_phases_say_nothing():
     few = {"success": 0.0, "ended": "early", "steps": 1.0, "value": 90.0}
     assert findings.findings(made(phases=phases(findings.FEW - 1, **few))) == []
+
+
+def test_a_few_rows_of_a_discriminator_say_nothing():
+    for fresh in (1.0, 0.0):
+        judged = {"judge_fresh_accuracy": fresh, "judge_accuracy": 1.0}
+        short = made(metrics=table(12, **judged))  # four of them lately
+        assert findings.saturated_signals(short) == []
+        assert len(findings.saturated_signals(made(metrics=table(15, **judged)))) == 1
 
 
 def test_a_role_that_matches_states_does_not_fail():

@@ -299,20 +299,23 @@ def test_videos_of_every_goal_and_role(tmp_path: Path) -> None:
     actor = jax.tree.map(lambda leaf: leaf[0], run.learners.actor)
     folder = fake_run(tmp_path / "run")
     paths = write_videos(folder, method, task, actor, Carry(run, task.reset(key)), size=48)
-    names = [f"policy_goal{goal}.gif" for goal in range(len(task.goals))] + ["practice.gif"]
+    names = [f"policy_goal{goal}.gif" for goal in range(len(task.goals))]
+    names += ["practice.gif", "rewards.gif"]
     assert [path.name for path in paths] == names
     for path in paths:
         with Image.open(io.BytesIO(path.read_bytes())) as video:
             assert video.format == "GIF"
-            assert video.width == 48
+            assert video.width == (300 if path.name == "rewards.gif" else 48)
             assert 2 <= video.n_frames <= 18
             assert video.info["duration"] >= 50
     page = page_of(folder)
     assert (
-        len([i for i in check(page).images if (i["src"] or "").startswith("data:image/gif")]) == 5
+        len([i for i in check(page).images if (i["src"] or "").startswith("data:image/gif")]) == 6
     )
     assert "Policy, goal 0: not reached" in page
     assert "Practice: forward did not reach its goal, then backward" in page
+    assert page.count('class="video broad"') == 1
+    assert "Rewards in practice as their learners see them" in page
 
 
 def test_nothing_to_render_makes_no_videos(tmp_path: Path) -> None:

@@ -248,27 +248,33 @@ class Pictures(Slide):
             "camera": spaces.Box(0, 255, (4, 4, 3), np.uint8),
             "arm": spaces.Box(-9.0, 9.0, (2,)),
             "hand": spaces.Box(-9.0, 9.0, (1,)),
+            "grey": spaces.Box(0, 255, (4, 4), np.uint8),
         }
         super().__init__(spaces.Dict({key: kinds[key] for key in keys}))
 
     def sense(self):
         seen = {"camera": np.zeros((4, 4, 3), np.uint8), "arm": self.at, "hand": np.ones(1)}
+        seen["grey"] = seen["camera"][..., 0]
         return {key: seen[key] for key in self.observation_space}
 
 
 def test_entries_of_a_dictionary():
     options = {"success": lambda o: o[0] > 1, "horizon": 5}
     make = partial(Pictures, ["arm", "camera", "hand"])
-    with pytest.warns(UserWarning, match="camera of the observation are left out"):
-        task = from_environment(make, **options)
-    assert begun(task)[1]["observation"][2] == 1 and task.observation_size == 3
+    task = from_environment(make, **options)
+    observation = begun(task)[1]
+    assert observation["observation"][2] == 1 and task.observation_size == 3
+    assert task.cameras == ("camera",) and observation["camera"].shape == (4, 4, 3)
+    assert task.environment().observation_space.contains(observation)
+    grey = partial(Pictures, ["arm", "grey"])
+    with pytest.warns(UserWarning, match="grey of the observation are left out: neither"):
+        assert from_environment(grey, **options).cameras == ()
     assert from_environment(make, state="hand", **options).observation_size == 1
     assert from_environment(make, state=["hand", "arm"], **options).observation_size == 3
     halved = from_environment(make, state=lambda o: o["arm"] / 2, **options)
     environment, observation = begun(halved)
     assert (2 * observation["observation"]).tolist() == environment.inner.unwrapped.at.tolist()
-    pixels = "pixels is not there yet"
-    with pytest.raises(UnresetError, match=pixels), pytest.warns(UserWarning, match="camera"):
+    with pytest.raises(UnresetError, match="holds no vectors, by which success"):
         from_environment(partial(Pictures, ["camera"]), **options)
     with pytest.raises(UnresetError, match=r"names \['leg'\], but .* \['arm', 'camera', 'hand'\]"):
         from_environment(make, state="leg", **options)
@@ -307,7 +313,10 @@ def test_what_does_not_fit_is_refused(options, message):
         (partial(Slide, acted=spaces.Discrete(3)), "only continuous actions"),
         (partial(Slide, acted=spaces.Box(-np.inf, np.inf, (2,))), "without bounds"),
         (partial(Slide, seen=spaces.Discrete(3)), "not vectors"),
-        (partial(Slide, seen=spaces.Box(0, 255, (8, 8, 3), np.uint8)), "pixels is not there yet"),
+        (
+            partial(Slide, seen=spaces.Box(0, 255, (8, 8, 3), np.uint8)),
+            "under their cameras' names",
+        ),
         ("CartPole-v1", "only continuous actions"),
         ("NoSuch-v0", "Gymnasium"),
         (lambda: 3, "returned 3, not a gymnasium.Env"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -85,7 +85,11 @@ def _draw_part(
     next_observation = rows.observation[next_positions]
     frames = {name: column[positions] for name, column in rows.frames.items()}
     next_frames = {name: column[next_positions] for name, column in rows.frames.items()}
-    goal, expected = _draw_goals(method, task, run, roles, positions, goal_key)
+    aims = _draw_goals(method, task, run, roles, positions, goal_key)
+    goal, shown = aims.goal, None
+    if practice.hindsight and method.vision.pixels and method.relabels(roles[0]):
+        reached = {name: column[aims.reached] for name, column in rows.frames.items()}
+        shown = (aims.hindsight, reached)
     learned = method.roles[roles[0]].reward != ENVIRONMENT
     if task.pure:
         success = jax.vmap(task.success)(next_observation, goal)
@@ -93,21 +97,29 @@ def _draw_part(
         success = rows.success[positions]
     if task.pure or learned:
         reward = rewards(method, task, run, roles[0], next_observation, goal, next_frames)
+        if learned:  # a picture that was chosen as the goal is reached where it was taken
+            found = method.signals[method.roles[roles[0]].reward].scale
+            reward = jnp.where(aims.hindsight, found * (aims.reached == next_positions), reward)
     else:
         reward = rows.reward[positions] * method.learner.reward_scale
     terminal = rows.terminated[positions]
-    if practice.boundary != "bootstrap" and not learned:
-        terminal |= success
+    if practice.boundary != "bootstrap":
+        if not learned:
+            terminal |= success
+        elif method.sees_success(roles[0]):
+            terminal |= reward > 0
     if practice.boundary == "terminal":
         terminal |= rows.end[positions]
     imitated = {direction for role in roles for direction in method.roles[role].imitate}
     direction = rows.role[positions]
-    imitate = (positions < replay.pinned) & expected
+    imitate = (positions < replay.pinned) & aims.expected
     imitate &= jnp.isin(direction, jnp.array(sorted(imitated) or [-2]))
     batch = Batch(
-        inputs=method.inputs(task, observation, goal, roles[0], frames, see_keys[0]),
+        inputs=method.inputs(task, observation, goal, roles[0], frames, see_keys[0], shown),
         action=action,
-        next_inputs=method.inputs(task, next_observation, goal, roles[0], next_frames, see_keys[1]),
+        next_inputs=method.inputs(
+            task, next_observation, goal, roles[0], next_frames, see_keys[1], shown
+        ),
         reward=reward,
         discount=1.0 - terminal,
         imitate=imitate.astype(jnp.float32),
@@ -147,6 +159,15 @@ def _draw_rows(
     return jnp.where(take & (available > 0), pinned, practised)
 
 
+class Aims(NamedTuple):
+    """Goals for rows."""
+
+    goal: Array  # [N, goal]
+    expected: Array  # [N] bool, where an expert's action is right for its goal
+    hindsight: Array  # [N] bool, where the goal is what was reached later
+    reached: Array  # [N]: then, the position of that row
+
+
 def _draw_goals(
     method: Method,
     task: Task,
@@ -154,8 +175,8 @@ def _draw_goals(
     roles: tuple[int, ...],
     positions: Array,
     key: Array,
-) -> tuple[Array, Array]:
-    """Goals [N, goal] for rows, and where [N] an expert's action is right for its goal."""
+) -> Aims:
+    """Goals for rows that teach ``roles``, of one reward."""
     practice, replay, rows = method.practice, run.replay, run.replay.rows
     kind_key, later_key, source_key, goal_key = jax.random.split(key, 4)
     number = len(positions)
@@ -163,7 +184,7 @@ def _draw_goals(
     learned = method.roles[roles[0]].reward != ENVIRONMENT
     fits = jnp.isin(rows.source[positions], jnp.array(sources))
     kind = jax.random.uniform(kind_key, (number,))
-    hindsight = 0.0 if learned else practice.hindsight
+    hindsight = practice.hindsight if method.relabels(roles[0]) else 0.0
     redraw = ~fits | (kind > 1.0 - practice.other_goals)
     if practice.goals_per_row > 1:
         redraw |= jnp.arange(number) % practice.goals_per_row > 0
@@ -177,13 +198,16 @@ def _draw_goals(
         which = jax.random.randint(jax.random.fold_in(goal_key, 1), (number,), 0, len(shown))
         drawn = jnp.where((source == SHOWN)[:, None], jax.vmap(task.achieved)(shown[which]), drawn)
     goal = jnp.where(redraw[:, None], drawn, rows.goal[positions])
-    expected = ~redraw | learned
+    expected = ~redraw | (learned & ~fits)  # a matched expert's own goal does not matter
+    aims = Aims(goal, expected, jnp.zeros_like(redraw), positions)
     if hindsight > 0:
         # Geometric offsets follow the discounted occupancy of the future.
         uniform = jax.random.uniform(later_key, (number,), minval=1e-7)
         offset = 1 + jnp.log(uniform) / jnp.log(method.learner.discount)
-        reached = rows.observation[replays.later(replay, positions, offset.astype(jnp.int32))]
+        reached = replays.later(replay, positions, offset.astype(jnp.int32))
         relabel = kind < hindsight
-        goal = jnp.where(relabel[:, None], jax.vmap(task.achieved)(reached), goal)
-        expected &= ~relabel
-    return goal, expected
+        if not learned:
+            seen = jax.vmap(task.achieved)(rows.observation[reached])
+            goal = jnp.where(relabel[:, None], seen, goal)
+        aims = Aims(goal, expected & ~relabel, relabel, reached)
+    return aims

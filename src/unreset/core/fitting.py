@@ -45,15 +45,18 @@ def when(
 
 def positives(method: Method, pinned: Rows, pinned_last: np.ndarray) -> list[np.ndarray]:
     """For each discriminator the demonstration rows that show it what is expert's."""
-    forward = np.asarray(pinned.source) == 0
+    source = np.asarray(pinned.source)
     left = pinned_last - np.arange(len(pinned_last))
     found = []
-    for signal in method.signals.values():
+    for name, signal in method.signals.items():
         if isinstance(signal, Matching):
+            # Of a classifier that also judges returns, the backward demonstrations' too.
+            ways = [method.roles[role].goals == "initial" for role in method.rewarded(name)]
+            known = np.isin(source, [0, *ways])
             # By default the states acted from; else the last ones, the very last included.
             acted = np.asarray(pinned.role) >= 0
             shown = left < signal.last_states if signal.last_states else acted
-            found.append(np.flatnonzero(forward & shown))
+            found.append(np.flatnonzero(known & shown))
     return found
 
 
@@ -62,9 +65,7 @@ def init_signals(
 ) -> dict[str, Any]:
     """The fresh states of a method's signals, and of its curriculum."""
     nothing = jnp.zeros(task.observation_size), jnp.zeros(task.goal_size)
-    frames = {
-        name: jnp.zeros(column.shape[1:], column.dtype) for name, column in pinned.frames.items()
-    }
+    frames = replays.blank_frames(pinned)
     states = {}
     for number, (name, signal) in enumerate(method.signals.items()):
         seen = method.judged(task, signal, *nothing, frames)

@@ -106,6 +106,8 @@ class Practice:
     """Learn from the demonstrations without ever acting: a step is one round of updates."""
     seed_steps: int = 0
     """Steps before the first update (MEDAL code: 10,000)."""
+    seed_actions: Literal["policy", "uniform"] = "policy"
+    """Who acts in them: the fresh policy (MEDAL code), or chance (MEDAL++)."""
     reset_every: int | None = 0
     """Steps between hard resets, 0 for never; None for the benchmark's period of the task."""
     goal_change_every: int = 0
@@ -223,6 +225,19 @@ class Method:
         """The number of the learner that acts in a role []."""
         return 0 if self.shared else role
 
+    def sees_success(self, role: int) -> bool:
+        """Whether a role's reward is a classifier's yes or no."""
+        signal = self.signals.get(self.roles[role].reward)
+        return isinstance(signal, Matching) and signal.form == "D > 1/2"
+
+    def relabels(self, role: int) -> bool:
+        """Whether rows may teach a role in hindsight: a goal that was reached can be judged and
+        seen."""
+        vision, told = self.vision, self.roles[role].reward == ENVIRONMENT
+        if vision.pixels and vision.goal_view == "none":
+            return False
+        return told or (vision.pixels and vision.goal_view == "image" and self.sees_success(role))
+
     def rewarded(self, signal: str) -> tuple[int, ...]:
         """The roles that a signal rewards."""
         return tuple(i for i, role in enumerate(self.roles) if role.reward == signal)
@@ -237,6 +252,13 @@ class Method:
         """How its policies see."""
         return self.learner.vision
 
+    @property
+    def watched(self) -> Vision:
+        """The same, through every camera that they or its signals look through."""
+        own, judges = self.vision.cameras, self.signals.values()
+        more = [name for judge in judges if isinstance(judge, Matching) for name in judge.cameras]
+        return replace(self.vision, cameras=tuple(dict.fromkeys([*own, *more])) if own else ())
+
     def inputs(
         self,
         task: Task,
@@ -245,15 +267,17 @@ class Method:
         role: Array | int,
         frames: Frames | None = None,
         key: Array | None = None,
+        shown: tuple[Array, Frames] | None = None,
     ) -> Inputs:
         """What policies and critics see of observations and goals in a role [].
 
         Numbers [..., input]; or, of a method that sees, pictures from ``frames`` and some numbers:
-        with a ``key`` varied at random, as in batches.
+        with a ``key`` varied at random, as in batches. ``shown`` says which [...] goals are seen as
+        other pictures than the task's, and has those.
         """
         told = jax.nn.one_hot(role, self.told_roles)
         if self.vision.pixels:
-            seen = looked_at(self.vision, task, observation, goal, frames or {}, key)
+            seen = looked_at(self.vision, task, observation, goal, frames or {}, key, shown)
             told = jnp.broadcast_to(told, (*seen.vector.shape[:-1], self.told_roles))
             return seen._replace(vector=jnp.concatenate([seen.vector, told], axis=-1))
         waves = octaves(task.seen(observation, goal, self.learner.relative), self.learner.octaves)

@@ -77,7 +77,12 @@ def act(
     actor = jax.tree.map(lambda x: x[which], view.actor)
     seen = method.inputs(task, observation, view.phase.goal, view.phase.role, frames)
     mean, log_std = sac.policy(method.learner, actor, seen)
-    return sample_tanh_normal(mean, log_std, step_keys(view.key, step)[0])[0]
+    key = step_keys(view.key, step)[0]
+    action = sample_tanh_normal(mean, log_std, key)[0]
+    if method.practice.seed_actions == "uniform":
+        anything = jax.random.uniform(key, action.shape, minval=-1.0, maxval=1.0)
+        action = jnp.where(step < method.practice.seed_steps, anything, action)
+    return action
 
 
 def switch(

@@ -78,9 +78,7 @@ def init(
     reason = misfit(method, task, {int(way) for way in np.asarray(pinned.role)})
     if reason:
         raise UnresetError(reason)
-    frames = {
-        name: jnp.zeros(column.shape[1:], column.dtype) for name, column in pinned.frames.items()
-    }
+    frames = replays.blank_frames(pinned)
     nothing = jnp.zeros(task.observation_size), jnp.zeros(task.goal_size)
     blank = method.inputs(task, *nothing, 0, frames)
     judges = method.practice.switch == "confidence"

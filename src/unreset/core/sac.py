@@ -34,8 +34,11 @@ class SAC:
     """What is seen, where it learns from pictures."""
     hidden: tuple[int, ...] = (128, 128)
     """Widths of the hidden layers of policy and critics (MEDAL: 256 256)."""
+    critics_hidden: tuple[int, ...] = ()
+    """Widths of the critics' hidden layers; none: as the policy's (MEDAL++: four of 256)."""
     trunk: int = 0
-    """Width of a dense-LayerNorm-tanh bottleneck before them; 0 for none (MEDAL code: 50)."""
+    """Width of a dense-LayerNorm-tanh bottleneck before them; 0 for none (MEDAL code: 50). For
+    pictures it is ``features``."""
     own_trunks: bool = False
     """Whether every critic has a bottleneck of its own (MEDAL++: yes)."""
     relative: bool = True
@@ -114,9 +117,13 @@ class SuccessCritic(NamedTuple):
     optimizer: Any
 
 
+def _trunk(config: SAC) -> int:
+    return config.vision.features if config.vision.pixels else config.trunk
+
+
 def actor_network(config: SAC, action_size: int) -> Actor:
     """The policy's network."""
-    return Actor(config.hidden, action_size, config.trunk, config.policy_layer_norm)
+    return Actor(config.hidden, action_size, _trunk(config), config.policy_layer_norm)
 
 
 def encode(config: SAC, encoder: Any, inputs: Inputs) -> Inputs:
@@ -148,7 +155,11 @@ def policy(config: SAC, actor: Any, inputs: Inputs) -> tuple[Array, Array]:
 def critic_network(config: SAC) -> Critics:
     """The critics' network."""
     return Critics(
-        config.hidden, config.critics, config.trunk, config.layer_norm, config.own_trunks
+        config.critics_hidden or config.hidden,
+        config.critics,
+        _trunk(config),
+        config.layer_norm,
+        config.own_trunks,
     )
 
 
@@ -303,8 +314,9 @@ def policy_step(
             return cloning, (log_density.mean(), cloning)
         value = value_of(action)
         total = jnp.mean(alpha * log_density - value)
-        share = 1 - weight if config.cloning_form == "likelihood" else 1.0
-        total = share * total + weight * cloning
+        if config.cloning_form == "likelihood":  # of a role with nothing to clone, all
+            total *= 1 - weight * (batch.imitate.sum() > 0)
+        total += weight * cloning
         if config.self_cloning:
             better = jax.lax.stop_gradient(value_of(batch.action) > value)
             total += config.self_cloning * jnp.mean(better * error)

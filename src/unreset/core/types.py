@@ -110,7 +110,8 @@ class Task:
     step: Callable[[Any, Array], Any] | None = None  # (task state, action) -> task state
     observe: Callable[[Any], Array] | None = None  # task state -> observation
     environment: Callable[..., Any] | None = None
-    """(render_mode=None) -> a Gymnasium environment for this task."""
+    """(render_mode=None) -> a Gymnasium environment for this task; where it also takes ``cameras``
+    and ``camera_size``, those say which pictures its observations shall hold, under their names."""
     state: Callable[[Any], np.ndarray] = lambda observation: observation["observation"]
     """The part of its environment's observation that is the task's observation."""
     score: Callable[[Any, np.ndarray, np.ndarray], tuple[float, bool]] | None = None

@@ -12,12 +12,17 @@ from typing import Any, Literal, NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from unreset.core.types import Array, Task
+from unreset.errors import Failure
 
 Frames = Mapping[str, Array]
 """Pictures by camera, uint8 [..., height, width, 3]."""
+Shapes = dict[str, tuple[int, int, int]]
+"""The shape of one picture by camera: height, width, 3."""
 EncoderName = Literal["patches", "drq", "strided"]
+STRIDES = {"drq": (2, 1, 1, 1), "strided": (2, 2)}  # of their convolutions
 
 
 class Seen(NamedTuple):
@@ -54,10 +59,17 @@ class Vision:
     """Widths of the dense layers on each tile; the last is what a tile puts out."""
     channels: int = 32
     """Channels of convolutions (DrQ-v2: 32)."""
+    features: int = 50
+    """Width of the dense-LayerNorm-tanh bottleneck after the encoder; 0 for none (DrQ-v2: 50)."""
     shift: int = 0
     """Random shift of pictures in batches, in pixels at most (DrQ-v2: 4)."""
     crop: int = 0
     """Pixels that a random crop takes off height and width in batches, the middle one else."""
+
+    def looking(self, task: Task) -> Shapes:
+        """The shapes of the pictures that are looked at, by camera; none where none are."""
+        names = (self.cameras or task.cameras) if self.pixels else ()
+        return dict.fromkeys(names, (self.image_size, self.image_size, 3))
 
 
 def augment(config: Vision, image: Array, key: Array | None) -> Array:
@@ -105,9 +117,8 @@ class Encoder(nn.Module):
         if config.encoder == "patches":
             features = self._patches(image)
         else:
-            strides = (2, 1, 1, 1) if config.encoder == "drq" else (2, 2)
             features = image.astype(jnp.float32) / 255 - 0.5
-            for number, stride in enumerate(strides):
+            for number, stride in enumerate(STRIDES[config.encoder]):
                 features = nn.relu(self._convolve(features, stride, f"Conv_{number}"))
         return features.reshape(*batch, -1)
 
@@ -149,19 +160,26 @@ class Dense(nn.Module):
         return inputs @ (normalised(kernel) if self.normal else kernel) + bias
 
 
-def normalised(kernel: Array, iterations: int = 8) -> Array:
+def normalised(kernel: Array, squarings: int = 7) -> Array:
     """A kernel [..., inputs, outputs] over its largest singular value (Miyato et al. 2018).
 
-    Power iteration from a fixed start; as in the paper no gradient flows through the vectors.
+    The value comes from a power iteration, here by squaring the kernel's smaller Gram matrix, so
+    that it needs no memory of the update before. As in the paper no gradient flows through the
+    singular vectors.
     """
-    matrix = jax.lax.stop_gradient(kernel.reshape(-1, kernel.shape[-1]))
-    right = jnp.cos(jnp.arange(matrix.shape[1], dtype=jnp.float32))
-    for _ in range(iterations):
-        left = matrix @ right
-        left = left / (jnp.linalg.norm(left) + 1e-12)
-        right = matrix.T @ left
-        right = right / (jnp.linalg.norm(right) + 1e-12)
-    return kernel / (left @ kernel.reshape(matrix.shape) @ right)
+    matrix = kernel.reshape(-1, kernel.shape[-1])
+    if matrix.shape[0] < matrix.shape[1]:
+        matrix = matrix.T
+    fixed = jax.lax.stop_gradient(matrix)
+    power = fixed.T @ fixed
+    for _ in range(squarings):
+        power = power / (jnp.trace(power) + 1e-12)
+        power = power @ power
+    right = power[:, jnp.diagonal(power).argmax()]
+    right = right / (jnp.linalg.norm(right) + 1e-12)
+    left = fixed @ right
+    left = left / (jnp.linalg.norm(left) + 1e-12)
+    return kernel / (left @ matrix @ right + 1e-12)
 
 
 def looked_at(
@@ -171,13 +189,15 @@ def looked_at(
     goal: Array,
     frames: Frames,
     key: Array | None,
+    shown: tuple[Array, Frames] | None = None,
 ) -> Seen:
     """What is seen of observations and goals [..., n], and of frames [..., height, width, 3].
 
     Cameras, and the goal's picture by the same cameras, are channels of one picture; with a ``key``
-    it is varied at random (:func:`augment`).
+    it is varied at random (:func:`augment`). Where the first of ``shown`` [...] is true, the goal's
+    picture is the second's instead of the task's.
     """
-    names = config.cameras or tuple(sorted(frames))
+    names = config.looking(task)
     pictures = [frames[name] for name in names]
     lead = observation.shape[:-1]
     if config.goal_view == "image":
@@ -185,7 +205,14 @@ def looked_at(
         known = jnp.concatenate([jnp.asarray(task.goals), jnp.asarray(task.initial_goals)])
         goals = jnp.broadcast_to(goal, (*lead, task.goal_size))
         which = ((goals[..., None, :] - known) ** 2).sum(-1).argmin(axis=-1)
-        pictures += [jnp.asarray(task.goal_pictures[name])[which] for name in names]
+        goal_pictures = {name: jnp.asarray(task.goal_pictures[name])[which] for name in names}
+        if shown is not None:
+            other, seen = shown
+            goal_pictures = {
+                name: jnp.where(other[..., None, None, None], seen[name], picture)
+                for name, picture in goal_pictures.items()
+            }
+        pictures += goal_pictures.values()
     image = augment(config, jnp.concatenate(pictures, axis=-1), key)
     numbers = [jnp.zeros((*lead, 0))]
     if config.proprioception:
@@ -193,6 +220,29 @@ def looked_at(
     if config.goal_view == "vector":
         numbers.append(jnp.broadcast_to(goal, (*lead, task.goal_size)))
     return Seen(image, jnp.concatenate(numbers, axis=-1))
+
+
+def taken(observation: Any, shapes: Shapes) -> dict[str, np.ndarray]:
+    """Copies of the pictures in an environment's observation: it may draw into its own again.
+
+    Raises:
+        Failure: where one is missing, or is of another type or shape.
+    """
+    held = list(observation) if isinstance(observation, Mapping) else []
+    pictures = {}
+    for camera, shape in shapes.items():
+        if camera not in held:
+            raise Failure(
+                f"the environment's observation has no picture of camera {camera!r}; "
+                f"it has: {', '.join(map(str, held)) or 'no names'}"
+            )
+        pictures[camera] = picture = np.array(observation[camera])
+        if picture.dtype != np.uint8 or picture.shape != shape:
+            raise Failure(
+                f"the environment's picture of camera {camera!r} is {picture.dtype} of shape "
+                f"{picture.shape}, but must be uint8 of shape {shape} (image_size={shape[0]})"
+            )
+    return pictures
 
 
 def coarse(image: Array, side: int = 12) -> Array:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import jax
 import numpy as np
 
 from unreset.core.types import BACKWARD, FORWARD, Task, Trajectory
 from unreset.core.vision import Vision
+from unreset.demos.redrawing import redrawn
 from unreset.errors import UnresetError
 
 _SAME = 1e-4  # goals nearer than this are one
@@ -18,14 +20,25 @@ _SAME = 1e-4  # goals nearer than this are one
 def seen(trajectories: Sequence[Trajectory], task: Task, vision: Vision) -> list[Trajectory]:
     """The trajectories with what each of the wanted cameras saw.
 
-    Where a demonstration has no frames they are drawn from its observations, if the task can.
+    Where a demonstration has no frames they are drawn from its observations, if the task can, or
+    it is done again in the task's environment.
 
     Raises:
         UnresetError: where there is no such camera, or frames are missing or of another size or
             type; it names the demonstration and what would be right.
     """
     names = cameras(task, vision)
-    return [_seen(number, one, task, vision, names) for number, one in enumerate(trajectories)]
+    frames = {number: one.frames for number, one in enumerate(trajectories)}
+    blind = {n: one for n, one in enumerate(trajectories) if not set(names) <= set(one.frames)}
+    if task.look is not None:
+        look = jax.jit(jax.vmap(partial(task.look, size=vision.image_size)))
+        frames |= {n: look(np.asarray(one.observations, np.float32)) for n, one in blind.items()}
+    elif task.environment is not None:
+        frames |= dict(zip(blind, redrawn(blind, task, vision.looking(task)), strict=True))
+    return [
+        _checked(number, one, frames[number], task, vision, names)
+        for number, one in enumerate(trajectories)
+    ]
 
 
 def cameras(task: Task, vision: Vision) -> tuple[str, ...]:
@@ -49,15 +62,16 @@ def cameras(task: Task, vision: Vision) -> tuple[str, ...]:
     return vision.cameras or task.cameras
 
 
-def _seen(
-    number: int, trajectory: Trajectory, task: Task, vision: Vision, names: Sequence[str]
+def _checked(
+    number: int,
+    trajectory: Trajectory,
+    frames: Mapping[str, Any],
+    task: Task,
+    vision: Vision,
+    names: Sequence[str],
 ) -> Trajectory:
     size = vision.image_size
-    missing = [name for name in names if name not in trajectory.frames]
-    if missing and task.look is not None:
-        look = jax.jit(jax.vmap(partial(task.look, size=size)))
-        drawn = look(np.asarray(trajectory.observations, np.float32))
-        return trajectory._replace(frames={name: np.asarray(drawn[name]) for name in names})
+    missing = [name for name in names if name not in frames]
     if missing:
         raise UnresetError(
             f"demonstration {number} holds no pictures of camera {missing[0]!r}, and those of task "
@@ -65,20 +79,20 @@ def _seen(
         )
     wanted = (len(trajectory.observations), size, size, 3)
     for name in names:
-        frames = np.asarray(trajectory.frames[name])
-        if frames.dtype != np.uint8 or frames.shape != wanted:
+        seen = np.asarray(frames[name])
+        if seen.dtype != np.uint8 or seen.shape != wanted:
             raise UnresetError(
-                f"demonstration {number}: pictures of camera {name!r} are {frames.dtype} of shape "
-                f"{frames.shape}, but must be uint8 of shape {wanted} (image_size={size})"
+                f"demonstration {number}: pictures of camera {name!r} are {seen.dtype} of shape "
+                f"{seen.shape}, but must be uint8 of shape {wanted} (image_size={size})"
             )
-    return trajectory._replace(frames={name: trajectory.frames[name] for name in names})
+    return trajectory._replace(frames={name: np.asarray(frames[name]) for name in names})
 
 
 def goal_pictures(trajectories: Sequence[Trajectory], task: Task) -> Mapping[str, np.ndarray]:
     """By camera, [goals + initials, height, width, 3]: the last frame of one that got there.
 
-    What an initial state looks like is shown by a backward demonstration, or by how a forward one
-    begins.
+    What an initial state looks like is shown by a backward demonstration that got there, or else
+    by how that forward one begins which begins nearest to it.
 
     Raises:
         UnresetError: where no demonstration shows a goal.
@@ -97,9 +111,19 @@ def _shows(
             return {name: frames[-1] for name, frames in one.frames.items()}
     forward = [one for one in trajectories if one.direction == FORWARD]
     if direction == BACKWARD and forward:
-        return {name: frames[0] for name, frames in forward[0].frames.items()}
+        nearest = min(forward, key=lambda one: _apart(task, one.observations[0], goal))
+        return {name: frames[0] for name, frames in nearest.frames.items()}
     raise UnresetError(
         f"no forward demonstration shows the goal {np.asarray(goal).round(3).tolist()} of task "
         f"{task.name!r}, so nothing says what it looks like; give one, or say "
         "--goal-view vector or none"
     )
+
+
+def _apart(task: Task, observation: np.ndarray, goal: np.ndarray) -> float:
+    """How far an observation is from a goal; 0 where the task cannot tell."""
+    try:
+        achieved = np.asarray(task.achieved(observation))  # type: ignore[arg-type]
+    except UnresetError:  # a task without goals
+        return 0.0
+    return float(np.linalg.norm(achieved - goal))

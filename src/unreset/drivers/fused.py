@@ -32,7 +32,8 @@ def look(method: Method, task: Task, observation: Array) -> Frames:
     if not method.vision.pixels:
         return {}
     assert task.look is not None
-    return task.look(observation, method.vision.image_size)
+    seen = task.look(observation, method.vision.image_size)
+    return {name: seen[name] for name in method.watched.looking(task)}
 
 
 def step(method: Method, task: Task, start: str, carry: Carry, number: Array) -> Carry:
@@ -75,8 +76,9 @@ class Fused:
         reset = task.reset
         self._method, self._task = method, task
 
-        def begin(key: Array) -> Carry:
-            run = practice.init(method, task, key, pinned, pinned_last, capacity)
+        def begin(key: Array, frames: Frames) -> Carry:
+            shown = pinned._replace(frames=frames)
+            run = practice.init(method, task, key, shown, pinned_last, capacity)
             state = reset(key, start)
             # A weakly typed state would become a strong one in the first chunk, and that be
             # compiled a second time for it.
@@ -84,7 +86,8 @@ class Fused:
             return Carry(run, strong(state))
 
         keys = jnp.stack([jax.random.key(seed) for seed in seeds])
-        self.carry = jax.jit(jax.vmap(begin))(keys)
+        # Pictures are handed over, not compiled in.
+        self.carry = jax.jit(jax.vmap(begin, in_axes=(0, None)))(keys, dict(pinned.frames))
         self.done = 0
         every = jax.vmap(partial(step, method, task, start), in_axes=(0, None))
 

@@ -17,6 +17,7 @@ from unreset.core.practice import Run
 from unreset.core.replay import Rows
 from unreset.core.teaching import clone
 from unreset.core.types import Array, Task
+from unreset.core.vision import Frames
 from unreset.drivers.fused import Carry
 from unreset.drivers.world import World
 from unreset.errors import UnresetError
@@ -43,12 +44,14 @@ class Live:
         if len(seeds) != 1:
             raise UnresetError(f"the live driver practises one seed at a time, not {len(seeds)}")
         (seed,) = seeds
-        self.world = World(task, environment, start)
+        self.world = World(task, environment, start, vision=method.watched)
 
-        def begin(key: Array) -> Run:
-            return practice.init(method, task, key, pinned, pinned_last, capacity)
+        def begin(key: Array, frames: Frames) -> Run:
+            shown = pinned._replace(frames=frames)
+            return practice.init(method, task, key, shown, pinned_last, capacity)
 
-        self._run = jax.jit(begin)(jax.random.key(seed))  # every leaf its own buffer, to donate
+        # Every leaf its own buffer, to donate.
+        self._run = jax.jit(begin)(jax.random.key(seed), dict(pinned.frames))
         self._act = jax.jit(partial(practice.act, method, task))
 
         def advance(
@@ -58,10 +61,12 @@ class Live:
             after: Array,
             ends: Array,
             scores: Array | None,
+            frames: Frames,
+            next_frames: Frames,
             step: Array,
         ) -> tuple[Run, Array]:
             transition = practice.observed(
-                task, run.phase, observation, action, after, ends, scores
+                task, run.phase, observation, action, after, ends, scores, frames, next_frames
             )
             return practice.advance(method, task, run, transition, step)
 
@@ -73,6 +78,7 @@ class Live:
         self.done = 0  # steps that are recorded, also where the environment breaks
         self._seed = seed
         self._observation: np.ndarray | None = None  # before the first reset
+        self._frames = self.world.frames  # of that observation
         if self.exact and not method.practice.offline:
             self._reset()
 
@@ -84,22 +90,26 @@ class Live:
 
     @property
     def carry(self) -> Carry:
-        """The run, the last observation and the environment's state, with an axis of one seed."""
+        """The run, the last observation, the environment's state and the last pictures.
+
+        All with an axis of one seed.
+        """
         blank = np.zeros(self._task.observation_size, np.float32)
         world = {} if self._method.practice.offline else self.world.save()
-        state = (blank if self._observation is None else self._observation, world)
+        state = (blank if self._observation is None else self._observation, world, self._frames)
         return jax.tree.map(lambda x: x[None], Carry(self._run, state))
 
     @carry.setter
     def carry(self, carry: Carry) -> None:
         """Continue from a saved carry, with a counted reset where the world cannot be restored."""
-        self._run, (observation, state) = jax.tree.map(lambda x: x[0], carry)
+        self._run, (observation, state, frames) = jax.tree.map(lambda x: x[0], carry)
         self._segment = -1
         if self._method.practice.offline:
             return
         self.restored = self.world.restore(np.asarray(observation), state)
         if self.restored:
             self._observation = np.asarray(observation)
+            self._frames = jax.tree.map(np.asarray, frames)
             self._show_goal()
         else:
             self._seed = int(self._run.ledger.hard_resets)
@@ -132,13 +142,14 @@ class Live:
             self._reset()
         for number in range(start, stop):
             step = np.int32(number)
-            action = self._act(practice.view(self._run), self._observation, step)
+            view = practice.view(self._run)
+            action = self._act(view, self._observation, step, self._frames)
             after, ends = self.world.step(np.asarray(action))
             scores = None if self._task.pure else self.world.scores(after, self._goal, self._asked)
-            self._run, reset = self._advance(
-                self._run, self._observation, action, after, ends, scores, step
-            )
-            self._observation, self.done = after, number + 1
+            seen = (self._observation, action, after, ends, scores, self._frames, self.world.frames)
+            self._run, reset = self._advance(self._run, *seen, step)
+            self._observation, self._frames = after, self.world.frames
+            self.done = number + 1
             if reset:
                 key = practice.reset_key(self._run, jnp.int32(number))
                 self._seed = int(jax.random.bits(key) >> 1)
@@ -148,6 +159,7 @@ class Live:
     def _reset(self) -> None:
         """Reset the environment; it is counted already."""
         self._observation = self.world.reset(self._seed)
+        self._frames = self.world.frames
         self._segment = -1
         self._show_goal()
 

@@ -11,6 +11,7 @@ import numpy as np
 from gymnasium import wrappers
 
 from unreset.core.types import Task
+from unreset.core.vision import Vision, taken
 from unreset.errors import Failure, UnresetError
 
 _JUMP = 5.0  # an environment's own reset moves it by more than this times any step before it
@@ -19,7 +20,11 @@ _STATELESS = (wrappers.OrderEnforcing, wrappers.PassiveEnvChecker, wrappers.Resc
 
 
 class World:
-    """Resets and steps one environment; whatever it does wrong becomes a :class:`Failure`."""
+    """Resets and steps one environment; whatever it does wrong becomes a :class:`Failure`.
+
+    With a ``vision`` that sees pixels, ``frames`` hold what its cameras saw last, uint8
+    [height, width, 3] each.
+    """
 
     def __init__(
         self,
@@ -27,6 +32,7 @@ class World:
         environment: gymnasium.Env[Any, Any] | None = None,
         start: str = "initial",
         render_mode: str | None = None,
+        vision: Vision | None = None,
     ) -> None:
         if environment is None:
             if task.environment is None:
@@ -35,6 +41,8 @@ class World:
                 environment = task.environment(render_mode=render_mode)
         self.task, self.environment, self.start = task, environment, start
         self._options = None if start == "initial" else {"start": start}
+        self._shapes = vision.looking(task) if vision is not None else {}
+        self.frames = {name: np.zeros(shape, np.uint8) for name, shape in self._shapes.items()}
         self._savable = _savable(environment)
         self._blank: dict[str, np.ndarray] = {}  # a saved state's shapes
         self._broken = False
@@ -129,6 +137,8 @@ class World:
         if not np.isfinite(array).all():
             bad = int(np.flatnonzero(~np.isfinite(array))[0])
             raise Failure(f"the environment's observation[{bad}] is {array[bad]}")
+        if self.frames:
+            self.frames = taken(observation, self._shapes)
         return array
 
     def _clock(self) -> float:

@@ -112,7 +112,8 @@ class Simulated:
     def world(self, start: str) -> World:
         """The environment whose resets begin at ``start``."""
         if start not in self._worlds:
-            self._worlds[start] = World(self._task, self._environment, start)
+            vision = self._method.watched
+            self._worlds[start] = World(self._task, self._environment, start, vision=vision)
         return self._worlds[start]
 
     def rollout(
@@ -137,7 +138,8 @@ class Simulated:
             before.append(seen)
             if not over:
                 lived[number] = 1.0
-                seen, ends = world.step(np.asarray(self._act(actor, seen, goal)))
+                action = self._act(actor, seen, goal, world.frames)
+                seen, ends = world.step(np.asarray(action))
                 over = bool(ends.any())
                 given = world.scores(seen, goal, goal)
             after.append(seen)

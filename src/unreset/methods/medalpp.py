@@ -34,10 +34,18 @@ class MedalPP(Settings):
     """The backward role's reward: the discriminator of experts' states."""
     forward_reward: Literal["classifier", "environment"] = "classifier"
     """The forward role's reward: learned, or the task's own (an ablation)."""
+    backward_reward: Literal["discriminator", "classifier"] = "discriminator"
+    """The backward role's reward: where experts have been (MEDAL), or the goal classifier's for the
+    initial states, with which one learner and classifier do both (ours)."""
     forward_cloning: bool = True
     """Whether the forward policy clones the forward demonstrations (MEDAL++: yes)."""
     backward_cloning: bool = False
     """Whether the backward policy clones the backward demonstrations (MEDAL++: on the robot)."""
+    end_when_seen: float = 1.0
+    """End a forward phase once the goal classifier says reached with more than this (MEDAL++: 1).
+    """
+    end_when_expert: float = 1.0
+    """End a backward phase once the discriminator says expert with more than this (MEDAL++: 1)."""
     steps: int = 150_000
     """Environment steps of each seed."""
 
@@ -48,22 +56,122 @@ class MedalPP(Settings):
             keep_goal=True,
             reward="classifier" if learned else ENVIRONMENT,
             length=length,
-            end_on_success=False,
+            end_on_success=not learned,
+            end_when_expert=self.end_when_seen if learned else 1.0,
             demonstrations=(0,),
             imitate=(0,) if self.forward_cloning else (),
         )
+        matched = self.backward_reward == "discriminator"
         backward = Role(
             "backward",
-            reward="discriminator",
+            goals="task" if matched else "initial",
+            reward=self.backward_reward,
             length=length,
             end_on_success=False,
+            end_when_expert=self.end_when_expert if matched else self.end_when_seen,
             demonstrations=(0, 1),
             imitate=(1,) if self.backward_cloning else (),
         )
-        signals: dict[str, Signal] = {"discriminator": self.matching}
-        if learned:
+        signals: dict[str, Signal] = {}
+        if matched:
+            signals["discriminator"] = self.matching
+        if learned or not matched:
             signals["classifier"] = self.classifier
         return Method("medalpp", (forward, backward), self.learner, self.practice, signals)
+
+
+def _paper() -> MedalPP:
+    """Table 1 of the pipeline paper, for simulation; a GPU's work."""
+    judge = Matching(
+        hidden=(128,),
+        learning_rate=3e-4,
+        interval=100,
+        updates=10,
+        batch_size=512,
+        spectral_norm=True,
+        encoder="strided",
+        trunk=50,
+        scale=1.0,
+    )
+    return MedalPP(
+        practice=Practice(
+            updates_per_step=1,
+            batch_size=256,
+            demonstration_share=16 / 256,
+            teach="acting",
+            share_learner=False,
+            hindsight=0.0,
+            other_goals=0.0,
+            boundary="bootstrap",
+            phase_length=100,
+            seed_steps=10_000,
+            seed_actions="uniform",
+            reset_every=10_000,
+        ),
+        learner=SAC(
+            vision=Vision(pixels=True, image_size=84, encoder="drq", shift=4),
+            hidden=(256, 256),
+            critics_hidden=(256,) * 4,
+            own_trunks=True,
+            layer_norm=False,
+            critics=5,
+            average_tau=1.0,
+            reward_scale=1.0,
+            initial_temperature=0.0,
+            learn_temperature=False,
+            entropy_backup=False,
+            cloning_form="likelihood",
+            cloning_end=0.0,
+            cloning_steps=10_000,
+            cloning_after=10_000,
+            self_cloning=0.0,
+        ),
+        classifier=replace(judge, interval=500, last_states=10),
+        matching=judge,
+        steps=600_000,
+    )
+
+
+def _released() -> MedalPP:
+    """The configuration for simulation of the released code; a GPU's work."""
+    paper = _paper()
+    judge = replace(paper.matching, updates=1)
+    return replace(
+        paper,
+        practice=replace(
+            paper.practice,
+            updates_per_step=2,
+            demonstration_share=32 / 256,
+            phase_length=200,
+            reset_every=25_000,
+        ),
+        learner=replace(
+            paper.learner, critics=10, policy_every=2, cloning_end=0.1, cloning_steps=40_000
+        ),
+        classifier=replace(judge, interval=1000, last_states=10, form="log D"),
+        matching=judge,
+        steps=1_000_000,
+    )
+
+
+def _robot() -> MedalPP:
+    """The robot's table of the pipeline paper, two cameras and proprioception; a GPU's work."""
+    paper = _paper()
+    vision = replace(
+        paper.learner.vision, image_size=100, features=256, proprioception=True, goal_view="none"
+    )
+    judge = replace(paper.matching, updates=1, cameras=("wrist",), hidden=(256,), trunk=256)
+    return replace(
+        paper,
+        practice=replace(
+            paper.practice, demonstration_share=32 / 256, phase_length=200, seed_steps=2_000
+        ),
+        learner=replace(paper.learner, vision=vision, hidden=(1024, 1024), cloning_after=0),
+        classifier=replace(judge, interval=1000, last_states=20, proprioception=False),
+        matching=replace(judge, interval=500, proprioception=True),
+        backward_cloning=True,
+        steps=300_000,
+    )
 
 
 def _laptop() -> MedalPP:
@@ -89,7 +197,6 @@ def _laptop() -> MedalPP:
         ),
         learner=SAC(
             vision=Vision(pixels=True),
-            trunk=50,
             learning_rate=1e-3,
             average_tau=0.005,
             cloning_steps=20_000,
@@ -100,4 +207,10 @@ def _laptop() -> MedalPP:
     )
 
 
-PRESETS = {"default": _laptop(), "laptop": _laptop()}
+PRESETS = {
+    "default": _laptop(),
+    "laptop": _laptop(),
+    "paper": _paper(),
+    "released": _released(),
+    "robot": _robot(),
+}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
@@ -15,18 +16,8 @@ from unreset.core.phases import View
 from unreset.core.types import Task
 from unreset.drivers.world import World
 from unreset.evaluation.deployed import Simulated
-
-Frames = list[Image.Image]
-
-
-class Filmed(NamedTuple):
-    """A stretch of practice, each [steps, ...], with a picture before every step."""
-
-    role: np.ndarray  # [steps] int32
-    number: np.ndarray  # [steps] int32, of the step within its phase
-    success: np.ndarray  # [steps] bool, after the step
-    end: np.ndarray  # [steps] bool, whether the phase ended with the step
-    frames: Frames
+from unreset.runs.gifs import Frames
+from unreset.runs.stretches import Stretch
 
 
 class Camera:
@@ -52,10 +43,13 @@ class Camera:
         )
         return success, frames
 
-    def practise(self, view: View, state: Any, steps: int) -> Filmed:
-        """Go on practising as a run would if it stopped learning, from the state of its world."""
+    def practise(self, view: View, state: Any, steps: int) -> tuple[Stretch, Frames]:
+        """Go on practising as a run would if it stopped learning, from the state of its world.
+
+        Also a picture of the scene before every step.
+        """
         method, task, world = self._method, self._task, self._world
-        observation = self._placed(world, state)
+        observation, pictures = self._placed(world, state)
         act = jax.jit(partial(practice.act, method, task))
 
         @jax.jit
@@ -70,21 +64,33 @@ class Camera:
             goal = np.asarray(phase.goal)
             world.show(goal)
             frames.append(self.shot())
-            action = act(view, observation, np.int32(number))
+            action = act(view, observation, np.int32(number), pictures)
             after, ends = world.step(np.asarray(action))
             scores = world.scores(after, goal, np.asarray(phase.asked))
             success, then, end, reset = judge(
-                view, observation, action, after, ends, scores, np.int32(number)
+                view,
+                observation,
+                action,
+                after,
+                ends,
+                scores,
+                pictures,
+                world.frames,
+                np.int32(number),
             )
-            rows.append((phase.role, phase.steps, success, end))
+            seen: Any = (observation, goal, phase.role, phase.steps, success, end, pictures)
+            rows.append(Stretch(*seen))
             observation = world.reset(number) if reset else after
+            pictures = world.frames
             view = view._replace(phase=then)
-        roles, numbers, successes, ends = map(np.array, zip(*rows, strict=True))
-        return Filmed(roles, numbers, successes, ends, frames)
+        stretch: Stretch = jax.tree.map(lambda *column: np.stack(column), *rows)
+        return stretch, frames
 
     @staticmethod
-    def _placed(world: World, state: Any) -> np.ndarray:
-        """The observation where practice stands; of a fresh reset, where that cannot be had."""
+    def _placed(world: World, state: Any) -> tuple[np.ndarray, Mapping[str, np.ndarray]]:
+        """Observation and pictures where practice stands; of a fresh reset, where that fails."""
         seen: np.ndarray = np.asarray(state[0])
         fresh = world.reset(0)
-        return seen if world.restore(seen, state[1]) else fresh
+        if world.restore(seen, state[1]):
+            return seen, {name: np.asarray(picture) for name, picture in state[2].items()}
+        return fresh, world.frames

@@ -17,6 +17,8 @@ HIGH, LOW = 0.8, 0.2  # shares of success that are worth a remark beside each ot
 BRIEF = 3.0  # mean steps of phases in which a role has hardly acted
 GAP = 3.0  # ratio of Q to the return of successful phases, or of that to Q
 SATURATED = 0.95  # accuracy on fresh states beyond which a discriminator is taken for saturated
+GUESSES = 0.6  # accuracy on its batches, half of them experts', up to which it has learned nothing
+ROWS = 5  # rows of the log lately that say something about a signal; fewer do not
 NARROW = -2.0  # nats per action dimension; log 2 = .69 is uniform, -2 has a deviation of about .03
 STILL = 0.1  # share of the range seen before that practice must leave lately
 FALLEN = 0.5  # share of the best success that the last must keep
@@ -162,17 +164,31 @@ def wrong_values(record: Record) -> list[str]:
 
 
 def saturated_signals(record: Record) -> list[str]:
-    """Discriminators that tell apart what they learn from, and states that they never did."""
+    """Discriminators that say the same of all fresh states, so that their reward hardly varies."""
     found = []
     for name in signals(record):
-        accuracy, trained = (
-            _late_mean(record, record.metrics.get(f"{name}_{kind}accuracy"))
-            for kind in ("fresh_", "")
-        )
-        if min(accuracy, trained) >= SATURATED:
+        columns = (record.metrics.get(f"{name}_{kind}accuracy") for kind in ("fresh_", ""))
+        accuracy, trained = (_late_mean(record, column, ROWS) for column in columns)
+        title = name.replace("_", " ")
+        if accuracy >= SATURATED and trained >= SATURATED:
             found.append(
-                f"The {name.replace('_', ' ')} tells fresh states apart in {accuracy:.0%} of "
-                "cases: its reward is saturated, and says little about which of them are better."
+                f"The {title} tells fresh states apart in {accuracy:.0%} of cases: its reward is "
+                "saturated, and says little about which of them are better. Make it learn less: "
+                "mixup, spectral_norm, a lower learning_rate, a longer interval."
+            )
+        elif accuracy >= SATURATED and trained <= GUESSES:
+            found.append(
+                f"The {title} takes {1 - accuracy:.0%} of fresh states for the experts' and tells "
+                f"only {trained:.0%} of its batches right: it says no to everything, and its "
+                "reward is nearly constant. Make it learn more: a higher learning_rate, a shorter "
+                "interval, more updates, no spectral_norm."
+            )
+        elif accuracy <= 1 - SATURATED:
+            found.append(
+                f"The {title} takes {1 - accuracy:.0%} of fresh states for the experts': its "
+                "reward is nearly constant. See with unreset eval --rewards whether they are: if "
+                "not, it is fooled; let it learn more (a shorter interval, a higher "
+                "learning_rate), and regularise it (mixup, spectral_norm)."
             )
     return found
 
@@ -201,12 +217,12 @@ def _order(table: Table, role: str) -> np.ndarray:
     return mine[np.argsort(table["env_steps"][mine], kind="stable")] if len(mine) else mine
 
 
-def _late_mean(record: Record, values: np.ndarray | None) -> float:
-    """Mean of a metric lately; NaN where it was not measured."""
+def _late_mean(record: Record, values: np.ndarray | None, least: int = 1) -> float:
+    """Mean of a metric lately; NaN where it was not measured in so many rows at least."""
     if values is None:
         return math.nan
     known = finite(values[record.metrics["env_steps"] > last_steps(record)])
-    return float(known.mean()) if len(known) else math.nan
+    return float(known.mean()) if len(known) >= least else math.nan
 
 
 def _lately(record: Record) -> tuple[float, float]:

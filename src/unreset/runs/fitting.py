@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from unreset.core.method import Method, without_relabelling
 from unreset.core.replay import Rows, columns
@@ -57,12 +59,19 @@ def with_sight(
 ) -> tuple[Sequence[Trajectory], Task]:
     """Demonstrations with pictures, and the task with those of its goals, if the method sees.
 
+    An environment that can be told which cameras to look through is told.
+
     Raises:
         UnresetError: where the task has no such cameras, or pictures are missing or do not fit.
     """
-    vision = method.vision
+    vision = method.watched
     if not vision.pixels:
         return [one._replace(frames={}) for one in trajectories], task
+    names = pictures.cameras(task, vision)
+    make = task.environment
+    if make is not None and "cameras" in inspect.signature(make).parameters:
+        make = partial(make, cameras=names, camera_size=vision.image_size)
+        task = replace(task, environment=make)
     trajectories = pictures.seen(trajectories, task, vision)
     if vision.goal_view != "image":
         return trajectories, task

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -18,9 +18,9 @@ from unreset.core.practice import CONTINUING, Run
 from unreset.core.replay import GOAL_SOURCES, Replay
 from unreset.core.types import Array, Task
 from unreset.core.vision import Frames
+from unreset.evaluation.blocks import in_blocks
 
 VISIT_EVERY = 20  # steps between the states kept for the report's map
-BLOCK = 256  # rows scored at once: so that one compilation serves any number of them
 
 Rows = list[dict[str, Any]]
 
@@ -141,7 +141,7 @@ def _measured(
             continue
         role = int(np.flatnonzero(names == name)[0])
         score = partial(_rewards, method, task, role, light, seed)
-        gained[at] = _in_blocks(
+        gained[at] = in_blocks(
             score, rows.observation[at + 1], rows.goal[at], _pictures(rows, at + 1)
         )
     first = starts[whole]
@@ -152,7 +152,7 @@ def _measured(
         value = partial(_values, method, task, light.learners, seed, which)
         columns = (rows.role, rows.observation, rows.goal, rows.action)
         taken = (column[at] for column in columns)
-        expected[learner == which] = _in_blocks(value, *taken, _pictures(rows, at))
+        expected[learner == which] = in_blocks(value, *taken, _pictures(rows, at))
     values = iter(expected)
     returns = (gained[part] @ method.learner.discount ** np.arange(len(part)) for part in parts)
     return [
@@ -166,21 +166,6 @@ def _measured(
 def _pictures(rows: Any, at: np.ndarray) -> dict[str, np.ndarray]:
     """What cameras saw at some rows."""
     return {name: column[at] for name, column in rows.frames.items()}
-
-
-def _in_blocks(score: Callable[..., Array], *columns: Any) -> np.ndarray:
-    """``score`` [N] of the rows of columns [N, ...], so many at once that it compiles once."""
-    parts = [np.empty(0)]
-    total = len(columns[0])
-    for start in range(0, total, BLOCK):
-        size = min(BLOCK, total - start)
-
-        def padded(column: np.ndarray, start: int = start, size: int = size) -> np.ndarray:
-            room = [(0, BLOCK - size)] + [(0, 0)] * (column.ndim - 1)
-            return np.pad(column[start : start + size], room)
-
-        parts.append(np.asarray(score(*jax.tree.map(padded, columns)))[:size])
-    return np.concatenate(parts)
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2))

@@ -118,7 +118,7 @@ picture+figcaption{margin-top:.4rem}
 .maps{grid-template-columns:repeat(auto-fit,minmax(min(18rem,100%),1fr))}
 .maps figure{max-width:27rem}
 .videos{grid-template-columns:repeat(auto-fill,minmax(10rem,1fr))}
-.video img{width:100%;max-width:20rem;border-radius:.4rem}
+.video img{width:100%;max-width:20rem;border-radius:.4rem}.broad{grid-column:span 2}
 .mini .maps{grid-template-columns:repeat(auto-fill,minmax(15rem,1fr))}
 .mini .maps figure{max-width:19rem}.mini .videos{margin-top:1.4rem;
 grid-template-columns:repeat(auto-fill,minmax(7.5rem,1fr))}

@@ -17,6 +17,7 @@ from unreset.runs.drawing import LIGHT
 from unreset.runs.maps import map_figure
 from unreset.runs.record import Record, metric_panels, over_seeds, windowed
 
+_BROAD = 240  # pixels from which a video takes two places of the gallery
 _WHAT = {
     "summary.json": "the summary, so that figures are taken from the logs as far as they go",
     "metrics.csv": "training metrics",
@@ -230,7 +231,8 @@ def videos(record: Record) -> str:
             f'alt="Video: {page.escape(caption or name)}" width="{size[0]}" height="{size[1]}">'
             "</picture>"
         )
-        parts.append(page.figure(picture, page.escape(caption), "video"))
+        kind = "video broad" if size[0] >= _BROAD else "video"
+        parts.append(page.figure(picture, page.escape(caption), kind))
     return f'<div class="grid videos">{"".join(parts)}</div>' if parts else ""
 
 

@@ -76,8 +76,13 @@ class Training:
         )
         self.notes += notes
         store.check(trajectories, task)
+        began, blind = time.monotonic(), any(not one.frames for one in trajectories)
         trajectories, self.task = with_sight(trajectories, task, self.method)
+        if blind and self.method.vision.pixels and task.look is None:
+            took = time.monotonic() - began
+            self.notes.append(f"took pictures of the demonstrations in {took:.0f} s")
         task = self.task
+        self.trajectories = trajectories
         self.demonstrations = len(trajectories)
         self._saved = checkpoint.NOTHING
         self._seconds = 0.0

@@ -44,6 +44,7 @@ def from_environment(
     goal_change_every: int | None = None,
     time_limit: bool = False,
     demonstrations: Callable[[], Sequence[Trajectory]] | Sequence[Trajectory] | None = None,
+    proprioception: Sequence[int] = (),
     offsets: Any = None,
     position: tuple[int, int] | None = None,
     position_name: str = "position",
@@ -80,6 +81,8 @@ def from_environment(
         goal_change_every: steps for which it asks for one goal; by default two horizons.
         time_limit: keep the environment's time limit: it is reset whenever it runs out.
         demonstrations: trajectories, or what makes them.
+        proprioception: which numbers of the observation the robot's own sensors tell, where it is
+            learned from pixels: the uint8 pictures [H, W, 3] among the observation's entries.
         offsets: a matrix [offsets, observation + goal] that networks see instead; by default the
             observation, and goal minus achieved in units of its spread.
         position: the two numbers of the observation on the report's map.
@@ -131,7 +134,8 @@ def from_environment(
         layout = (sights.vector, size, wanted[0], own_goals)
 
         def environment(render_mode: str | None = None, remember: bool = True) -> BroughtEnv:
-            return BroughtEnv(limited(build(render_mode)), *layout, remember=remember)
+            whole = limited(build(render_mode))
+            return BroughtEnv(whole, *layout, remember=remember, cameras=sights.cameras)
 
         trial = BroughtEnv(inner, *layout, remember=True)
         if success == "environment" and judged.score is not None:  # does its info say anything?
@@ -158,6 +162,8 @@ def from_environment(
             environment=partial(environment, remember=remember),
             demonstrations=_made(demonstrations),
             beginnings=sights.observations,
+            cameras=sights.cameras,
+            proprioception=tuple(proprioception),
             offsets=_offsets(offsets, achieved, sights.observations, wanted),
             position=position or _position(achieved, size),
             position_name=position_name,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import gymnasium
@@ -19,7 +19,8 @@ Environment = gymnasium.Env[Any, Any]
 class BroughtEnv(gymnasium.Env[dict[str, Any], np.ndarray]):
     """Steps an environment and gives its observations as float32 vectors in a dictionary.
 
-    ``observation`` [observation] is the task's, ``desired_goal`` [goal] what was last asked for.
+    ``observation`` [observation] is the task's, ``desired_goal`` [goal] what was last asked for;
+    pictures stay as they are, under their cameras' names.
     Actions [action] in [-1, 1] are stretched to the environment's bounds; larger ones are clipped.
     ``get_state`` and ``set_state`` are there if the environment has them; if it is a MuJoCo
     environment and ``remember`` is true, they save and restore MuJoCo's integration state.
@@ -31,6 +32,7 @@ class BroughtEnv(gymnasium.Env[dict[str, Any], np.ndarray]):
         goal: the goal [goal] until another one is asked for.
         own_goals: whether resets choose a goal, the observation's ``desired_goal``.
         remember: whether MuJoCo's state says everything that the next step depends on.
+        cameras: the names under which its observations hold pictures.
 
     Raises:
         UnresetError: if its actions cannot be stretched.
@@ -44,19 +46,23 @@ class BroughtEnv(gymnasium.Env[dict[str, Any], np.ndarray]):
         goal: np.ndarray,
         own_goals: bool = False,
         remember: bool = False,
+        cameras: Sequence[str] = (),
     ) -> None:
         self.inner, self._state, self.goal, self._own_goals = inner, state, goal, own_goals
+        self.cameras = tuple(cameras)
         self.metadata, self.render_mode = inner.metadata, inner.render_mode
         self.low, self.high = action_bounds(inner.action_space)
         self.raw: Any = None  # the environment's own observation
         self.reward = 0.0  # the environment's own, of the last step
         self.succeeded: bool | None = None  # what its info says, if it says anything
         everything = {"observation": size, "desired_goal": len(goal)}
+        seen: Any = inner.observation_space
         self.observation_space = spaces.Dict(
             {
                 key: spaces.Box(-np.inf, np.inf, (number,), np.float32)
                 for key, number in everything.items()
             }
+            | {name: seen[name] for name in self.cameras}
         )
         self.action_space = spaces.Box(-1.0, 1.0, self.low.shape, np.float32)
         own: Any = inner.unwrapped
@@ -122,7 +128,9 @@ class BroughtEnv(gymnasium.Env[dict[str, Any], np.ndarray]):
 
     def _laid_out(self, observation: Any) -> dict[str, Any]:
         self.raw = observation
-        return {"observation": self._vector(observation), "desired_goal": self.goal.copy()}
+        pictures = {name: observation[name] for name in self.cameras}
+        goal = self.goal.copy()
+        return {"observation": self._vector(observation), "desired_goal": goal, **pictures}
 
     def _save(self) -> dict[str, np.ndarray]:
         state = {"mujoco": integration_state(self.inner.unwrapped), "goal": self.goal.copy()}

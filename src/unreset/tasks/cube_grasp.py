@@ -232,6 +232,7 @@ def cube_grasp(reward: str = "sparse") -> Task:
         reward,
         summary="grasp a cube and lift it (as MEDAL++'s robot; MuJoCo)",
         demonstrations=_demonstrations,
+        proprioception=(0, 1, 2, 3, 7, 8, 9, 10),  # hand, opening, and their velocities
         offsets=OFFSETS,
         position=(4, 5),
         position_name="cube position",

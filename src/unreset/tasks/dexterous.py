@@ -187,9 +187,10 @@ class DexterousEnv(MujocoEnv):
         seen[36:] = np.minimum(np.maximum(data.qvel, -FASTEST), FASTEST)
         return seen
 
-    def _picture(self, camera: str, size: int) -> np.ndarray:
+    def _picture(self, camera: str, size: int, marked: bool = True) -> np.ndarray:
         """The model's green ball marks the goal."""
         self.model.site_pos[self._target] = self._goal
+        self.model.site_rgba[self._target, 3] = float(marked)
         return super()._picture(camera, size)
 
 
@@ -206,6 +207,7 @@ def dexterous(reward: str = "sparse") -> Task:
         PROTOCOL,
         reward,
         summary="lift a ball with a hand; stands in for EARL's light bulb (MuJoCo)",
+        proprioception=(*range(33), *range(36, 66)),  # joints, palm, and the joints' velocities
         offsets=OFFSETS,
         position=(33, 35),
         position_name="ball x and height",

@@ -50,7 +50,8 @@ class GoalEnv(gymnasium.Env[Observation, np.ndarray]):
             "wide" (anywhere), where the task has them.
         render_mode: None or "rgb_array".
         render_size: side of the picture of :meth:`render` in pixels.
-        cameras: names of cameras whose pictures are part of the observation.
+        cameras: names of cameras whose pictures are part of the observation; nothing marks the
+            goal in them.
         camera_size: side of those pictures in pixels.
 
     Raises:
@@ -138,8 +139,8 @@ class GoalEnv(gymnasium.Env[Observation, np.ndarray]):
         """The simulator's state as an observation, float32 [observation]; called once a step."""
         raise NotImplementedError
 
-    def _picture(self, camera: str, size: int) -> np.ndarray:
-        """A camera's picture, uint8 [size, size, 3]."""
+    def _picture(self, camera: str, size: int, marked: bool = True) -> np.ndarray:
+        """A camera's picture, uint8 [size, size, 3], with or without what marks the goal."""
         raise NotImplementedError
 
     def _draw_goal(self, start: str) -> np.ndarray:
@@ -238,7 +239,8 @@ class GoalEnv(gymnasium.Env[Observation, np.ndarray]):
 
     def _observe(self) -> Observation:
         seen = self._current()
-        pictures = {name: self._picture(name, self.camera_size) for name in self.cameras}
+        # A goal drawn into the scene would be told, not seen.
+        pictures = {name: self._picture(name, self.camera_size, False) for name in self.cameras}
         return {
             "observation": seen.copy(),
             "achieved_goal": self.achieved(seen).copy(),

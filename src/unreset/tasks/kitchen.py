@@ -297,6 +297,7 @@ def kitchen(reward: str = "dense", tasks: str = ALL_PAIRS) -> Task:
         initial_goals=np.array(initial, np.float32),
         score=ask if reward == "dense" else None,
         demonstrations=partial(_demonstrations, tasks, reward),
+        proprioception=tuple(range(9)),
         offsets=OFFSETS,
         position=(22, 21),
         position_name="microwave and hinged door",

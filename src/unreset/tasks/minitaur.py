@@ -48,6 +48,7 @@ FRICTIONS = (0.8, 1.5)
 
 PEN = 1.5  # half of its side
 _WALL = (0.1, 1.0, 0.5)  # a tile
+_BURIED = -10.0  # height of the goal's mark where it is not to be seen
 _WALL_HEIGHTS = {False: 0.5, True: 0.25}  # of its middle, in an open and a closed pen
 _UPPER_LEG, _LOWER_LEG = 0.115, 0.2
 _KNEE = -(math.pi / 2 + math.asin(_UPPER_LEG / _LOWER_LEG))  # with both upper legs level
@@ -244,9 +245,9 @@ class MinitaurEnv(GoalEnv):
         seen = (*self._turning(), self._torques, orientation, position[:2])
         return np.concatenate(seen, dtype=np.float32)
 
-    def _picture(self, camera: str, size: int) -> np.ndarray:
+    def _picture(self, camera: str, size: int, marked: bool = True) -> np.ndarray:
         bullet, scene = self._bullet, self._scene
-        place = (*map(float, self._goal), 0.03)
+        place = (*map(float, self._goal), 0.03 if marked else _BURIED)
         scene("resetBasePositionAndOrientation", self._ball, place, (0, 0, 0, 1))
         follows = camera == "following"
         target = scene("getBasePositionAndOrientation", self._robot)[0] if follows else (0, 0, 0)
@@ -279,6 +280,7 @@ def minitaur(reward: str = "dense") -> Task:
         PROTOCOL,
         reward,
         summary="a quadruped walks to points in a pen (EARL; PyBullet)",
+        proprioception=tuple(range(28)),
         offsets=OFFSETS,
         position=(28, 29),
         position_name="robot position",

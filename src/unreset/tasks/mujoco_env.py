@@ -109,7 +109,7 @@ class MujocoEnv(SavableEnv):
         self.mujoco.mj_resetData(self.model, self.data)
         restore_integration_state(self, state["mujoco"])
 
-    def _picture(self, camera: str, size: int) -> np.ndarray:
+    def _picture(self, camera: str, size: int, marked: bool = True) -> np.ndarray:
         if size not in self._renderers:
             self._renderers[size] = self._make_renderer(size)
         renderer = self._renderers[size]

@@ -32,6 +32,8 @@ _CAMERAS = (  # name, position, vertical view in degrees
 )
 
 HAND, OPENING, OBJECT = slice(0, 3), 3, slice(4, 7)  # in observations and goals
+PROPRIOCEPTION = (0, 1, 2, OPENING)
+LOOKING = ("doorview", "wrist")  # cameras to learn from: one from the side, one on the hand
 # Thrown about, the hand leaves the benchmark's own bounds by some centimetres.
 LOW = (-0.8, 0.1, -0.2, 0.0, -np.inf, -np.inf, -np.inf)
 HIGH = (0.8, 1.3, 0.9, 1.0, np.inf, np.inf, np.inf)
@@ -181,6 +183,7 @@ class SawyerEnv(MujocoEnv):
         success = bool(self.success(self._current(), goal))  # and so computed only once
         return float(success), success
 
-    def _picture(self, camera: str, size: int) -> np.ndarray:
+    def _picture(self, camera: str, size: int, marked: bool = True) -> np.ndarray:
         self.model.site_pos[self._goal_site] = self._goal[OBJECT]
+        self.model.site_rgba[self._goal_site, 3] = float(marked)
         return super()._picture(camera, size)

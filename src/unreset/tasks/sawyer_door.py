@@ -138,6 +138,8 @@ def sawyer_door(reward: str = "sparse") -> Task:
         reward,
         summary="close a door (EARL; MuJoCo)",
         demonstrations=door_demonstrations,
+        cameras=sawyer.LOOKING,
+        proprioception=sawyer.PROPRIOCEPTION,
         offsets=sawyer.OFFSETS,
         position=(4, 5),
         position_name="handle position",

@@ -228,6 +228,8 @@ def sawyer_peg(reward: str = "sparse") -> Task:
         summary="insert a peg into a hole (EARL; MuJoCo)",
         score=ask if reward == "dense" else None,
         demonstrations=partial(peg_demonstrations, reward=reward),
+        cameras=sawyer.LOOKING,
+        proprioception=sawyer.PROPRIOCEPTION,
         offsets=sawyer.OFFSETS,
         position=(4, 5),
         position_name="peg head position",

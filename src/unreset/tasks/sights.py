@@ -30,6 +30,7 @@ class Sights(NamedTuple):
     vector: Function  # the environment's observation -> the task's
     observations: np.ndarray  # [samples, observation], the task's
     goals: np.ndarray | None  # [distinct, goal], if resets choose goals
+    cameras: tuple[str, ...]  # the names under which there are pictures
     # The last numbers of an observation are then the goal that it achieves.
 
 
@@ -80,7 +81,8 @@ def look(inner: Environment, state: State, with_goals: bool, samples: int) -> Si
         raise UnresetError(f"its observations are not vectors of one length: {error!r}") from error
     if not np.isfinite(rows).all():
         raise UnresetError("the observations of its resets contain NaN or infinity")
-    return Sights(vector, rows, distinct(np.stack(goals)) if with_goals else None)
+    cameras = tuple(str(key) for key, space in keys.items() if _is_picture(space))
+    return Sights(vector, rows, distinct(np.stack(goals)) if with_goals else None, cameras)
 
 
 def distinct(rows: np.ndarray) -> np.ndarray:
@@ -130,17 +132,18 @@ def _reader(space: Any, state: State, with_goals: bool) -> Function:
         keys = ["observation"]
     elif known:
         keys = [k for k in known if k not in GOAL_KEYS[1:] and _is_vector(known[k])]
-        _say_skipped([key for key in known if not _is_vector(known[key])])
+        _say_skipped([k for k in known if not (_is_vector(known[k]) or _is_picture(known[k]))])
         if not keys:
             raise UnresetError(
-                f"its observation {space} holds no vectors; learning from pixels is not there yet"
+                f"its observation {space} holds no vectors, by which success and goals are told; "
+                "of anything else make some with state= a function"
             )
     elif _is_vector(space):
         return np.ravel
     else:
         raise UnresetError(
-            f"its observations are {space}, not vectors; learning from pixels is not there yet, "
-            "of anything else make vectors with state= a function"
+            f"its observations are {space}, not vectors: make some with state= a function (and put "
+            "pictures into a dictionary, under their cameras' names)"
         )
     return lambda observation: np.concatenate([np.ravel(observation[key]) for key in keys])
 
@@ -148,8 +151,8 @@ def _reader(space: Any, state: State, with_goals: bool) -> Function:
 def _say_skipped(keys: list[str]) -> None:
     if keys:
         warnings.warn(
-            f"{', '.join(keys)} of the observation are left out, since they are not vectors "
-            "(learning from pixels is not there yet); state= says what to take",
+            f"{', '.join(keys)} of the observation are left out: neither vectors nor pictures "
+            "(uint8 [H, W, 3]); state= says what to take",
             stacklevel=5,  # where from_environment was called
         )
 
@@ -162,3 +165,10 @@ def _is_vector(space: Any) -> bool:
     """Whether a space's elements are numbers in a row (or few rows), not a picture."""
     pictures = len(getattr(space, "shape", None) or ()) >= 2 and space.dtype == np.uint8
     return isinstance(space, spaces.Box) and not pictures and len(space.shape) < 3
+
+
+def _is_picture(space: Any) -> bool:
+    """Whether a space's elements are pictures that can be learned from: uint8 [H, W, 3]."""
+    shape: tuple[int, ...] = getattr(space, "shape", None) or ()
+    colours = len(shape) == 3 and shape[-1] == 3
+    return isinstance(space, spaces.Box) and space.dtype == np.uint8 and colours

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -26,6 +26,13 @@ def ask(environment: Any, observation: np.ndarray, goal: np.ndarray) -> tuple[fl
     """A task's ``score`` where the reward needs the simulator: reward and success, of its state."""
     answer: tuple[float, bool] = environment.unwrapped.score(goal)
     return answer
+
+
+def make(
+    identifier: str, *, cameras: Sequence[str] = (), camera_size: int = 84, **arguments: Any
+) -> Any:
+    """An environment by its name in Gymnasium, with pictures in its observations where wanted."""
+    return gymnasium.make(identifier, cameras=cameras, camera_size=camera_size, **arguments)
 
 
 def simulated(
@@ -61,10 +68,11 @@ def simulated(
         "success": kind.success,
         "sparse": reward == "sparse",
         "starts": tuple(kind.starts),
+        "cameras": tuple(kind.camera_names),
         **protocol.periods(),
     }
     environment = partial(
-        gymnasium.make,
+        make,
         identifier,
         reward_type=reward,
         disable_env_checker=True,

@@ -9,14 +9,13 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, NamedTuple
 
-import gymnasium
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from unreset.core.types import Array, Task
 from unreset.tasks.protocols import EARL
-from unreset.tasks.simulated import chosen
+from unreset.tasks.simulated import chosen, make
 
 STEP = 0.2  # largest displacement of the gripper per axis and step
 ARENA = 2.8  # positions are clipped to [-ARENA, ARENA]
@@ -128,7 +127,7 @@ def tabletop(reward: str = "sparse") -> Task:
     Raises:
         UnresetError: if there is no such reward.
     """
-    from unreset.tasks.tabletop_render import look, render  # noqa: PLC0415 - it needs the constants above
+    from unreset.tasks.tabletop_render import CAMERAS, looks, render  # noqa: PLC0415 - it needs the constants above
 
     return Task(
         name="tabletop",
@@ -142,15 +141,15 @@ def tabletop(reward: str = "sparse") -> Task:
         reward=chosen("tabletop", REWARDS, reward),
         success=success,
         wide_success=mug_success,
-        environment=partial(gymnasium.make, "unreset/Tabletop-v0", reward_type=reward),
+        environment=partial(make, "unreset/Tabletop-v0", reward_type=reward),
         starts=STARTS,
         demonstrations=_demonstrations,
         reset=reset,
         step=step,
         observe=observe,
         render=render,
-        cameras=("above",),
-        look=lambda observation, size: {"above": look(observation, size)},
+        cameras=tuple(CAMERAS),
+        look=looks,
         proprioception=(0, 1, 4),
         offsets=OFFSETS,
         position=(2, 3),

@@ -13,7 +13,7 @@ import numpy as np
 from unreset.core.types import Array
 from unreset.tasks import tabletop
 from unreset.tasks.goal_env import SavableEnv, vector
-from unreset.tasks.tabletop_render import render
+from unreset.tasks.tabletop_render import CAMERAS, render
 
 _FREE, _HELD = (-1.0, -1.0), (0.0, 0.0)
 _HELD_SLACK = 1e-3  # a held mug's offset is kept up to rounding, which adds up along an episode
@@ -65,7 +65,7 @@ class TabletopEnv(SavableEnv):
     initial_goals = tabletop.INITIAL
     rewards = tabletop.REWARDS
     starts = tabletop.STARTS
-    camera_names = ("above",)
+    camera_names = tuple(CAMERAS)
 
     def __init__(self, **arguments: Any) -> None:
         # One small step is a thousand times too little work for an accelerator.
@@ -117,9 +117,11 @@ class TabletopEnv(SavableEnv):
     def _restore(self, state: Mapping[str, np.ndarray]) -> None:
         self._table = np.array(state["seen"])
 
-    def _picture(self, camera: str, size: int) -> np.ndarray:
+    def _picture(self, camera: str, size: int, marked: bool = True) -> np.ndarray:
         with jax.default_device(self._device):
-            return np.array(render(self._current(), self._goal, size))
+            seen = self._current()
+            drawn = render(seen, self._goal, size) if marked else CAMERAS[camera](seen, size)
+            return np.array(drawn)
 
     @staticmethod
     def achieved(observation: np.ndarray) -> np.ndarray:

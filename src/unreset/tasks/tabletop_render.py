@@ -21,6 +21,7 @@ WALL = 3.2  # inner edge of the walls; the mug at the arena's limit just touches
 COASTER = 0.3  # half a coaster's side
 MUG = 0.38  # radius
 RING = 0.53  # radius of the ring around the goal: outside the mug, so that it is never hidden
+LENS = (2.0, 3.8)  # of the camera on the gripper: near and far
 OPEN, CLOSED = 0.23, 0.17  # radius of the gripper's claw
 
 WOOD, SEAM, WALL_WOOD = (206, 165, 116), (176, 134, 88), (92, 60, 38)
@@ -146,6 +147,20 @@ def look(observation: Array, size: int = 64) -> Array:
     return _with_things(table, x, y, observation)
 
 
+@partial(jax.jit, static_argnames="size")
+def look_from_wrist(observation: Array, size: int = 64) -> Array:
+    """What a camera on the gripper sees: itself in the middle, the whole table in a wide lens.
+
+    A picture's coordinate u in [-1, 1] shows what is ``2 u + 3.8 u^3`` away, so it is sharp where
+    the gripper is and shows a mug in any corner of the table from any other.
+    """
+    u = (2 * jnp.arange(size) + 1) / size - 1
+    away = LENS[0] * u + LENS[1] * u**3
+    across, along = jnp.meshgrid(away, -away)
+    x, y = observation[0] + across, observation[1] + along
+    return _with_things(_table(x, y), x, y, observation)
+
+
 def _empty(size: int) -> tuple[Array, Array, Array]:
     """Where the pixels are, and the picture of a table with nothing on it; computed once."""
     with jax.ensure_compile_time_eval():
@@ -158,3 +173,11 @@ def _with_things(picture: Array, x: Array, y: Array, observation: Array) -> Arra
     picture = _draw_mug(picture, x, y, observation[2:4])
     picture = _draw_gripper(picture, x, y, observation[0:2], observation[4] > -0.5)
     return jnp.round(jnp.clip(picture, 0, 255)).astype(jnp.uint8)
+
+
+CAMERAS = {"above": look, "wrist": look_from_wrist}
+
+
+def looks(observation: Array, size: int) -> dict[str, Array]:
+    """What each camera sees, uint8 [size, size, 3]."""
+    return {name: camera(observation, size) for name, camera in CAMERAS.items()}

@@ -17,7 +17,7 @@ import optax
 from unreset.core.types import Array, Metrics
 from unreset.core.vision import Dense, Encoder, EncoderName, Inputs, Seen, Vision
 
-RewardForm = Literal["-log(1-D)", "log D", "log D - log(1-D)"]
+RewardForm = Literal["-log(1-D)", "log D", "log D - log(1-D)", "D > 1/2"]
 _torch_default = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
 
 
@@ -129,7 +129,13 @@ def logits(
 
 
 def reward(form: RewardForm, logit: Array) -> Array:
-    """The reward at a logit, with D kept 1e-10 away from 0 and 1 as in the released code."""
+    """The reward at a logit, with D kept 1e-10 away from 0 and 1 as in the released code.
+
+    "D > 1/2" is 1 or 0: a success that is seen, and ends the bootstrap as one does that is told
+    (SERL, Luo et al. 2024, arXiv 2401.16013).
+    """
+    if form == "D > 1/2":
+        return (logit > 0).astype(jnp.float32)
     expert = jnp.log(jax.nn.sigmoid(logit) + 1e-10)
     own = jnp.log(jax.nn.sigmoid(-logit) + 1e-10)
     return {"-log(1-D)": -own, "log D": expert, "log D - log(1-D)": expert - own}[form]

@@ -1,0 +1,90 @@
+"""How a deployed policy sees: pictures to features, with NumPy alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from unreset.errors import UnresetError
+
+Weights = Mapping[str, np.ndarray]
+
+
+def seen(
+    sight: Mapping[str, Any], weights: Weights, observation: Mapping[str, Any], goal: Any
+) -> tuple[np.ndarray, np.ndarray]:
+    """What a policy sees: features [F] of pictures, and numbers [n].
+
+    Args:
+        sight: of the policy's metadata: ``cameras`` in their order, the encoder and its sizes.
+        weights: of the policy, with the encoder's and the goals' pictures.
+        observation: a picture, uint8 [height, width, 3], under each camera's name; and
+            ``proprioception`` [p], if the policy was taught with it.
+        goal: the goal [goal], if the policy pursues one.
+
+    Raises:
+        UnresetError: where a picture is missing or of another size or type.
+    """
+    size = sight["image_size"]
+    pictures = []
+    for camera in sight["cameras"]:
+        if camera not in observation:
+            raise UnresetError(
+                f"the observation holds no picture of camera {camera!r}; this policy needs "
+                f"{', '.join(sight['cameras'])}"
+            )
+        picture = np.asarray(observation[camera])
+        if picture.shape != (size, size, 3) or picture.dtype != np.uint8:
+            raise UnresetError(
+                f"the picture of camera {camera!r} is {picture.dtype} of shape {picture.shape}; "
+                f"this policy needs uint8 of shape {(size, size, 3)}"
+            )
+        pictures.append(picture)
+    numbers = []
+    if sight["proprioception"]:
+        told = np.asarray(observation.get("proprioception", ()), np.float32)
+        if told.shape != (sight["proprioception"],):
+            raise UnresetError(
+                f"proprioception has shape {told.shape}; this policy needs "
+                f"{sight['proprioception']} numbers of the robot's own sensors"
+            )
+        numbers.append(told)
+    if sight["goal_view"] != "none":
+        goal = np.asarray(() if goal is None else goal, np.float32)
+        if goal.shape != weights["goals"].shape[1:]:
+            raise UnresetError(
+                f"the goal has shape {goal.shape}; this policy needs "
+                f"{weights['goals'].shape[1]} numbers"
+            )
+    if sight["goal_view"] == "vector":
+        numbers.append(goal)
+    if sight["goal_view"] == "image":
+        which = int(((weights["goals"] - goal) ** 2).sum(axis=1).argmin())
+        pictures += [weights[f"goal_pictures/{camera}"][which] for camera in sight["cameras"]]
+    crop = sight["crop"] // 2
+    stop = size - sight["crop"] + crop
+    image = np.concatenate(pictures, axis=-1)[crop:stop, crop:stop]
+    return _encoded(sight, weights, image), np.concatenate([np.empty(0, np.float32), *numbers])
+
+
+def _encoded(sight: Mapping[str, Any], weights: Weights, image: np.ndarray) -> np.ndarray:
+    """Features [F] of a picture [height, width, C]; see :class:`unreset.core.vision.Encoder`."""
+    features = image.astype(np.float32) / np.float32(255) - np.float32(0.5)
+    if sight["encoder"] == "patches":
+        side = sight["patch"]
+        rows, columns = features.shape[0] // side, features.shape[1] // side
+        tiles = features.reshape(rows, side, columns, side, -1).transpose(0, 2, 1, 3, 4)
+        features = tiles.reshape(rows * columns, -1)
+        for layer in range(sight["layers"]):
+            features = features @ weights[f"encoder/Dense_{layer}/kernel"]
+            features = np.maximum(features + weights[f"encoder/Dense_{layer}/bias"], 0.0)
+        return np.asarray(features.reshape(-1))
+    for layer, stride in enumerate(sight["strides"]):
+        kernel = weights[f"encoder/Conv_{layer}_kernel"]
+        windows = np.lib.stride_tricks.sliding_window_view(features, kernel.shape[:2], (0, 1))
+        windows = windows[::stride, ::stride]  # [rows, columns, channels, 3, 3]
+        features = np.einsum("rcihw,hwio->rco", windows, kernel, optimize=True)
+        features = np.maximum(features + weights[f"encoder/Conv_{layer}_bias"], 0.0)
+    return np.asarray(features.reshape(-1))

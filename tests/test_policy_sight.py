@@ -1,0 +1,82 @@
+"""A policy that sees acts with NumPy as it does in JAX, and says what it misses."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import toy
+import unreset
+from unreset import api, registry
+from unreset.errors import UnresetError
+from unreset.evaluation import deployed
+
+
+@pytest.fixture(autouse=True)
+def known(monkeypatch):
+    toy.install(monkeypatch.setitem)
+
+
+def fresh(folder, **vision):
+    """A run before its first step."""
+    settings = registry.settings("medalpp")
+    seen = dataclasses.replace(settings.learner.vision, **vision)
+    learner = dataclasses.replace(settings.learner, vision=seen)
+    settings = dataclasses.replace(settings, learner=learner)
+    configuration = api.Configuration(
+        "medalpp", "toy", "default", 0, 1, 20, 20, 0, 20, "fused", settings
+    )
+    return api.Run(api.Training(folder, configuration, toy.demonstrations()))
+
+
+SIGHTS = [
+    {"encoder": "patches", "goal_view": "image", "proprioception": True},
+    {"encoder": "drq", "goal_view": "none", "cameras": ("wrist",)},
+    {"encoder": "strided", "goal_view": "vector", "crop": 2},
+]
+
+
+@pytest.mark.parametrize("vision", SIGHTS, ids=lambda v: v["encoder"])
+def test_it_acts_as_in_jax(vision, tmp_path):
+    run = fresh(tmp_path, **vision)
+    policy = unreset.Policy.load(run.export().save(tmp_path / "policy.safetensors"))
+    training = run._training
+    method, task = training.method, training.task
+    actor = jax.tree.map(lambda x: x[0], training.actors)
+    actions = []
+    for place in (-1.2, 0.1, 0.9):
+        observation, goal = jnp.array([place]), jnp.asarray(task.goals[0])
+        frames = task.look(observation, method.vision.image_size)
+        wanted = deployed.deterministic_action(method, task, actor, observation, goal, frames)
+        given = {name: np.asarray(frame) for name, frame in frames.items()}
+        given["proprioception"] = np.asarray(observation)
+        actions.append(policy(given, task.goals[0]))
+        np.testing.assert_allclose(actions[-1], wanted, atol=1e-5)
+    assert len(np.unique(actions)) == 3
+
+
+def test_it_says_which_picture_it_misses(tmp_path):
+    run = fresh(tmp_path, cameras=("wrist",), goal_view="none", proprioception=False)
+    policy = run.export()
+    picture = np.zeros((16, 16, 3), np.uint8)
+    assert policy({"wrist": picture}).shape == (1,)
+    with pytest.raises(UnresetError, match="no picture of camera 'wrist'"):
+        policy({"third": picture})
+    with pytest.raises(UnresetError, match=r"float64 of shape .*needs uint8 of shape"):
+        policy({"wrist": picture / 255})
+    with pytest.raises(UnresetError, match="dictionary with a picture"):
+        policy(np.zeros(1), np.zeros(1))
+
+
+def test_it_says_which_numbers_it_misses(tmp_path):
+    run = fresh(tmp_path, cameras=("wrist",), goal_view="vector", proprioception=True)
+    policy, picture = run.export(), np.zeros((16, 16, 3), np.uint8)
+    told = {"wrist": picture, "proprioception": np.zeros(1)}
+    assert policy(told, np.ones(1)).shape == (1,)
+    assert policy(told | {"desired_goal": np.ones(1)}) == policy(told, np.ones(1))
+    with pytest.raises(UnresetError, match="proprioception has shape"):
+        policy({"wrist": picture}, np.ones(1))
+    with pytest.raises(UnresetError, match="the goal has shape"):
+        policy(told)
