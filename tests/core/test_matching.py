@@ -28,6 +28,9 @@ LOG2 = math.log(2)
         ("log D - log(1-D)", 3.5, 3.5),
         ("log D - log(1-D)", -2.0, -2.0),
         ("log D - log(1-D)", 100.0, -math.log(1e-10)),
+        ("D > 1/2", 0.01, 1.0),
+        ("D > 1/2", 0.0, 0.0),
+        ("D > 1/2", -3.0, 0.0),
     ],
 )
 def test_rewards_at_known_logits(form, logit, reward):
