@@ -182,3 +182,17 @@ def test_a_replay_that_does_not_fit_is_refused_with_what_would(monkeypatch):
         method, practice=dataclasses.replace(method.practice, replay_capacity=fits)
     )
     assert fitted.fitted_capacity(few, configuration, rows) == fits
+
+
+@pytest.mark.parametrize(
+    ("name", "goals", "told"),
+    [("naive", 1, None), ("naive", 2, "apart"), ("fbrl", 1, "apart"), ("medal", 1, None)],
+)
+def test_goals_that_are_not_seen_cannot_be_told_apart(name, goals, told):
+    small = toy.tiny(registry.METHODS[name]["default"])
+    vision = dataclasses.replace(small.learner.vision, pixels=True, goal_view="none")
+    learner = dataclasses.replace(small.learner, vision=vision)
+    method = dataclasses.replace(small, learner=learner).method(TOY)
+    task = dataclasses.replace(TOY, goals=np.linspace(0, 1, goals, dtype=np.float32)[:, None])
+    reason = practice.misfit(method, task, {0, 1})
+    assert (reason is None) if told is None else (told in (reason or ""))

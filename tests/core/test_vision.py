@@ -12,6 +12,7 @@ from unreset.core import sac
 from unreset.core.networks import Critics, Trunk, tanh_normal_log_density
 from unreset.core.signals.matching import Matching
 from unreset.core.vision import Dense, Encoder, Seen, Vision, augment, coarse, looked_at, normalised
+from unreset.errors import UnresetError
 
 KEY = jax.random.key(0)
 TOY = toy.point()
@@ -275,3 +276,24 @@ def test_the_published_schedule_of_cloning():
     config = sac.SAC(cloning_start=1.0, cloning_end=0.1, cloning_after=10_000, cloning_steps=40_000)
     found = [float(sac.cloning_weight(config, jnp.int32(n))) for n in (0, 10_000, 30_000, 50_000)]
     np.testing.assert_allclose(found, [1.0, 1.0, 0.55, 0.1], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "message"),
+    [
+        ({"image_size": 32, "patch": 6}, "tiles of patch=6"),
+        ({"image_size": 14, "encoder": "drq"}, "needs 15"),
+        ({"image_size": 10, "crop": 4, "encoder": "strided"}, "needs 7"),
+    ],
+)
+def test_sizes_that_do_not_go_together_are_refused(sizes, message):
+    Vision(**sizes)  # nobody looks
+    with pytest.raises(UnresetError, match=message):
+        Vision(pixels=True, **sizes)
+
+
+@pytest.mark.parametrize(("encoder", "size"), [("drq", 15), ("strided", 7)])
+def test_the_smallest_pictures_leave_something(encoder, size):
+    network = Encoder(Vision(encoder=encoder, channels=3))
+    seen = jax.eval_shape(network.init_with_output, KEY, jnp.zeros((size, size, 3), jnp.uint8))[0]
+    assert seen.shape == (3,)

@@ -131,7 +131,19 @@ def misfit(method: Method, task: Task, shown: Collection[int]) -> str | None:
     imitated = {way for role in method.roles for way in role.imitate}
     if (practice.offline or practice.cloning_updates) and not imitated & set(shown):
         return f"{name} has to clone demonstrations first, and there are none for it"
-    return None
+    return _blindness(method, task)
+
+
+def _blindness(method: Method, task: Task) -> str | None:
+    """Why a method's policies cannot know what they shall do, if they do not see goals."""
+    alike = method.shared and not method.told_roles and len(method.roles) > 1
+    seen = not method.vision.pixels or method.vision.goal_view != "none"
+    if seen or not (alike or len(task.goals) > 1):
+        return None
+    return (
+        f"{method.name} would have to tell goals of task {task.name!r} apart that it does not "
+        "see: say --goal-view image or vector"
+    )
 
 
 def _blank(task: Task, frames: Frames) -> Transition:

@@ -15,13 +15,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from unreset.core.types import Array, Task
-from unreset.errors import Failure
+from unreset.errors import Failure, UnresetError
 
 Frames = Mapping[str, Array]
 """Pictures by camera, uint8 [..., height, width, 3]."""
 Shapes = dict[str, tuple[int, int, int]]
 """The shape of one picture by camera: height, width, 3."""
 EncoderName = Literal["patches", "drq", "strided"]
+LEAST = {"drq": 15, "strided": 7}  # pixels of a side
 STRIDES = {"drq": (2, 1, 1, 1), "strided": (2, 2)}  # of their convolutions
 
 
@@ -65,6 +66,20 @@ class Vision:
     """Random shift of pictures in batches, in pixels at most (DrQ-v2: 4)."""
     crop: int = 0
     """Pixels that a random crop takes off height and width in batches, the middle one else."""
+
+    def __post_init__(self) -> None:
+        """Refuse sizes that do not go together."""
+        side, least = self.image_size - self.crop, LEAST.get(self.encoder, self.patch)
+        if self.pixels and side < least:
+            raise UnresetError(
+                f"pictures of {side} pixels (image_size - crop) are too small for the encoder "
+                f"{self.encoder!r}, which needs {least}"
+            )
+        if self.pixels and self.encoder == "patches" and side % self.patch:
+            raise UnresetError(
+                f"pictures of {side} pixels (image_size - crop) cannot be cut into tiles of "
+                f"patch={self.patch}: give a multiple of it"
+            )
 
     def looking(self, task: Task) -> Shapes:
         """The shapes of the pictures that are looked at, by camera; none where none are."""
