@@ -114,7 +114,9 @@ def test_only_the_cameras_that_are_looked_through_are_needed():
     medalpp = registry.settings("medalpp")
 
     def looking(camera, judge=()):
-        vision = dataclasses.replace(medalpp.learner.vision, cameras=camera, image_size=SIZE)
+        vision = dataclasses.replace(
+            medalpp.learner.vision, cameras=camera, image_size=SIZE, patch=4
+        )
         learner = dataclasses.replace(medalpp.learner, vision=vision)
         matching = dataclasses.replace(medalpp.matching, cameras=judge)
         return dataclasses.replace(medalpp, learner=learner, matching=matching).method(given)
