@@ -170,8 +170,7 @@ def tiny(settings: Settings, **practice) -> Settings:
         if isinstance(value, Matching | Novelty):
             changes[field.name] = dataclasses.replace(value, hidden=(8,), batch_size=16, interval=3)
         if isinstance(value, Matching):
-            few = {"trunk": 4, "updates": min(value.updates, 2)}
-            changes[field.name] = dataclasses.replace(changes[field.name], **few)
+            changes[field.name] = dataclasses.replace(changes[field.name], trunk=4)
         if isinstance(value, Curriculum):
             changes[field.name] = Curriculum(
                 demonstration_states=9, replay_states=4, within=value.within, interval=5

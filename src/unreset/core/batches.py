@@ -87,7 +87,8 @@ def _draw_part(
     next_frames = {name: column[next_positions] for name, column in rows.frames.items()}
     aims = _draw_goals(method, task, run, roles, positions, goal_key)
     goal, shown = aims.goal, None
-    if practice.hindsight and method.vision.pixels and method.relabels(roles[0]):
+    pictured = bool(practice.hindsight) and method.vision.pixels and method.relabels(roles[0])
+    if pictured:
         reached = {name: column[aims.reached] for name, column in rows.frames.items()}
         shown = (aims.hindsight, reached)
     learned = method.roles[roles[0]].reward != ENVIRONMENT
@@ -97,7 +98,9 @@ def _draw_part(
         success = rows.success[positions]
     if task.pure or learned:
         reward = rewards(method, task, run, roles[0], next_observation, goal, next_frames)
-        if learned:  # a picture that was chosen as the goal is reached where it was taken
+        if (
+            learned and pictured
+        ):  # a picture that was chosen as the goal is reached where it was taken
             found = method.signals[method.roles[roles[0]].reward].scale
             reward = jnp.where(aims.hindsight, found * (aims.reached == next_positions), reward)
     else:

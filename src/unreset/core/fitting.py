@@ -109,9 +109,8 @@ def fit_signals(
         own_roles, size = method.rewarded(name), signal.batch_size
         if isinstance(signal, Matching):
             list_number, judges, half = len(method.roles) + judges, judges + 1, size // 2
-            number = half * signal.updates
-            expert = replays.sample_pinned(run.replay, (list_number,), number, expert_key)
-            own = replays.sample(run.replay, own_roles, number, own_key)
+            expert = replays.sample_pinned(run.replay, (list_number,), half, expert_key)
+            own = replays.sample(run.replay, own_roles, half, own_key)
             rows = _taken(run.replay, jnp.stack([expert, own]))
             update = partial(_fit_matching, method, task, signal, rows, update_key)
         else:
@@ -138,19 +137,12 @@ def _taken(replay: Replay, at: Array) -> Taken:
 def _fit_matching(
     method: Method, task: Task, signal: Matching, rows: Taken, key: Array, state: Any
 ) -> tuple[Any, Metrics]:
-    """A discriminator's updates on rows [2, updates * N, ...]: expert's and own."""
-    metrics: Metrics = {}
-    for number in range(signal.updates):
-        update_key = key if not number else jax.random.fold_in(key, number)
-        half = signal.batch_size // 2
-        part = jax.tree.map(lambda x, n=number, h=half: x[:, n * h : (n + 1) * h], rows)
-        observation, goal, frames = part
-        see_key = jax.random.fold_in(update_key, 1)
-        seen = method.judged(task, signal, observation, goal, frames, see_key)
-        expert, own = (jax.tree.map(lambda x, n=n: x[n], seen) for n in range(2))
-        sight = signal.sight(method.vision)
-        state, metrics = matching.update(signal, state, expert, own, update_key, sight)
-    return state, metrics
+    """A discriminator's update on rows [2, N, ...]: expert's and own."""
+    observation, goal, frames = rows
+    see_key = jax.random.fold_in(key, 1)
+    seen = method.judged(task, signal, observation, goal, frames, see_key)
+    expert, own = (jax.tree.map(lambda x, n=n: x[n], seen) for n in range(2))
+    return matching.update(signal, state, expert, own, key, signal.sight(method.vision))
 
 
 def _fit_novelty(

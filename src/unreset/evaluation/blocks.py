@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
 import numpy as np
+
+from unreset.core.batches import rewards
+from unreset.core.method import Method
+from unreset.core.practice import Run
+from unreset.core.types import Array, Task
+from unreset.core.vision import Frames
 
 BLOCK = 256
 
@@ -33,3 +40,27 @@ def in_blocks(function: Callable[..., Any], *columns: Any, size: int = BLOCK) ->
         made = function(*jax.tree.map(filled, columns))
         parts.append(jax.tree.map(lambda leaf, n=number: np.asarray(leaf)[:n], made))
     return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
+
+
+def rewards_in_blocks(
+    method: Method, task: Task, role: int, run: Run, observation: Any, goal: Any, frames: Any
+) -> np.ndarray:
+    """Rewards [N] of a role, as its learner sees them, for reaching observations [N, ...].
+
+    ``run`` is of one seed and without its replay.
+    """
+    found = in_blocks(partial(_rewards, method, task, role, run), observation, goal, frames)
+    return np.asarray(found)
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2))
+def _rewards(
+    method: Method,
+    task: Task,
+    role: int,
+    run: Run,
+    observation: Array,
+    goal: Array,
+    frames: Frames,
+) -> Array:
+    return rewards(method, task, run, role, observation, goal, frames)

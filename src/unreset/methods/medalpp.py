@@ -17,7 +17,7 @@ from unreset.core.signals import Signal
 from unreset.core.signals.matching import Matching
 from unreset.core.types import Task
 from unreset.core.vision import Vision
-from unreset.methods.settings import Settings
+from unreset.methods.settings import Settings, published_learner, published_practice
 
 
 @dataclass(frozen=True)
@@ -85,8 +85,7 @@ def _paper() -> MedalPP:
     judge = Matching(
         hidden=(128,),
         learning_rate=3e-4,
-        interval=100,
-        updates=10,
+        interval=10,  # ten updates in 100 steps
         batch_size=512,
         spectral_norm=True,
         encoder="strided",
@@ -94,39 +93,31 @@ def _paper() -> MedalPP:
         scale=1.0,
     )
     return MedalPP(
-        practice=Practice(
-            updates_per_step=1,
-            batch_size=256,
+        practice=replace(
+            published_practice(),
             demonstration_share=16 / 256,
-            teach="acting",
-            share_learner=False,
-            hindsight=0.0,
-            other_goals=0.0,
             boundary="bootstrap",
             phase_length=100,
-            seed_steps=10_000,
             seed_actions="uniform",
             reset_every=10_000,
+            replay_capacity=1_000_000,
         ),
-        learner=SAC(
+        learner=replace(
+            published_learner(),
             vision=Vision(pixels=True, image_size=84, encoder="drq", shift=4),
-            hidden=(256, 256),
             critics_hidden=(256,) * 4,
             own_trunks=True,
-            layer_norm=False,
             critics=5,
-            average_tau=1.0,
             reward_scale=1.0,
             initial_temperature=0.0,
             learn_temperature=False,
             entropy_backup=False,
             cloning_form="likelihood",
-            cloning_end=0.0,
+            cloning_start=1.0,
             cloning_steps=10_000,
             cloning_after=10_000,
-            self_cloning=0.0,
         ),
-        classifier=replace(judge, interval=500, last_states=10),
+        classifier=replace(judge, interval=50, last_states=10),
         matching=judge,
         steps=600_000,
     )
@@ -135,7 +126,7 @@ def _paper() -> MedalPP:
 def _released() -> MedalPP:
     """The configuration for simulation of the released code; a GPU's work."""
     paper = _paper()
-    judge = replace(paper.matching, updates=1)
+    judge = replace(paper.matching, interval=100)
     return replace(
         paper,
         practice=replace(
@@ -160,7 +151,7 @@ def _robot() -> MedalPP:
     vision = replace(
         paper.learner.vision, image_size=100, features=256, proprioception=True, goal_view="none"
     )
-    judge = replace(paper.matching, updates=1, cameras=("wrist",), hidden=(256,), trunk=256)
+    judge = replace(paper.matching, cameras=("wrist",), hidden=(256,), trunk=256)
     return replace(
         paper,
         practice=replace(

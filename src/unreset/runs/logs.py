@@ -12,13 +12,12 @@ import numpy as np
 
 from unreset.core import replay as replays
 from unreset.core import sac
-from unreset.core.batches import rewards
 from unreset.core.method import ENVIRONMENT, Method, Role
 from unreset.core.practice import CONTINUING, Run
 from unreset.core.replay import GOAL_SOURCES, Replay
 from unreset.core.types import Array, Task
 from unreset.core.vision import Frames
-from unreset.evaluation.blocks import in_blocks
+from unreset.evaluation.blocks import in_blocks, rewards_in_blocks
 
 VISIT_EVERY = 20  # steps between the states kept for the report's map
 
@@ -128,7 +127,7 @@ def _measured(
     ends: np.ndarray,
 ) -> list[dict[str, float | None]]:
     """For each phase the critics' value where it began, and the discounted return it then had."""
-    light = run._replace(replay=None)  # type: ignore[arg-type]
+    light = jax.tree.map(lambda leaf: leaf[seed], run._replace(replay=None))  # type: ignore[arg-type]
     whole = starts >= 0
     parts = [np.arange(a, b + 1) for a, b in zip(starts[whole], ends[whole], strict=True)]
     inside = np.concatenate([np.empty(0, int), *parts])
@@ -140,16 +139,14 @@ def _measured(
             gained[at] = rows.reward[at] * method.learner.reward_scale
             continue
         role = int(np.flatnonzero(names == name)[0])
-        score = partial(_rewards, method, task, role, light, seed)
-        gained[at] = in_blocks(
-            score, rows.observation[at + 1], rows.goal[at], _pictures(rows, at + 1)
-        )
+        led = (rows.observation[at + 1], rows.goal[at], _pictures(rows, at + 1))
+        gained[at] = rewards_in_blocks(method, task, role, light, *led)
     first = starts[whole]
     learner = np.zeros(len(first), int) if method.shared else rows.role[first]
     expected = np.zeros(len(first))
     for which in range(len(method.learners)):
         at = first[learner == which]
-        value = partial(_values, method, task, light.learners, seed, which)
+        value = partial(_values, method, task, light.learners, which)
         columns = (rows.role, rows.observation, rows.goal, rows.action)
         taken = (column[at] for column in columns)
         expected[learner == which] = in_blocks(value, *taken, _pictures(rows, at))
@@ -168,28 +165,11 @@ def _pictures(rows: Any, at: np.ndarray) -> dict[str, np.ndarray]:
     return {name: column[at] for name, column in rows.frames.items()}
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2))
-def _rewards(
-    method: Method,
-    task: Task,
-    role: int,
-    run: Run,
-    seed: Array,
-    next_observation: Array,
-    goal: Array,
-    frames: Frames,
-) -> Array:
-    """Rewards [N] of a role as its learner sees them."""
-    mine = jax.tree.map(lambda leaf: leaf[seed], run)
-    return rewards(method, task, mine, role, next_observation, goal, frames)
-
-
 @partial(jax.jit, static_argnums=(0, 1))
 def _values(
     method: Method,
     task: Task,
     learners: sac.Learner,
-    seed: Array,
     learner: Array,
     role: Array,
     observation: Array,
@@ -198,9 +178,7 @@ def _values(
     frames: Frames,
 ) -> Array:
     """What a learner's critics expect [N] of actions in roles [N], as its policy is taught."""
-    chosen, encoder = jax.tree.map(
-        lambda leaf: leaf[seed, learner], (learners.critics, learners.encoder)
-    )
+    chosen, encoder = jax.tree.map(lambda leaf: leaf[learner], (learners.critics, learners.encoder))
     seen = jax.vmap(partial(method.inputs, task))(observation, goal, role, frames)
     seen = sac.encode(method.learner, encoder, seen)
     values = sac.action_values(method.learner, chosen, seen, action)

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from PIL import Image, ImageColor
 
-from unreset.core.batches import rewards
 from unreset.core.method import ENVIRONMENT, Method
 from unreset.core.practice import Run
-from unreset.core.types import Array, Task
-from unreset.evaluation.blocks import in_blocks
+from unreset.core.types import Task
+from unreset.evaluation.blocks import rewards_in_blocks
 from unreset.runs import gifs
 from unreset.runs.drawing import LIGHT
 from unreset.runs.gifs import Frames
@@ -84,24 +81,11 @@ def evaluated(method: Method, task: Task, run: Run, stretch: Stretch) -> list[Cu
         if name == ENVIRONMENT and not task.pure:
             continue
         mine = [number for number, role in enumerate(method.roles) if role.reward == name]
-        score = partial(_rewards, method, task, mine[0], light)
-        values = in_blocks(score, stretch.observation, stretch.goal, stretch.frames)
+        columns = (stretch.observation, stretch.goal, stretch.frames)
+        values = rewards_in_blocks(method, task, mine[0], light, *columns)
         whose = ", ".join(method.roles[number].name for number in mine)
         curves.append(Curve(mine[0], f"{whose}: {name.replace('_', ' ')}", values))
     return curves
-
-
-@partial(jax.jit, static_argnums=(0, 1, 2))
-def _rewards(
-    method: Method,
-    task: Task,
-    role: int,
-    run: Run,
-    observation: Array,
-    goal: Array,
-    frames: Mapping[str, Array],
-) -> Array:
-    return rewards(method, task, run, role, observation, goal, frames)
 
 
 def _seen(method: Method, task: Task, stretch: Stretch) -> tuple[Frames, str]:

@@ -36,8 +36,6 @@ class Matching:
     mixup: bool = True
     """Train on convex mixtures of pairs, weights ~ Beta(1, 1) (MEDAL code); of features, where it
     looks at pictures (MEDAL++)."""
-    updates: int = 1
-    """Updates at each interval (MEDAL++: 1 in its code, 10 in simulation in its text)."""
     spectral_norm: bool = False
     """Whether to divide every layer by its largest singular value (MEDAL++: yes)."""
     encoder: EncoderName | None = None
