@@ -199,7 +199,9 @@ def _sight(vision: Vision, task: Task) -> dict[str, Any]:
     """What a policy's file says of how it sees."""
     return {
         "cameras": list(vision.looking(task)),
+        "goal_cameras": list(vision.showing(task)),
         "image_size": vision.image_size,
+        "stack": vision.stack,
         "crop": vision.crop,
         "proprioception": len(task.proprioception) if vision.proprioception else 0,
         "goal_view": vision.goal_view,

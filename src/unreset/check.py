@@ -229,7 +229,7 @@ def _save(trial: Trial) -> Finding:
         text = "the shapes of get_state's arrays change"
         return Finding("save", "problem", text, "checkpoints need fixed shapes: pad them")
     trial.reset(1)
-    if trial.restore(here, saved) and np.array_equal(trial.follow(actions), path):
+    if trial.restore(here, saved, trial.frames) and np.array_equal(trial.follow(actions), path):
         return Finding("save", "ok", "it goes on exactly from a saved state")
     text = "it does not go on from a saved state as it did before"
     return Finding("save", "problem", text, "save everything that the next step depends on")

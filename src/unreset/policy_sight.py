@@ -18,9 +18,11 @@ def seen(
     """What a policy sees: features [F] of pictures, and numbers [n].
 
     Args:
-        sight: of the policy's metadata: ``cameras`` in their order, the encoder and its sizes.
+        sight: of the policy's metadata: ``cameras`` and ``goal_cameras`` in their order, the
+            encoder and its sizes.
         weights: of the policy, with the encoder's and the goals' pictures.
-        observation: a picture, uint8 [height, width, 3], under each camera's name; and
+        observation: a picture, uint8 [height, width, 3], under each camera's name (of a policy that
+            sees several in a row [height, width, 3 stack], the newest first); and
             ``proprioception`` [p], if the policy was taught with it.
         goal: the goal [goal], if the policy pursues one.
 
@@ -36,10 +38,11 @@ def seen(
                 f"{', '.join(sight['cameras'])}"
             )
         picture = np.asarray(observation[camera])
-        if picture.shape != (size, size, 3) or picture.dtype != np.uint8:
+        wanted = (size, size, 3 * sight["stack"])
+        if picture.shape != wanted or picture.dtype != np.uint8:
             raise UnresetError(
                 f"the picture of camera {camera!r} is {picture.dtype} of shape {picture.shape}; "
-                f"this policy needs uint8 of shape {(size, size, 3)}"
+                f"this policy needs uint8 of shape {wanted}"
             )
         pictures.append(picture)
     numbers = []
@@ -62,7 +65,8 @@ def seen(
         numbers.append(goal)
     if sight["goal_view"] == "image":
         which = int(((weights["goals"] - goal) ** 2).sum(axis=1).argmin())
-        pictures += [weights[f"goal_pictures/{camera}"][which] for camera in sight["cameras"]]
+        shown = sight["goal_cameras"]
+        pictures += [weights[f"goal_pictures/{camera}"][which] for camera in shown]
     crop = sight["crop"] // 2
     stop = size - sight["crop"] + crop
     image = np.concatenate(pictures, axis=-1)[crop:stop, crop:stop]

@@ -12,6 +12,7 @@ from unreset.core import signals
 from unreset.core.fitting import CURRICULUM
 from unreset.core.method import ENVIRONMENT, Method, draw_goal
 from unreset.core.replay import GOAL_SOURCES, Replay
+from unreset.core.signals.matching import Matching
 from unreset.core.types import Array, Batch, Task
 from unreset.core.vision import Frames
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 
 SHOWN = GOAL_SOURCES.index("demonstrations")
+NOW = 0.2  # share of the pictures chosen in hindsight that are the next one
 
 
 def rewards(
@@ -30,10 +32,12 @@ def rewards(
     next_observation: Array,
     goal: Array,
     frames: Frames | None = None,
+    shown: tuple[Array, Frames] | None = None,
 ) -> Array:
     """A role's rewards [N] for reaching observations [N, ...], scaled as its learner sees them.
 
-    Learned ones are those of the ``frames`` as they are, without augmentation.
+    Learned ones are those of the ``frames`` as they are, without augmentation; ``shown`` as in
+    :meth:`Method.inputs`.
 
     An environment's own can be had for pure tasks only.
     """
@@ -41,7 +45,7 @@ def rewards(
     if name == ENVIRONMENT:
         return jax.vmap(task.reward)(next_observation, goal) * method.learner.reward_scale
     signal = method.signals[name]
-    seen = method.judged(task, signal, next_observation, goal, frames)
+    seen = method.judged(task, signal, next_observation, goal, frames, None, shown)
     return signals.reward(signal, run.signals[name], seen, method.vision)
 
 
@@ -83,26 +87,29 @@ def _draw_part(
     observation, action = rows.observation[positions], rows.action[positions]
     next_positions = replays.following(replay, positions)
     next_observation = rows.observation[next_positions]
-    frames = {name: column[positions] for name, column in rows.frames.items()}
-    next_frames = {name: column[next_positions] for name, column in rows.frames.items()}
+    stack = method.vision.stack
+    frames = replays.pictures(replay, positions, stack)
+    next_frames = replays.pictures(replay, next_positions, stack)
     aims = _draw_goals(method, task, run, roles, positions, goal_key)
     goal, shown = aims.goal, None
     pictured = bool(practice.hindsight) and method.vision.pixels and method.relabels(roles[0])
     if pictured:
-        reached = {name: column[aims.reached] for name, column in rows.frames.items()}
-        shown = (aims.hindsight, reached)
+        shown = (aims.hindsight, replays.pictures(replay, aims.reached))
     learned = method.roles[roles[0]].reward != ENVIRONMENT
     if task.pure:
         success = jax.vmap(task.success)(next_observation, goal)
     else:
         success = rows.success[positions]
     if task.pure or learned:
-        reward = rewards(method, task, run, roles[0], next_observation, goal, next_frames)
-        if (
-            learned and pictured
-        ):  # a picture that was chosen as the goal is reached where it was taken
-            found = method.signals[method.roles[roles[0]].reward].scale
-            reward = jnp.where(aims.hindsight, found * (aims.reached == next_positions), reward)
+        reward = rewards(method, task, run, roles[0], next_observation, goal, next_frames, shown)
+        if learned and pictured:
+            # A picture chosen as the goal is reached where it was taken, and where a classifier
+            # that has learned to compare any two pictures says so.
+            judge = method.signals[method.roles[roles[0]].reward]
+            assert isinstance(judge, Matching)
+            taken = judge.scale * (aims.reached == next_positions)
+            found = jnp.maximum(reward, taken) if judge.pairs else taken
+            reward = jnp.where(aims.hindsight, found, reward)
     else:
         reward = rows.reward[positions] * method.learner.reward_scale
     terminal = rows.terminated[positions]
@@ -207,6 +214,9 @@ def _draw_goals(
         # Geometric offsets follow the discounted occupancy of the future.
         uniform = jax.random.uniform(later_key, (number,), minval=1e-7)
         offset = 1 + jnp.log(uniform) / jnp.log(method.learner.discount)
+        if learned:  # only the picture itself counts as reached: it must not be too rare
+            now = jax.random.uniform(jax.random.fold_in(later_key, 1), (number,)) < NOW
+            offset = jnp.where(now, 1.0, offset)
         reached = replays.later(replay, positions, offset.astype(jnp.int32))
         relabel = kind < hindsight
         if not learned:

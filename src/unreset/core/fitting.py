@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -43,8 +43,8 @@ def when(
     return state, {name: Measurement(value, weight) for name, value in metrics.items()}
 
 
-def positives(method: Method, pinned: Rows, pinned_last: np.ndarray) -> list[np.ndarray]:
-    """For each discriminator the demonstration rows that show it what is expert's."""
+def judged_rows(method: Method, pinned: Rows, pinned_last: np.ndarray) -> list[np.ndarray]:
+    """For each discriminator two lists of demonstration rows: expert's, and well before those."""
     source = np.asarray(pinned.source)
     left = pinned_last - np.arange(len(pinned_last))
     found = []
@@ -54,14 +54,24 @@ def positives(method: Method, pinned: Rows, pinned_last: np.ndarray) -> list[np.
             ways = [method.roles[role].goals == "initial" for role in method.rewarded(name)]
             known = np.isin(source, [0, *ways])
             # By default the states acted from; else the last ones, the very last included.
-            acted = np.asarray(pinned.role) >= 0
-            shown = left < signal.last_states if signal.last_states else acted
-            found.append(np.flatnonzero(known & shown))
+            last, acted = signal.last_states, np.asarray(pinned.role) >= 0
+            shown = known & (left < last if last else acted)
+            if signal.first_states:
+                since = np.arange(len(pinned_last)) - np.searchsorted(pinned_last, pinned_last)
+                shown = (source == 0) & (since < signal.first_states)
+                shown |= (source == 1) & (left < last)
+            found.append(np.flatnonzero(shown))
+            found.append(np.flatnonzero(known & (left >= 3 * last) & (last > 0)))
     return found
 
 
 def init_signals(
-    method: Method, task: Task, pinned: Rows, pinned_last: np.ndarray, key: Array
+    method: Method,
+    task: Task,
+    pinned: Rows,
+    pinned_last: np.ndarray,
+    learners: sac.Learner,
+    key: Array,
 ) -> dict[str, Any]:
     """The fresh states of a method's signals, and of its curriculum."""
     nothing = jnp.zeros(task.observation_size), jnp.zeros(task.goal_size)
@@ -70,7 +80,9 @@ def init_signals(
     for number, (name, signal) in enumerate(method.signals.items()):
         seen = method.judged(task, signal, *nothing, frames)
         own_key = key if not number else jax.random.fold_in(key, number)
-        states[name] = signals.init(signal, own_key, seen, method.vision)
+        whose = method.encoder_of(name)
+        encoder = jax.tree.map(lambda x, n=whose: x[n], learners.encoder)
+        states[name] = signals.init(signal, own_key, seen, method.vision, encoder)
     if method.curriculum is not None:
         states[CURRICULUM] = _init_curriculum(method, task, pinned, pinned_last)
     return states
@@ -107,17 +119,22 @@ def fit_signals(
     ):
         # Draws stay outside the conditional, through which no replay may pass.
         own_roles, size = method.rewarded(name), signal.batch_size
+        due = (step % signal.interval == 0) & learning
         if isinstance(signal, Matching):
-            list_number, judges, half = len(method.roles) + judges, judges + 1, size // 2
-            expert = replays.sample_pinned(run.replay, (list_number,), half, expert_key)
+            lists, judges, half = len(method.roles) + 2 * judges, judges + 1, size // 2
+            expert = replays.sample_pinned(run.replay, (lists,), half, expert_key)
             own = replays.sample(run.replay, own_roles, half, own_key)
             rows = _taken(run.replay, jnp.stack([expert, own]))
+            if signal.contrast:
+                rows = _contrasted(method, task, run.replay, name, lists, rows, own_key)
+            if signal.pairs:
+                rows = _paired(method, run.replay, signal, rows, update_key)
             update = partial(_fit_matching, method, task, signal, rows, update_key)
+            run, states[name], found = _with_encoder(method, run, name, due, update, states[name])
         else:
             own = replays.sample(run.replay, own_roles, size, own_key)
             update = partial(_fit_novelty, method, task, signal, _taken(run.replay, own))
-        due = (step % signal.interval == 0) & learning
-        states[name], found = when(due, update, states[name])
+            states[name], found = when(due, update, states[name])
         metrics |= {f"{name}_{what}": value for what, value in found.items()}
     if method.curriculum is not None:
         states[CURRICULUM], found = _refresh(method, task, run, step, key)
@@ -125,30 +142,122 @@ def fit_signals(
     return run._replace(signals=states), metrics
 
 
-Taken = tuple[Array, Array, Frames]
+Pair = tuple[matching.Discriminator, sac.Learner | None]
+
+
+def _with_encoder(
+    method: Method,
+    run: Run,
+    name: str,
+    due: Array,
+    update: Callable[[Pair], tuple[Pair, Metrics]],
+    state: matching.Discriminator,
+) -> tuple[Run, matching.Discriminator, dict[str, Measurement]]:
+    """A discriminator's update if due, with the policy's encoder of now if it shares that."""
+    signal, which = method.signals[name], method.encoder_of(name)
+    assert isinstance(signal, Matching)
+    learner = jax.tree.map(lambda x: x[which], run.learners)
+    if signal.shared_encoder != "no":
+        state = state._replace(encoder=learner.encoder)
+    taught = learner if signal.shared_encoder == "trained" else None
+    (state, taught), found = when(due, update, (state, taught))
+    if taught is None:
+        return run, state, found
+    learners = jax.tree.map(lambda x, y: x.at[which].set(y), run.learners, taught)
+    return run._replace(learners=learners), state, found
+
+
+class Taken(NamedTuple):
+    """Rows as signals see them."""
+
+    observation: Array
+    goal: Array
+    frames: Frames
+    shown: tuple[Array, Frames] | None = None  # which goals are other pictures, and those
 
 
 def _taken(replay: Replay, at: Array) -> Taken:
-    """Observations, goals and frames of rows."""
+    """Rows at some positions."""
     rows = replay.rows
-    return jax.tree.map(lambda column: column[at], (rows.observation, rows.goal, rows.frames))
+    return Taken(*jax.tree.map(lambda x: x[at], (rows.observation, rows.goal, rows.frames)))
+
+
+def _contrasted(
+    method: Method, task: Task, replay: Replay, name: str, lists: int, rows: Taken, key: Array
+) -> Taken:
+    """Rows [2, N, ...] of which demonstrations give the asked share of the second half.
+
+    They are states well before the last ones and, by turns, last ones with another goal. ``lists``
+    is the number of the first of the discriminator's two lists.
+    """
+    signal = method.signals[name]
+    assert isinstance(signal, Matching)
+    known = jnp.concatenate(
+        [
+            (task.goals, task.initial_goals)[source]
+            for source in method.sources(method.rewarded(name))
+        ]
+    )
+    number = round(signal.contrast * rows.goal.shape[1])
+    keys = jax.random.split(jax.random.fold_in(key, 1), 3)
+    wrong = (jnp.arange(number) % 2 == 0) & signal.see_goal & (len(known) > 1)
+    early, last = (
+        replays.sample_pinned(replay, (lists + which,), number, keys[which]) for which in (1, 0)
+    )
+    given = _taken(replay, jnp.where(wrong, last, early))
+    own = ((given.goal[:, None] - known) ** 2).sum(-1).argmin(-1)
+    other = known[
+        (own + jax.random.randint(keys[2], (number,), 1, max(2, len(known)))) % len(known)
+    ]
+    given = given._replace(goal=jnp.where(wrong[:, None], other, given.goal))
+    return jax.tree.map(lambda column, value: column.at[1, :number].set(value), rows, given)
+
+
+def _paired(method: Method, replay: Replay, signal: Matching, rows: Taken, key: Array) -> Taken:
+    """Rows [2, N, ...] whose last ones, in both halves, are pairs (``Matching.pairs``)."""
+    number, everyone = rows.goal.shape[1], tuple(range(len(method.roles)))
+    kept = number - round(signal.pairs * number)
+    keys = jax.random.split(jax.random.fold_in(key, 2), 4)
+    near = jax.random.randint(keys[2], (number,), 0, 2)
+    waiting = jax.random.exponential(keys[3], (number,)) / -jnp.log(method.learner.discount)
+    apart = jnp.stack([near, matching.FAR + waiting.astype(near.dtype)])
+    at = replays.sample(replay, everyone, 2 * number, keys[0]).reshape(2, number)
+    if replay.pinned:  # by turns of practice and of demonstrations, where those go on for so long
+        shown = replays.sample_pinned(replay, everyone, 2 * number, keys[1]).reshape(2, number)
+        long = replay.pinned_last[shown] - shown >= jnp.array([[0], [matching.FAR]])
+        at = jnp.where(long & (jnp.arange(number) % 2 == 0), shown, at)
+    goals = replays.pictures(replay, replays.later(replay, at, apart))
+    pair = jnp.broadcast_to(jnp.arange(number) >= kept, (2, number))
+    frames = jax.tree.map(
+        lambda own, other: jnp.where(pair[..., None, None, None], other, own),
+        rows.frames,
+        replays.pictures(replay, at),
+    )
+    # An observation counts where proprioception is seen.
+    observation = jnp.where(pair[..., None], replay.rows.observation[at], rows.observation)
+    return rows._replace(observation=observation, frames=frames, shown=(pair, goals))
 
 
 def _fit_matching(
-    method: Method, task: Task, signal: Matching, rows: Taken, key: Array, state: Any
-) -> tuple[Any, Metrics]:
-    """A discriminator's update on rows [2, N, ...]: expert's and own."""
-    observation, goal, frames = rows
+    method: Method, task: Task, signal: Matching, rows: Taken, key: Array, pair: Pair
+) -> tuple[Pair, Metrics]:
+    """A discriminator's update on rows [2, N, ...], expert's and own; and of a shared encoder."""
+    state, learner = pair
+    observation, goal, frames, shown = rows
     see_key = jax.random.fold_in(key, 1)
-    seen = method.judged(task, signal, observation, goal, frames, see_key)
+    seen = method.judged(task, signal, observation, goal, frames, see_key, shown)
     expert, own = (jax.tree.map(lambda x, n=n: x[n], seen) for n in range(2))
-    return matching.update(signal, state, expert, own, key, signal.sight(method.vision))
+    sight = signal.sight(method.vision)
+    state, metrics, gradient = matching.update(signal, state, expert, own, key, sight)
+    if learner is not None:
+        learner = sac.shaped(method.learner, learner, gradient)
+    return (state, learner), metrics
 
 
 def _fit_novelty(
     method: Method, task: Task, signal: novelty.Novelty, rows: Taken, state: Any
 ) -> tuple[Any, Metrics]:
-    observation, goal, frames = rows
+    observation, goal, frames, _ = rows
     seen = method.judged(task, signal, observation, goal, frames)
     return novelty.update(signal, state, jnp.asarray(seen))
 

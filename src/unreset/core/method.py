@@ -159,6 +159,25 @@ class Method:
                     f"role {role.name!r} of {self.name} has return_within: the role after it must "
                     "be one that the environment rewards for reaching initial states, with no order"
                 )
+        for name, judge in self.signals.items():
+            if isinstance(judge, Matching) and judge.pairs:
+                seeing = self.vision.pixels and self.vision.goal_view == "image"
+                if not (seeing and judge.see_goal):
+                    raise UnresetError(
+                        f"{name} of {self.name} cannot compare pairs={judge.pairs} of pictures: "
+                        "that takes pixels, --goal-view image and see_goal"
+                    )
+            if not isinstance(judge, Matching) or judge.shared_encoder == "no":
+                continue
+            if self.vision.goal_view == "image" and not judge.see_goal:
+                raise UnresetError(
+                    f"{name} of {self.name} shares an encoder that sees goals: see_goal must be on"
+                )
+            if self.vision.stack > 1:
+                raise UnresetError(
+                    f"{name} of {self.name} sees one picture and cannot share an encoder of "
+                    f"stack={self.vision.stack}"
+                )
         idle = set(self.signals) - {role.reward for role in self.roles}
         if idle:
             raise UnresetError(f"signal {min(idle)!r} of {self.name} rewards no role")
@@ -242,6 +261,10 @@ class Method:
         """The roles that a signal rewards."""
         return tuple(i for i, role in enumerate(self.roles) if role.reward == signal)
 
+    def encoder_of(self, signal: str) -> int:
+        """The learner whose encoder a discriminator shares: that of the first role it rewards."""
+        return 0 if self.shared else self.rewarded(signal)[0]
+
     def sources(self, roles: tuple[int, ...]) -> list[int]:
         """Where the goals that some roles are taught come from, as indices into GOAL_SOURCES."""
         named = [name for r in roles for name in (self.roles[r].goals, *self.roles[r].other_goals)]
@@ -257,6 +280,7 @@ class Method:
         """The same, through every camera that they or its signals look through."""
         own, judges = self.vision.cameras, self.signals.values()
         more = [name for judge in judges if isinstance(judge, Matching) for name in judge.cameras]
+        more += self.vision.goal_cameras
         return replace(self.vision, cameras=tuple(dict.fromkeys([*own, *more])) if own else ())
 
     def inputs(
@@ -294,13 +318,14 @@ class Method:
         goal: Array,
         frames: Frames | None = None,
         key: Array | None = None,
+        shown: tuple[Array, Frames] | None = None,
     ) -> Inputs:
         """What a signal sees of observations and goals; see :meth:`inputs`."""
         if self.vision.pixels:
             if isinstance(signal, Matching):
                 sight = signal.sight(self.vision)
-                return looked_at(sight, task, observation, goal, frames or {}, key)
-            sight = replace(self.vision, goal_view="none", proprioception=False)
+                return looked_at(sight, task, observation, goal, frames or {}, key, shown)
+            sight = replace(self.vision, goal_view="none", proprioception=False, stack=1)
             return coarse(looked_at(sight, task, observation, goal, frames or {}, None).image)
         if not (isinstance(signal, Matching) and signal.see_goal):
             return observation

@@ -16,7 +16,7 @@ import numpy as np
 
 from unreset.core import replay as replays
 from unreset.core import sac
-from unreset.core.fitting import freshly_judged, init_signals, positives
+from unreset.core.fitting import freshly_judged, init_signals, judged_rows
 from unreset.core.method import Method
 from unreset.core.phases import (
     Phase,
@@ -78,7 +78,7 @@ def init(
     reason = misfit(method, task, {int(way) for way in np.asarray(pinned.role)})
     if reason:
         raise UnresetError(reason)
-    frames = replays.blank_frames(pinned)
+    frames = replays.blank_frames(pinned, method.vision.stack)
     nothing = jnp.zeros(task.observation_size), jnp.zeros(task.goal_size)
     blank = method.inputs(task, *nothing, 0, frames)
     judges = method.practice.switch == "confidence"
@@ -86,14 +86,14 @@ def init(
         jax.random.split(learner_key, len(method.learners))
     )
     direction = np.asarray(pinned.role)
-    # One list for each role, and one more for each discriminator: what it takes for expert's.
+    # One list for each role, and two more for each discriminator.
     pinned_lists = [np.flatnonzero(np.isin(direction, r.demonstrations)) for r in method.roles]
-    pinned_lists += positives(method, pinned, pinned_last)
+    pinned_lists += judged_rows(method, pinned, pinned_last)
     none = jnp.zeros(len(method.roles), jnp.int32)
     run = Run(
         key=run_key,
         learners=learners,
-        signals=init_signals(method, task, pinned, pinned_last, signal_key),
+        signals=init_signals(method, task, pinned, pinned_last, learners, signal_key),
         replay=replays.init(pinned, pinned_last, pinned_lists, len(method.roles), capacity),
         phase=first_phase(method, task, goal_key),
         ledger=Ledger(jnp.int32(not method.practice.offline), none, none),

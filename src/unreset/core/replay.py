@@ -54,9 +54,12 @@ def from_columns(named: Mapping[str, Array]) -> Rows:
     return Rows(**plain, frames=frames)
 
 
-def blank_frames(rows: Rows) -> dict[str, Array]:
-    """Black pictures [height, width, 3] such as those of rows, by camera."""
-    return {name: jnp.zeros(seen.shape[1:], seen.dtype) for name, seen in rows.frames.items()}
+def blank_frames(rows: Rows, stack: int = 1) -> dict[str, Array]:
+    """Black pictures [height, width, 3 stack] such as those of rows, by camera."""
+    return {
+        name: jnp.zeros((*seen.shape[1:-1], stack * seen.shape[-1]), seen.dtype)
+        for name, seen in rows.frames.items()
+    }
 
 
 GOAL_SOURCES = ("task", "initial", "demonstrations")
@@ -149,13 +152,13 @@ def record(
         source=source,
         end=end,
         segment=segment,
-        frames=transition.frames,
+        frames={name: picture[..., :3] for name, picture in transition.frames.items()},
     )
     blank = jax.tree.map(jnp.zeros_like, closed)
     opened = blank._replace(
         observation=transition.next_observation,
         role=jnp.full_like(role, -1),
-        frames=transition.next_frames,
+        frames={name: picture[..., :3] for name, picture in transition.next_frames.items()},
     )
     values = jax.tree.map(
         lambda column, *pair: jnp.stack(pair).astype(column.dtype), replay.rows, closed, opened
@@ -242,6 +245,34 @@ def sample_pinned(replay: Replay, roles: tuple[int, ...], number: int, key: Arra
     draw = jax.random.randint(key, (number,), 0, jnp.maximum(upto[-1], 1))
     which = jnp.minimum(jnp.searchsorted(upto, draw, side="right"), len(roles) - 1)
     return replay.pinned_index[jnp.array(roles)[which], draw - upto[which] + counts[which]]
+
+
+def pictures(replay: Replay, positions: Array, stack: int = 1) -> dict[str, Array]:
+    """Pictures [N, height, width, 3 stack] at positions, by camera, newest first."""
+    columns = replay.rows.frames.items()
+    if stack == 1:
+        return {name: column[positions] for name, column in columns}
+    at = in_a_row(replay.rows.role, positions, stack, replay.pinned, replay.capacity)
+    return {name: jnp.concatenate([c[place] for place in at], axis=-1) for name, c in columns}
+
+
+def in_a_row(
+    role: Any, positions: Any, number: int, pinned: int = 0, capacity: int = 0
+) -> list[Array]:
+    """Positions of rows and of those before them, newest first; ``role`` is their column.
+
+    Nothing goes back beyond a reset, a demonstration's beginning or what has been overwritten: all
+    of them come after a row in which nobody acted. ``capacity`` is the ring's, if there is one.
+    """
+    places = [positions]
+    for _ in range(number - 1):
+        now, before = places[-1], places[-1] - 1
+        first = now == pinned
+        if capacity:
+            before = jnp.where(first, pinned + capacity - 1, before)
+            first = (now == 0) & (pinned > 0)
+        places.append(jnp.where(first | (role[before] < 0), now, before))
+    return places
 
 
 def following(replay: Replay, positions: Array) -> Array:

@@ -20,7 +20,7 @@ from unreset.core.networks import (
     tanh_normal_log_density,
 )
 from unreset.core.types import Array, Batch, Metrics
-from unreset.core.vision import Encoder, Inputs, Seen, Vision
+from unreset.core.vision import Encoder, Inputs, Seen, Vision, encoded
 from unreset.errors import UnresetError
 
 UNSURE = -5.0  # log-odds of success that success critics begin with: nothing is sure at first
@@ -128,10 +128,7 @@ def actor_network(config: SAC, action_size: int) -> Actor:
 
 def encode(config: SAC, encoder: Any, inputs: Inputs) -> Inputs:
     """What is seen, its pictures replaced by features [..., F]; other inputs as they are."""
-    if not isinstance(inputs, Seen) or not encoder:
-        return inputs
-    features: Any = Encoder(config.vision).apply(encoder, inputs.image)
-    return Seen(features, inputs.vector)
+    return encoded(config.vision, encoder, inputs)
 
 
 def acting(learner: Learner) -> Any:
@@ -264,10 +261,10 @@ def critic_step(
         target=optax.incremental_update(critics, learner.target, config.tau),
         critics_optimizer=optimizer,
     )
-    return _shaped(config, learner, gradient[1]), inputs, {"critic_loss": value, "q": mean}
+    return shaped(config, learner, gradient[1]), inputs, {"critic_loss": value, "q": mean}
 
 
-def _shaped(config: SAC, learner: Learner, gradient: Any) -> Learner:
+def shaped(config: SAC, learner: Learner, gradient: Any) -> Learner:
     """The learner after a gradient step of its encoder, if it has one."""
     if not learner.encoder:
         return learner
@@ -330,7 +327,7 @@ def policy_step(
     actor = optax.apply_updates(learner.actor, updates)
     learner = learner._replace(actor=actor, actor_optimizer=actor_optimizer)
     if shapes:
-        learner = _shaped(config, learner, gradient[1])
+        learner = shaped(config, learner, gradient[1])
     average = optax.incremental_update(acting(learner), learner.average, config.average_tau)
     learner = learner._replace(average=average)
     metrics = {"policy_loss": value, "cloning_loss": cloning}

@@ -94,4 +94,4 @@ def clone(method: Method, task: Task, run: Run) -> Run:
         return _teach(cloner, task, now, jnp.int32(0), batch_key, update_key)[0]
 
     learners = jax.lax.fori_loop(0, method.practice.cloning_updates, once, run.learners)
-    return run._replace(learners=learners._replace(average=learners.actor))
+    return run._replace(learners=learners._replace(average=sac.acting(learners)))

@@ -47,10 +47,15 @@ class Vision:
     """Cameras to look through, by name; none: all that the task has."""
     image_size: int = 48
     """Side of the pictures, in pixels (MEDAL++: 84; on the robot 100)."""
+    stack: int = 1
+    """How many pictures in a row policies and critics see, the newest first; discriminators see
+    that alone (MEDAL++: 1)."""
     proprioception: bool = False
     """Whether to see, beside them, what the robot's own sensors tell (MEDAL++: on the robot)."""
     goal_view: Literal["image", "vector", "none"] = "image"
     """How the goal is seen: as a further picture (MEDAL++), as its numbers, or not at all."""
+    goal_cameras: tuple[str, ...] = ()
+    """Cameras that took the goal's picture; none: the same as ``cameras``."""
     encoder: EncoderName = "patches"
     """"patches": dense layers on tiles (ours, for CPUs); "drq": DrQ-v2's convolutions; "strided":
     two convolutions of stride 2 (MEDAL++'s discriminators)."""
@@ -60,6 +65,8 @@ class Vision:
     """Widths of the dense layers on each tile; the last is what a tile puts out."""
     channels: int = 32
     """Channels of convolutions (DrQ-v2: 32)."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """What the encoder computes in; its parameters, and all after it, stay float32."""
     features: int = 50
     """Width of the dense-LayerNorm-tanh bottleneck after the encoder; 0 for none (DrQ-v2: 50)."""
     shift: int = 0
@@ -69,6 +76,8 @@ class Vision:
 
     def __post_init__(self) -> None:
         """Refuse sizes that do not go together."""
+        if self.stack < 1:
+            raise UnresetError(f"stack={self.stack} pictures in a row: it must be 1 or more")
         side, least = self.image_size - self.crop, LEAST.get(self.encoder, self.patch)
         if self.pixels and side < least:
             raise UnresetError(
@@ -85,6 +94,10 @@ class Vision:
         """The shapes of the pictures that are looked at, by camera; none where none are."""
         names = (self.cameras or task.cameras) if self.pixels else ()
         return dict.fromkeys(names, (self.image_size, self.image_size, 3))
+
+    def showing(self, task: Task) -> tuple[str, ...]:
+        """The cameras whose pictures of the goal are looked at; none where none are."""
+        return self.goal_cameras or tuple(self.looking(task)) if self.goal_view == "image" else ()
 
 
 def augment(config: Vision, image: Array, key: Array | None) -> Array:
@@ -132,10 +145,10 @@ class Encoder(nn.Module):
         if config.encoder == "patches":
             features = self._patches(image)
         else:
-            features = image.astype(jnp.float32) / 255 - 0.5
+            features = image.astype(config.precision) / 255 - 0.5
             for number, stride in enumerate(STRIDES[config.encoder]):
                 features = nn.relu(self._convolve(features, stride, f"Conv_{number}"))
-        return features.reshape(*batch, -1)
+        return features.reshape(*batch, -1).astype(jnp.float32)
 
     def _patches(self, image: Array) -> Array:
         side, (number, height, width, channels) = self.config.patch, image.shape
@@ -144,7 +157,7 @@ class Encoder(nn.Module):
         tiles = tiles.transpose(0, 1, 3, 2, 4, 5).reshape(number * rows * columns, -1)
         # Else the gathering of pictures would be done again inside every product.
         held: Array = jax.lax.optimization_barrier(tiles)  # type: ignore[no-untyped-call]
-        features = held.astype(jnp.float32) / 255 - 0.5
+        features = held.astype(self.config.precision) / 255 - 0.5
         for layer, size in enumerate(self.config.patch_widths):
             features = nn.relu(Dense(size, self.normal, name=f"Dense_{layer}")(features))
         return features.reshape(number, -1)
@@ -156,13 +169,28 @@ class Encoder(nn.Module):
         kernel = normalised(kernel) if self.normal else kernel
         layout = ("NHWC", "HWIO", "NHWC")
         made = jax.lax.conv_general_dilated(
-            features, kernel, (stride, stride), "VALID", dimension_numbers=layout
+            features,
+            kernel.astype(features.dtype),
+            (stride, stride),
+            "VALID",
+            dimension_numbers=layout,
         )
-        return jnp.asarray(made) + bias
+        return jnp.asarray(made) + bias.astype(features.dtype)
+
+
+def encoded(config: Vision, encoder: Any, inputs: Inputs) -> Inputs:
+    """What is seen, its pictures replaced by features [..., F]; as it is without an ``encoder``."""
+    if not isinstance(inputs, Seen) or not encoder:
+        return inputs
+    features: Any = Encoder(config).apply(encoder, inputs.image)
+    return Seen(features, inputs.vector)
 
 
 class Dense(nn.Module):
-    """A dense layer, its matrix divided by its largest singular value if it shall be ``normal``."""
+    """A dense layer, its matrix divided by its largest singular value if it shall be ``normal``.
+
+    It computes in the precision of its inputs.
+    """
 
     size: int
     normal: bool = False
@@ -172,7 +200,8 @@ class Dense(nn.Module):
     def __call__(self, inputs: Array) -> Array:
         kernel = self.param("kernel", self.kernel_init, (inputs.shape[-1], self.size))
         bias = self.param("bias", nn.initializers.zeros, (self.size,))
-        return inputs @ (normalised(kernel) if self.normal else kernel) + bias
+        kernel = normalised(kernel) if self.normal else kernel
+        return inputs @ kernel.astype(inputs.dtype) + bias.astype(inputs.dtype)
 
 
 def normalised(kernel: Array, squarings: int = 7) -> Array:
@@ -206,16 +235,15 @@ def looked_at(
     key: Array | None,
     shown: tuple[Array, Frames] | None = None,
 ) -> Seen:
-    """What is seen of observations and goals [..., n], and of frames [..., height, width, 3].
+    """What is seen of observations and goals [..., n], and of frames [..., height, width, 3 k].
 
-    Cameras, and the goal's picture by the same cameras, are channels of one picture; with a ``key``
-    it is varied at random (:func:`augment`). Where the first of ``shown`` [...] is true, the goal's
-    picture is the second's instead of the task's.
+    Cameras, and the goal's pictures, are channels of one picture; with a ``key`` it is varied at
+    random (:func:`augment`). Where the first of ``shown`` [...] is true, the goal's picture is the
+    second's instead of the task's.
     """
-    names = config.looking(task)
-    pictures = [frames[name] for name in names]
+    pictures = [frames[name][..., : 3 * config.stack] for name in config.looking(task)]
     lead = observation.shape[:-1]
-    if config.goal_view == "image":
+    if names := config.showing(task):
         assert task.goal_pictures is not None
         known = jnp.concatenate([jnp.asarray(task.goals), jnp.asarray(task.initial_goals)])
         goals = jnp.broadcast_to(goal, (*lead, task.goal_size))
@@ -235,6 +263,24 @@ def looked_at(
     if config.goal_view == "vector":
         numbers.append(jnp.broadcast_to(goal, (*lead, task.goal_size)))
     return Seen(image, jnp.concatenate(numbers, axis=-1))
+
+
+def stacked(
+    before: Mapping[str, Any] | None, now: Mapping[str, Any], number: int
+) -> dict[str, Any]:
+    """``number`` pictures in a row, newest first, [..., height, width, 3 number] by camera.
+
+    ``before`` are those of the step before, or None where nothing was before: then it is the newest
+    throughout.
+    """
+    if number == 1:
+        return dict(now)
+    if before is None:
+        return {name: np.concatenate([picture] * number, -1) for name, picture in now.items()}
+    return {
+        name: np.concatenate([picture, before[name][..., : 3 * (number - 1)]], axis=-1)
+        for name, picture in now.items()
+    }
 
 
 def taken(observation: Any, shapes: Shapes) -> dict[str, np.ndarray]:

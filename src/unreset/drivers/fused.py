@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -27,8 +28,40 @@ class Carry(NamedTuple):
     state: Any
 
 
-def look(method: Method, task: Task, observation: Array) -> Frames:
-    """What the task's cameras see, if the method looks through them."""
+class Remembered(NamedTuple):
+    """A task's state, and what was observed in it and before."""
+
+    state: Any
+    seen: Array  # [stack, observation], newest first
+
+
+def remembering(task: Task, stack: int) -> Task:
+    """A JAX task whose states are :class:`Remembered`, for pictures in a row."""
+    reset, step, observe = task.reset, task.step, task.observe
+    assert reset is not None and step is not None and observe is not None
+
+    def begin(key: Array, start: str = "initial") -> Remembered:
+        state = reset(key, start)
+        return Remembered(state, jnp.stack([observe(state)] * stack))
+
+    def go_on(now: Remembered, action: Array) -> Remembered:
+        state = step(now.state, action)
+        return Remembered(state, jnp.concatenate([observe(state)[None], now.seen[:-1]]))
+
+    return replace(task, reset=begin, step=go_on, observe=lambda now: now.seen[0])
+
+
+def look(method: Method, task: Task, state: Any) -> Frames:
+    """What the task's cameras see in a state, if the method looks through them."""
+    assert task.observe is not None
+    if not isinstance(state, Remembered):
+        return draw(method, task, task.observe(state))
+    seen = [draw(method, task, one) for one in state.seen]
+    return jax.tree.map(lambda *pictures: jnp.concatenate(pictures, axis=-1), *seen)
+
+
+def draw(method: Method, task: Task, observation: Array) -> Frames:
+    """What the task's cameras see of an observation, if the method looks through them."""
     if not method.vision.pixels:
         return {}
     assert task.look is not None
@@ -43,11 +76,11 @@ def step(method: Method, task: Task, start: str, carry: Carry, number: Array) ->
     if method.practice.offline:
         return Carry(practice.study(method, task, run, number), state)
     observation = task.observe(state)
-    frames = look(method, task, observation)
+    frames = look(method, task, state)
     action = practice.act(method, task, practice.view(run), observation, number, frames)
     state = task.step(state, action)
     after = task.observe(state)
-    next_frames = look(method, task, after)
+    next_frames = look(method, task, state)
     transition = practice.observed(
         task, run.phase, observation, action, after, frames=frames, next_frames=next_frames
     )

@@ -106,10 +106,10 @@ class Live:
         self._segment = -1
         if self._method.practice.offline:
             return
-        self.restored = self.world.restore(np.asarray(observation), state)
+        self.restored = self.world.restore(np.asarray(observation), state, frames)
         if self.restored:
             self._observation = np.asarray(observation)
-            self._frames = jax.tree.map(np.asarray, frames)
+            self._frames = self.world.frames
             self._show_goal()
         else:
             self._seed = int(self._run.ledger.hard_resets)

@@ -11,7 +11,7 @@ import numpy as np
 from gymnasium import wrappers
 
 from unreset.core.types import Task
-from unreset.core.vision import Vision, taken
+from unreset.core.vision import Frames, Vision, stacked, taken
 from unreset.errors import Failure, UnresetError
 
 _JUMP = 5.0  # an environment's own reset moves it by more than this times any step before it
@@ -23,7 +23,7 @@ class World:
     """Resets and steps one environment; whatever it does wrong becomes a :class:`Failure`.
 
     With a ``vision`` that sees pixels, ``frames`` hold what its cameras saw last, uint8
-    [height, width, 3] each.
+    [height, width, 3 stack] each.
     """
 
     def __init__(
@@ -42,13 +42,16 @@ class World:
         self.task, self.environment, self.start = task, environment, start
         self._options = None if start == "initial" else {"start": start}
         self._shapes = vision.looking(task) if vision is not None else {}
-        self.frames = {name: np.zeros(shape, np.uint8) for name, shape in self._shapes.items()}
+        self._stack = vision.stack if vision is not None else 1
+        blank = {name: np.zeros(shape, np.uint8) for name, shape in self._shapes.items()}
+        self.frames = stacked(None, blank, self._stack)
         self._savable = _savable(environment)
         self._blank: dict[str, np.ndarray] = {}  # a saved state's shapes
         self._broken = False
 
     def reset(self, seed: int | None) -> np.ndarray:
         """Reset; the observation [observation]."""
+        self.frames = {}
         with self._watched("the environment's reset failed"):
             observation, _ = self.environment.reset(seed=seed, options=self._options)
             self._first = self._last = self._checked(observation)
@@ -105,13 +108,16 @@ class World:
         self._blank = {name: np.zeros_like(value) for name, value in state.items()}
         return {"whole": np.array(True), **state}
 
-    def restore(self, observation: np.ndarray, state: dict[str, np.ndarray]) -> bool:
-        """Take up what :meth:`save` gave with the last observation; whether that was possible."""
+    def restore(
+        self, observation: np.ndarray, state: dict[str, np.ndarray], frames: Frames
+    ) -> bool:
+        """Take up what :meth:`save` gave with the last observation and frames; whether it could."""
         if self._savable is None or not state.get("whole", False):
             return False
         with self._watched("the environment's set_state failed"):
             self._savable.set_state({name: state[name] for name in state if name != "whole"})
         self._first, self._last = np.full_like(observation, np.nan), observation
+        self.frames = {name: np.asarray(picture) for name, picture in frames.items()}
         self._largest, self._steps, self._time = 0.0, 0, self._clock()
         return True
 
@@ -137,8 +143,9 @@ class World:
         if not np.isfinite(array).all():
             bad = int(np.flatnonzero(~np.isfinite(array))[0])
             raise Failure(f"the environment's observation[{bad}] is {array[bad]}")
-        if self.frames:
-            self.frames = taken(observation, self._shapes)
+        if self._shapes:
+            seen = taken(observation, self._shapes)
+            self.frames = stacked(self.frames or None, seen, self._stack)
         return array
 
     def _clock(self) -> float:

@@ -67,7 +67,7 @@ def rollout(
 
     def body(state: Any, _: None) -> tuple[Any, tuple[Array, Array]]:
         seen = observe(state)
-        frames = look(method, task, seen)
+        frames = look(method, task, state)
         state = step(state, deterministic_action(method, task, actor, seen, goal, frames))
         return state, (observe(state), seen)
 

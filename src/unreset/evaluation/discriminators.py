@@ -20,7 +20,7 @@ from unreset.core.signals import matching
 from unreset.core.signals.matching import Matching
 from unreset.core.types import FORWARD, Array, Task, Trajectory
 from unreset.demos import store
-from unreset.drivers.fused import look
+from unreset.drivers.fused import draw
 from unreset.drivers.world import World
 from unreset.errors import UnresetError
 from unreset.evaluation import deployed, judging
@@ -284,7 +284,7 @@ def _logits(
 ) -> Array:
     """Logits [N] of a discriminator."""
     if not frames:
-        frames = jax.vmap(partial(look, method, task))(observation)
+        frames = jax.vmap(partial(draw, method, task))(observation)
     signal = discriminators(method)[name]
     inputs = method.judged(task, signal, observation, goal, frames)
     return matching.logits(signal, state, inputs, signal.sight(method.vision))

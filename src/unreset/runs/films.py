@@ -91,6 +91,5 @@ class Camera:
         """Observation and pictures where practice stands; of a fresh reset, where that fails."""
         seen: np.ndarray = np.asarray(state[0])
         fresh = world.reset(0)
-        if world.restore(seen, state[1]):
-            return seen, {name: np.asarray(picture) for name, picture in state[2].items()}
-        return fresh, world.frames
+        restored = world.restore(seen, state[1], state[2])
+        return seen if restored else fresh, world.frames

@@ -11,6 +11,7 @@ from unreset.core.method import Method, without_relabelling
 from unreset.core.replay import Rows, columns
 from unreset.core.types import Task, Trajectory
 from unreset.demos import pictures
+from unreset.drivers.fused import remembering
 from unreset.errors import UnresetError
 from unreset.runs import machine
 from unreset.runs.folder import Configuration
@@ -72,6 +73,8 @@ def with_sight(
     if make is not None and "cameras" in inspect.signature(make).parameters:
         make = partial(make, cameras=names, camera_size=vision.image_size)
         task = replace(task, environment=make)
+    if task.step is not None and vision.stack > 1:
+        task = remembering(task, vision.stack)
     trajectories = pictures.seen(trajectories, task, vision)
     if vision.goal_view != "image":
         return trajectories, task

@@ -139,7 +139,7 @@ def _measured(
             gained[at] = rows.reward[at] * method.learner.reward_scale
             continue
         role = int(np.flatnonzero(names == name)[0])
-        led = (rows.observation[at + 1], rows.goal[at], _pictures(rows, at + 1))
+        led = (rows.observation[at + 1], rows.goal[at], _pictures(rows, at + 1, 1))
         gained[at] = rewards_in_blocks(method, task, role, light, *led)
     first = starts[whole]
     learner = np.zeros(len(first), int) if method.shared else rows.role[first]
@@ -149,7 +149,8 @@ def _measured(
         value = partial(_values, method, task, light.learners, which)
         columns = (rows.role, rows.observation, rows.goal, rows.action)
         taken = (column[at] for column in columns)
-        expected[learner == which] = in_blocks(value, *taken, _pictures(rows, at))
+        pictures = _pictures(rows, at, method.vision.stack)
+        expected[learner == which] = in_blocks(value, *taken, pictures)
     values = iter(expected)
     returns = (gained[part] @ method.learner.discount ** np.arange(len(part)) for part in parts)
     return [
@@ -160,9 +161,13 @@ def _measured(
     ]
 
 
-def _pictures(rows: Any, at: np.ndarray) -> dict[str, np.ndarray]:
-    """What cameras saw at some rows."""
-    return {name: column[at] for name, column in rows.frames.items()}
+def _pictures(rows: Any, at: np.ndarray, stack: int) -> dict[str, np.ndarray]:
+    """What cameras saw at some rows, and just before."""
+    places = [np.asarray(place) for place in replays.in_a_row(rows.role, at, stack)]
+    return {
+        name: np.concatenate([column[place] for place in places], axis=-1)
+        for name, column in rows.frames.items()
+    }
 
 
 @partial(jax.jit, static_argnums=(0, 1))

@@ -90,12 +90,12 @@ def evaluated(method: Method, task: Task, run: Run, stretch: Stretch) -> list[Cu
 
 def _seen(method: Method, task: Task, stretch: Stretch) -> tuple[Frames, str]:
     """Cameras' pictures side by side, and that of the goal where it is seen; what is where."""
-    columns, names = [*stretch.frames.values()], [*stretch.frames]
-    if method.vision.goal_view == "image":
+    columns, names = [seen[..., :3] for seen in stretch.frames.values()], [*stretch.frames]
+    if shown := method.vision.showing(task):
         assert task.goal_pictures is not None
         known = np.concatenate([task.goals, task.initial_goals])
         which = ((stretch.goal[:, None] - known) ** 2).sum(-1).argmin(axis=1)
-        for name in method.vision.looking(task):
+        for name in shown:
             columns.append(np.asarray(task.goal_pictures[name])[which])
             names.append("the goal")
     factor = max(1, round(_SIDE / columns[0].shape[1]))

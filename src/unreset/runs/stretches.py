@@ -45,7 +45,7 @@ def practise(method: Method, task: Task, view: View, state: Any, steps: int) -> 
         phase, world = now
         acting = view._replace(phase=phase)
         observation = observe(world)
-        frames = look(method, task, observation)
+        frames = look(method, task, world)
         action = practice.act(method, task, acting, observation, number, frames)
         world = step(world, action)
         after = observe(world)
@@ -56,7 +56,7 @@ def practise(method: Method, task: Task, view: View, state: Any, steps: int) -> 
             action,
             after,
             frames=frames,
-            next_frames=look(method, task, after),
+            next_frames=look(method, task, world),
         )
         then, end, reset = practice.switch(method, task, acting, transition, number)
         key = practice.reset_key(acting, number)

@@ -17,10 +17,10 @@ Signal = Matching | Novelty
 """What a role can be rewarded by, besides the environment."""
 
 
-def init(signal: Signal, key: jax.Array, inputs: Inputs, vision: Vision) -> Any:
-    """The fresh state of a signal for inputs such as these; ``vision`` is the policy's."""
+def init(signal: Signal, key: jax.Array, inputs: Inputs, vision: Vision, encoder: Any) -> Any:
+    """The fresh state of a signal for inputs such as these; vision and encoder are the policy's."""
     if isinstance(signal, Matching):
-        return matching.init(signal, key, inputs, signal.sight(vision))
+        return matching.init(signal, key, inputs, signal.sight(vision), encoder)
     return novelty.init(signal, key, jnp.asarray(inputs).size)
 
 

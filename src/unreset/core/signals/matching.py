@@ -15,8 +15,10 @@ import jax.numpy as jnp
 import optax
 
 from unreset.core.types import Array, Metrics
-from unreset.core.vision import Dense, Encoder, EncoderName, Inputs, Seen, Vision
+from unreset.core.vision import Dense, Encoder, EncoderName, Inputs, Seen, Vision, encoded
+from unreset.errors import UnresetError
 
+FAR = 8  # steps between the pictures of a pair that do not show the same
 RewardForm = Literal["-log(1-D)", "log D", "log D - log(1-D)", "D > 1/2"]
 _torch_default = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
 
@@ -40,6 +42,9 @@ class Matching:
     """Whether to divide every layer by its largest singular value (MEDAL++: yes)."""
     encoder: EncoderName | None = None
     """The kind of its own encoder of pictures; None: the policy's kind."""
+    shared_encoder: Literal["no", "frozen", "trained"] = "no"
+    """Whether it sees through the policy's encoder instead: as it is, or trained by this loss, too
+    (MEDAL++: shared with the classifier; its code: not)."""
     trunk: int = 50
     """Width of the dense-LayerNorm-tanh bottleneck after its encoder (MEDAL++: 50)."""
     cameras: tuple[str, ...] = ()
@@ -48,6 +53,16 @@ class Matching:
     """Whether it sees what the robot's own sensors tell; None: as the policy does."""
     last_states: int = 0
     """Only so many last states of a demonstration are expert's; 0: all (VICE in MEDAL++: 10)."""
+    first_states: int = 0
+    """So many first states of a forward demonstration are expert's, and of backward ones the last
+    states (MEDAL++ on the robot: 50, and 20 last ones); 0: as ``last_states`` says."""
+    contrast: float = 0.0
+    """Share of its own rows that demonstrations give instead, so that it looks for the goal: states
+    well before the last ones, and last ones of another goal (ours; MEDAL++: 0)."""
+    pairs: float = 0.0
+    """Share of both halves of its rows that are pairs of pictures of one stretch of time instead,
+    the later one as the goal: at most one step apart in the expert's half, eight or more in the
+    other. So it learns what "the same" means from practice as well (ours; MEDAL++: 0)."""
     see_goal: bool = True
     """Whether it sees the goal beside the state (MEDAL code: yes); if not, no offsets either."""
     form: RewardForm = "-log(1-D)"
@@ -55,15 +70,35 @@ class Matching:
     scale: float = 10.0
     """Factor on this reward (MEDAL code: 10)."""
 
+    def __post_init__(self) -> None:
+        """Refuse fields that do not go together."""
+        if self.contrast and (self.first_states or not self.last_states):
+            raise UnresetError(
+                f"contrast={self.contrast} sets a demonstration's last states against those before "
+                "them: last_states must be 1 or more, and first_states 0"
+            )
+        if self.contrast + self.pairs > 1:
+            raise UnresetError(
+                f"contrast={self.contrast} and pairs={self.pairs} are shares of one half of its "
+                "rows: together at most 1"
+            )
+        if self.shared_encoder != "no" and (self.cameras or self.encoder):
+            raise UnresetError(
+                f"a discriminator with shared_encoder={self.shared_encoder!r} sees as the policy "
+                "does: it can have neither cameras nor an encoder of its own"
+            )
+
     def sight(self, vision: Vision) -> Vision:
         """How it sees, given how the policy does."""
         told = self.proprioception
         return replace(
             vision,
             cameras=self.cameras or vision.cameras,
+            goal_cameras=() if self.cameras else vision.goal_cameras,
             proprioception=vision.proprioception if told is None else told,
             goal_view=vision.goal_view if self.see_goal else "none",
             encoder=self.encoder or vision.encoder,
+            stack=1,
         )
 
 
@@ -72,6 +107,7 @@ class Discriminator(NamedTuple):
 
     params: Any
     optimizer: Any
+    encoder: Any = ()  # the policy's, where that is shared
 
 
 class Judge(nn.Module):
@@ -95,7 +131,10 @@ class Judge(nn.Module):
         """Features [..., F], the numbers among them; inputs without pictures are features."""
         if not isinstance(inputs, Seen):
             return inputs
-        squeezed = jnp.tanh(self.norm(self.squeeze(self.encoder(inputs.image))))
+        encoded = inputs.image  # already, where the encoder is shared
+        if self.config.shared_encoder == "no":
+            encoded = self.encoder(encoded)
+        squeezed = jnp.tanh(self.norm(self.squeeze(encoded)))
         return jnp.concatenate([squeezed, inputs.vector], axis=-1)
 
     def head(self, features: Array) -> Array:
@@ -109,20 +148,31 @@ class Judge(nn.Module):
 
 
 def init(
-    config: Matching, key: Array, inputs: Inputs | int, vision: Vision | None = None
+    config: Matching,
+    key: Array,
+    inputs: Inputs | int,
+    vision: Vision | None = None,
+    encoder: Any = (),
 ) -> Discriminator:
-    """A fresh discriminator for inputs such as these, or so many numbers."""
+    """A fresh discriminator for inputs such as these, or so many numbers.
+
+    ``encoder`` has the parameters of the policy's, used if it is shared.
+    """
     if isinstance(inputs, int):
         inputs = jnp.zeros(inputs)
-    params = Judge(config, vision or Vision()).init(key, inputs)
-    return Discriminator(params, optax.adam(config.learning_rate).init(params))
+    encoder = () if config.shared_encoder == "no" else encoder
+    vision = vision or Vision()
+    params = Judge(config, vision).init(key, encoded(vision, encoder, inputs))
+    return Discriminator(params, optax.adam(config.learning_rate).init(params), encoder)
 
 
 def logits(
     config: Matching, discriminator: Discriminator, inputs: Inputs, vision: Vision | None = None
 ) -> Array:
     """Inputs [..., input] to log D / (1 - D), shape [...]; ``vision`` is its sight."""
-    value: Any = Judge(config, vision or Vision()).apply(discriminator.params, inputs)
+    vision = vision or Vision()
+    inputs = encoded(vision, discriminator.encoder, inputs)
+    value: Any = Judge(config, vision).apply(discriminator.params, inputs)
     return jnp.asarray(value)
 
 
@@ -155,18 +205,20 @@ def update(
     own: Inputs,
     key: Array,
     vision: Vision | None = None,
-) -> tuple[Discriminator, Metrics]:
+) -> tuple[Discriminator, Metrics, Any]:
     """One step of binary cross-entropy on expert [N, input] against own [N, input] rows.
 
-    The metrics are taken before the step, on rows it has not been trained on in this form.
+    The metrics are taken before the step, on rows it has not been trained on in this form. Last
+    comes the loss's gradient by a shared encoder, which itself stays as it is.
     """
     inputs = jax.tree.map(lambda *rows: jnp.concatenate(rows), expert, own)
     half = len(jax.tree.leaves(expert)[0])
     labels = jnp.concatenate([jnp.ones(half), jnp.zeros(half)])
-    judge = Judge(config, vision or Vision())
+    vision = vision or Vision()
+    judge = Judge(config, vision)
 
-    def loss(params: Any) -> tuple[Array, Array]:
-        features: Any = judge.apply(params, inputs, method=Judge.features)
+    def loss(params: Any, encoder: Any) -> tuple[Array, Array]:
+        features: Any = judge.apply(params, encoded(vision, encoder, inputs), method=Judge.features)
         plain: Any = judge.apply(params, features, method=Judge.head)
         right = (plain > 0) == (labels > 0.5)
         wanted = labels
@@ -175,10 +227,12 @@ def update(
         values: Any = judge.apply(params, features, method=Judge.head)
         return optax.sigmoid_binary_cross_entropy(values, wanted).mean(), right.mean()
 
-    (value, accuracy), gradient = jax.value_and_grad(loss, has_aux=True)(discriminator.params)
-    updates, optimizer = optax.adam(config.learning_rate).update(gradient, discriminator.optimizer)
+    by = (0, 1) if config.shared_encoder == "trained" else (0,)
+    (value, accuracy), gradients = jax.value_and_grad(loss, by, has_aux=True)(
+        discriminator.params, discriminator.encoder
+    )
+    optimizer = optax.adam(config.learning_rate)
+    updates, state = optimizer.update(gradients[0], discriminator.optimizer)
     params = optax.apply_updates(discriminator.params, updates)
-    return Discriminator(params, optimizer), {
-        "loss": value,
-        "accuracy": accuracy,
-    }
+    found = discriminator._replace(params=params, optimizer=state)
+    return found, {"loss": value, "accuracy": accuracy}, gradients[-1]
