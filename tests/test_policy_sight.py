@@ -33,12 +33,13 @@ def fresh(folder, **vision):
 
 SIGHTS = [
     {"encoder": "patches", "goal_view": "image", "proprioception": True},
-    {"encoder": "drq", "goal_view": "none", "cameras": ("wrist",)},
+    {"encoder": "drq", "goal_view": "none", "cameras": ("wrist",), "stack": 2},
+    {"goal_view": "image", "cameras": ("wrist",), "goal_cameras": ("third",)},
     {"encoder": "strided", "goal_view": "vector", "crop": 2},
 ]
 
 
-@pytest.mark.parametrize("vision", SIGHTS, ids=lambda v: v["encoder"])
+@pytest.mark.parametrize("vision", SIGHTS, ids=str)
 def test_it_acts_as_in_jax(vision, tmp_path):
     run = fresh(tmp_path, **vision)
     policy = unreset.Policy.load(run.export().save(tmp_path / "policy.safetensors"))
@@ -49,6 +50,9 @@ def test_it_acts_as_in_jax(vision, tmp_path):
     for place in (-1.2, 0.1, 0.9):
         observation, goal = jnp.array([place]), jnp.asarray(task.goals[0])
         frames = task.look(observation, method.vision.image_size)
+        before = task.look(observation - 0.3, method.vision.image_size)
+        stack = method.vision.stack
+        frames = {name: np.concatenate([frames[name], before[name]][:stack], -1) for name in frames}
         wanted = deployed.deterministic_action(method, task, actor, observation, goal, frames)
         given = {name: np.asarray(frame) for name, frame in frames.items()}
         given["proprioception"] = np.asarray(observation)

@@ -11,7 +11,7 @@ import pytest
 import toy
 from unreset import registry
 from unreset.core import batches as drawing
-from unreset.core import fitting, phases, practice
+from unreset.core import fitting, phases, practice, sac
 from unreset.core import replay as replays
 from unreset.demos import store
 from unreset.errors import UnresetError
@@ -131,6 +131,20 @@ def test_a_classifier_of_returns_is_shown_how_backward_demonstrations_end():
     forward = dataclasses.replace(settings(), backward_reward="discriminator").method(TOY)
     *_, classified, _ = fitting.judged_rows(forward, rows, last)
     assert set(source[classified]) == {0}
+
+
+def test_cloning_comes_first_also_of_pictures():
+    chosen = dataclasses.replace(settings(), backward_cloning=True)
+    method = dataclasses.replace(
+        chosen, practice=dataclasses.replace(chosen.practice, cloning_updates=3)
+    ).method(TOY)
+    driver = toy.fused(method, TOY)
+    before = driver.carry.run.learners
+    driver.clone()
+    after = driver.carry.run.learners
+    moved = jax.tree.map(lambda a, b: bool((a != b).any()), before.encoder, after.encoder)
+    assert all(jax.tree.leaves(moved))
+    jax.tree.map(np.testing.assert_array_equal, after.average, sac.acting(after))
 
 
 def test_chance_acts_in_the_seed_steps_and_the_policy_after():

@@ -145,6 +145,34 @@ def test_one_may_look_through_some_cameras_and_see_the_goal_as_numbers_or_not():
     assert channels(told, toy.GOAL, 0.5) == ([20] * 3, [0.5, toy.GOAL])
 
 
+def test_the_goals_picture_may_be_of_another_camera():
+    config = Vision(pixels=True, cameras=("wrist",), goal_cameras=("third",), image_size=12)
+    size = (12, 12, 3)
+    pictures = {
+        "third": np.full((2, *size), 9, np.uint8),
+        "wrist": np.full((2, *size), 7, np.uint8),
+    }
+    task = dataclasses.replace(TOY, goal_pictures=pictures)
+    frames = {"wrist": jnp.full(size, 5, jnp.uint8)}
+    seen = looked_at(config, task, jnp.zeros(1), jnp.ones(1), frames, None)
+    assert np.unique(seen.image[..., :3]) == [5]
+    assert np.unique(seen.image[..., 3:]) == [9]
+
+
+@pytest.mark.parametrize("encoder", ["patches", "drq", "strided"])
+def test_half_precision_is_nearly_the_same(encoder):
+    image = jax.random.randint(KEY, (15, 15, 3), 0, 256).astype(jnp.uint8)
+    full, half = (
+        Encoder(Vision(encoder=encoder, patch=5, precision=precision))
+        for precision in ("float32", "bfloat16")
+    )
+    params = full.init(KEY, image)
+    jax.tree.map(np.testing.assert_array_equal, params, half.init(KEY, image))
+    wanted, found = full.apply(params, image), half.apply(params, image)
+    assert found.dtype == jnp.float32
+    assert 0 < float(jnp.abs(found - wanted).max()) < 0.05 * float(jnp.abs(wanted).max())
+
+
 def test_a_coarse_picture_holds_the_means_of_its_fields():
     image = jnp.zeros((4, 4, 1), jnp.uint8).at[:2, 2:].set(255).at[3, 0].set(51)
     np.testing.assert_allclose(coarse(image, side=2), [0.0, 1.0, 0.05, 0.0], atol=1e-6)
