@@ -28,6 +28,11 @@ SETTINGS = {
     "tiles of 6, shifts of 2": (Vision(patch=6, shift=2), 1e-3),
     "tiles of 6, slower": (Vision(patch=6), 3e-4),
     "tiles of 4": (Vision(image_size=32, patch=4), 1e-3),
+    "tiles of 8": (Vision(image_size=32, patch=8), 1e-3),
+    "keypoints, tiles of 4": (
+        Vision(image_size=32, encoder="keypoints", patch=4, features=0),
+        1e-3,
+    ),
 }
 
 

@@ -34,7 +34,14 @@ def fresh(folder, **vision):
 SIGHTS = [
     {"encoder": "patches", "goal_view": "image", "proprioception": True},
     {"encoder": "drq", "goal_view": "none", "cameras": ("wrist",), "stack": 2},
-    {"goal_view": "image", "cameras": ("wrist",), "goal_cameras": ("third",)},
+    {
+        "encoder": "keypoints",
+        "features": 0,
+        "cameras": ("wrist",),
+        "goal_cameras": ("third",),
+        "proprioception": True,
+        "goal_proprioception": True,
+    },
     {"encoder": "strided", "goal_view": "vector", "crop": 2},
 ]
 

@@ -89,6 +89,10 @@ class Run:
             weights["goals"] = np.concatenate([task.goals, task.initial_goals])
             for camera, shown in (task.goal_pictures or {}).items():
                 weights[f"goal_pictures/{camera}"] = shown
+            if method.vision.goal_proprioception:
+                assert task.goal_observations is not None
+                told = task.goal_observations[:, task.proprioception]
+                weights["goal_proprioception"] = told.astype(np.float32)
         return Policy(weights, metadata)
 
     def _check_seed(self, number: int) -> None:

@@ -93,8 +93,7 @@ class Policy:
             goal = observation.get("desired_goal")
         sight = self.metadata["sight"]
         features, numbers = policy_sight.seen(sight, self._weights, observation, goal)
-        told = np.eye(self.metadata["told_roles"], dtype=np.float32)[:1].ravel()
-        return self._mean(np.concatenate([self._squeezed(features), numbers, told]))
+        return self._mean(np.concatenate([self._squeezed(features), self._waves(numbers)]))
 
     def _squeezed(self, inputs: np.ndarray) -> np.ndarray:
         """The trunk's output, where there is one."""

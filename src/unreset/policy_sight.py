@@ -67,6 +67,8 @@ def seen(
         which = int(((weights["goals"] - goal) ** 2).sum(axis=1).argmin())
         shown = sight["goal_cameras"]
         pictures += [weights[f"goal_pictures/{camera}"][which] for camera in shown]
+        if "goal_proprioception" in weights:
+            numbers.append(weights["goal_proprioception"][which])
     crop = sight["crop"] // 2
     stop = size - sight["crop"] + crop
     image = np.concatenate(pictures, axis=-1)[crop:stop, crop:stop]
@@ -76,15 +78,18 @@ def seen(
 def _encoded(sight: Mapping[str, Any], weights: Weights, image: np.ndarray) -> np.ndarray:
     """Features [F] of a picture [height, width, C]; see :class:`unreset.core.vision.Encoder`."""
     features = image.astype(np.float32) / np.float32(255) - np.float32(0.5)
-    if sight["encoder"] == "patches":
+    if sight["encoder"] in ("patches", "keypoints"):
         side = sight["patch"]
         rows, columns = features.shape[0] // side, features.shape[1] // side
         tiles = features.reshape(rows, side, columns, side, -1).transpose(0, 2, 1, 3, 4)
         features = tiles.reshape(rows * columns, -1)
         for layer in range(sight["layers"]):
-            features = features @ weights[f"encoder/Dense_{layer}/kernel"]
-            features = np.maximum(features + weights[f"encoder/Dense_{layer}/bias"], 0.0)
-        return np.asarray(features.reshape(-1))
+            scores = features @ weights[f"encoder/Dense_{layer}/kernel"]
+            scores = scores + weights[f"encoder/Dense_{layer}/bias"]
+            features = np.maximum(scores, 0.0)
+        if sight["encoder"] == "patches":
+            return np.asarray(features.reshape(-1))
+        return _keypoints(scores * weights["encoder/sharpness"], rows, columns)
     for layer, stride in enumerate(sight["strides"]):
         kernel = weights[f"encoder/Conv_{layer}_kernel"]
         windows = np.lib.stride_tricks.sliding_window_view(features, kernel.shape[:2], (0, 1))
@@ -92,3 +97,15 @@ def _encoded(sight: Mapping[str, Any], weights: Weights, image: np.ndarray) -> n
         features = np.einsum("rcihw,hwio->rco", windows, kernel, optimize=True)
         features = np.maximum(features + weights[f"encoder/Conv_{layer}_bias"], 0.0)
     return np.asarray(features.reshape(-1))
+
+
+def _keypoints(scores: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    """x, y and presence [3 K] of scores [rows * columns, K]."""
+    most = scores.max(axis=0)
+    share = np.exp(scores - most)
+    whole = share.sum(axis=0)
+    grid = (share / whole).reshape(rows, columns, -1)
+    x = ((2 * np.arange(columns) + 1) / columns - 1) @ grid.sum(axis=0)
+    y = ((2 * np.arange(rows) + 1) / rows - 1) @ grid.sum(axis=1)
+    presence = np.tanh((most + np.log(whole) - np.log(rows * columns)) / 4)
+    return np.concatenate([x, y, presence]).astype(np.float32)

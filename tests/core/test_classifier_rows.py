@@ -93,7 +93,7 @@ def test_with_one_goal_only_earlier_states_are_contrasts():
 def test_pairs_are_next_to_each_other_or_far_apart():
     method, task, run = practised(settings(pairs=0.5))
     rows = taken(method, task, run)
-    pair, goals = rows.shown
+    pair, goals, _ = rows.shown
     np.testing.assert_array_equal(pair, np.arange(20) >= np.array([[10], [10]]))
     frames = np.asarray(run.replay.rows.frames["third"])
     first = {picture.tobytes(): [] for picture in frames}

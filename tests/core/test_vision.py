@@ -11,7 +11,17 @@ import toy
 from unreset.core import sac
 from unreset.core.networks import Critics, Trunk, tanh_normal_log_density
 from unreset.core.signals.matching import Matching
-from unreset.core.vision import Dense, Encoder, Seen, Vision, augment, coarse, looked_at, normalised
+from unreset.core.vision import (
+    Dense,
+    Encoder,
+    Seen,
+    Shown,
+    Vision,
+    augment,
+    coarse,
+    looked_at,
+    normalised,
+)
 from unreset.errors import UnresetError
 
 KEY = jax.random.key(0)
@@ -159,7 +169,45 @@ def test_the_goals_picture_may_be_of_another_camera():
     assert np.unique(seen.image[..., 3:]) == [9]
 
 
-@pytest.mark.parametrize("encoder", ["patches", "drq", "strided"])
+def test_keypoints_say_where_something_is_and_whether():
+    config = Vision(encoder="keypoints", patch=2, patch_widths=(1,))
+    network, image = Encoder(config), jnp.zeros((8, 8, 1), jnp.uint8)
+    params = network.init(KEY, image)["params"]
+    params["Dense_0"] = {"kernel": jnp.full((4, 1), 10.0), "bias": jnp.zeros(1)}
+    for row, column in [(0, 0), (1, 3), (2, 1)]:  # of 4 by 4 tiles with centres at -.75, -.25, ...
+        lit = image.at[2 * row : 2 * row + 2, 2 * column : 2 * column + 2].set(255)
+        x, y, presence = network.apply({"params": params}, lit)
+        np.testing.assert_allclose([x, y], [column / 2 - 0.75, row / 2 - 0.75], atol=1e-5)
+        # The score is 3 * 10 * 4 * .5 = 60 there: tanh((60 - log 16) / 4)
+        assert float(presence) == pytest.approx(1.0)
+    x, y, presence = network.apply({"params": params}, image)  # nothing anywhere: -60
+    np.testing.assert_allclose([x, y, presence], [0.0, 0.0, -1.0], atol=1e-5)
+
+
+def test_the_robot_knows_how_it_stood_where_the_goals_picture_was_taken():
+    config = Vision(
+        pixels=True,
+        cameras=("third",),
+        image_size=12,
+        proprioception=True,
+        goal_proprioception=True,
+    )
+    size = (2, 12, 12, 3)
+    task = dataclasses.replace(
+        TOY,
+        goal_pictures={"third": np.zeros(size, np.uint8)},
+        goal_observations=np.array([[0.9], [-0.9]], np.float32),
+    )
+    frames = {"third": jnp.zeros(size, jnp.uint8)}
+    goal = jnp.array([[toy.START], [toy.GOAL]])
+    shown = Shown(jnp.array([False, True]), frames, jnp.array([[0.3], [0.4]]))
+    seen = looked_at(config, task, jnp.array([[0.1], [0.2]]), goal, frames, None, shown)
+    np.testing.assert_allclose(seen.vector, [[0.1, -0.9], [0.2, 0.4]])
+    with pytest.raises(UnresetError, match="takes proprioception"):
+        Vision(goal_proprioception=True)
+
+
+@pytest.mark.parametrize("encoder", ["patches", "keypoints", "drq", "strided"])
 def test_half_precision_is_nearly_the_same(encoder):
     image = jax.random.randint(KEY, (15, 15, 3), 0, 256).astype(jnp.uint8)
     full, half = (

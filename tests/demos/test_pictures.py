@@ -123,7 +123,7 @@ def test_places_that_nobody_returned_to_look_as_where_one_begins_nearby():
         still(near, goal, goal, FORWARD, 20),
         still(goal, places[3], places[3], BACKWARD, 30),
     ]
-    found = pictures.goal_pictures(shown, task)["wrist"][:, 0, 0, 0]
+    found = pictures.with_goals(shown, task).goal_pictures["wrist"][:, 0, 0, 0]
     assert found[0] == 11  # the goal, at the end of the first that got there
     assert found[1 + 3] == 31
     assert found[1 + 0] == 20 and found[1 + 7] == 10  # the seventh is the middle

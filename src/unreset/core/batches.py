@@ -14,7 +14,7 @@ from unreset.core.method import ENVIRONMENT, Method, draw_goal
 from unreset.core.replay import GOAL_SOURCES, Replay
 from unreset.core.signals.matching import Matching
 from unreset.core.types import Array, Batch, Task
-from unreset.core.vision import Frames
+from unreset.core.vision import Frames, Shown
 
 if TYPE_CHECKING:
     from unreset.core.practice import Run
@@ -32,7 +32,7 @@ def rewards(
     next_observation: Array,
     goal: Array,
     frames: Frames | None = None,
-    shown: tuple[Array, Frames] | None = None,
+    shown: Shown | None = None,
 ) -> Array:
     """A role's rewards [N] for reaching observations [N, ...], scaled as its learner sees them.
 
@@ -94,7 +94,8 @@ def _draw_part(
     goal, shown = aims.goal, None
     pictured = bool(practice.hindsight) and method.vision.pixels and method.relabels(roles[0])
     if pictured:
-        shown = (aims.hindsight, replays.pictures(replay, aims.reached))
+        reached = replays.pictures(replay, aims.reached)
+        shown = Shown(aims.hindsight, reached, rows.observation[aims.reached])
     learned = method.roles[roles[0]].reward != ENVIRONMENT
     if task.pure:
         success = jax.vmap(task.success)(next_observation, goal)

@@ -17,7 +17,7 @@ from unreset.core.replay import Replay, Rows
 from unreset.core.signals import curriculum, matching, novelty
 from unreset.core.signals.matching import Matching
 from unreset.core.types import Array, Measurement, Metrics, Task, Transition
-from unreset.core.vision import Frames
+from unreset.core.vision import Frames, Shown
 
 if TYPE_CHECKING:
     from unreset.core.practice import Phase, Run
@@ -173,7 +173,7 @@ class Taken(NamedTuple):
     observation: Array
     goal: Array
     frames: Frames
-    shown: tuple[Array, Frames] | None = None  # which goals are other pictures, and those
+    shown: Shown | None = None
 
 
 def _taken(replay: Replay, at: Array) -> Taken:
@@ -223,10 +223,10 @@ def _paired(method: Method, replay: Replay, signal: Matching, rows: Taken, key: 
     apart = jnp.stack([near, matching.FAR + waiting.astype(near.dtype)])
     at = replays.sample(replay, everyone, 2 * number, keys[0]).reshape(2, number)
     if replay.pinned:  # by turns of practice and of demonstrations, where those go on for so long
-        shown = replays.sample_pinned(replay, everyone, 2 * number, keys[1]).reshape(2, number)
-        long = replay.pinned_last[shown] - shown >= jnp.array([[0], [matching.FAR]])
-        at = jnp.where(long & (jnp.arange(number) % 2 == 0), shown, at)
-    goals = replays.pictures(replay, replays.later(replay, at, apart))
+        pinned = replays.sample_pinned(replay, everyone, 2 * number, keys[1]).reshape(2, number)
+        long = replay.pinned_last[pinned] - pinned >= jnp.array([[0], [matching.FAR]])
+        at = jnp.where(long & (jnp.arange(number) % 2 == 0), pinned, at)
+    later = replays.later(replay, at, apart)
     pair = jnp.broadcast_to(jnp.arange(number) >= kept, (2, number))
     frames = jax.tree.map(
         lambda own, other: jnp.where(pair[..., None, None, None], other, own),
@@ -235,7 +235,8 @@ def _paired(method: Method, replay: Replay, signal: Matching, rows: Taken, key: 
     )
     # An observation counts where proprioception is seen.
     observation = jnp.where(pair[..., None], replay.rows.observation[at], rows.observation)
-    return rows._replace(observation=observation, frames=frames, shown=(pair, goals))
+    shown = Shown(pair, replays.pictures(replay, later), replay.rows.observation[later])
+    return rows._replace(observation=observation, frames=frames, shown=shown)
 
 
 def _fit_matching(

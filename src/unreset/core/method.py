@@ -17,7 +17,7 @@ from unreset.core.signals.confidence import Confidence
 from unreset.core.signals.curriculum import Curriculum
 from unreset.core.signals.matching import Matching
 from unreset.core.types import Array, Boundary, Task, Transition
-from unreset.core.vision import Frames, Inputs, Vision, coarse, looked_at
+from unreset.core.vision import Frames, Inputs, Shown, Vision, coarse, looked_at
 from unreset.errors import UnresetError
 
 GoalSource = Literal["task", "initial", "demonstrations"]
@@ -291,17 +291,18 @@ class Method:
         role: Array | int,
         frames: Frames | None = None,
         key: Array | None = None,
-        shown: tuple[Array, Frames] | None = None,
+        shown: Shown | None = None,
     ) -> Inputs:
         """What policies and critics see of observations and goals in a role [].
 
         Numbers [..., input]; or, of a method that sees, pictures from ``frames`` and some numbers:
-        with a ``key`` varied at random, as in batches. ``shown`` says which [...] goals are seen as
+        with a ``key`` varied at random, as in batches. ``shown`` says which goals are seen as
         other pictures than the task's, and has those.
         """
         told = jax.nn.one_hot(role, self.told_roles)
         if self.vision.pixels:
             seen = looked_at(self.vision, task, observation, goal, frames or {}, key, shown)
+            seen = seen._replace(vector=octaves(seen.vector, self.learner.octaves))
             told = jnp.broadcast_to(told, (*seen.vector.shape[:-1], self.told_roles))
             return seen._replace(vector=jnp.concatenate([seen.vector, told], axis=-1))
         waves = octaves(task.seen(observation, goal, self.learner.relative), self.learner.octaves)
@@ -318,7 +319,7 @@ class Method:
         goal: Array,
         frames: Frames | None = None,
         key: Array | None = None,
-        shown: tuple[Array, Frames] | None = None,
+        shown: Shown | None = None,
     ) -> Inputs:
         """What a signal sees of observations and goals; see :meth:`inputs`."""
         if self.vision.pixels:

@@ -134,6 +134,8 @@ class Task:
     """Which numbers of an observation the robot's own sensors tell."""
     goal_pictures: Mapping[str, np.ndarray] | None = None
     """By camera, uint8 [goals + initials, height, width, 3]: what it sees of each goal reached."""
+    goal_observations: np.ndarray | None = None
+    """[goals + initials, observation]: what was observed where those pictures were taken."""
     offsets: np.ndarray | None = None
     """[offsets, observation + goal]: observation and goal as differences of positions, by a matrix,
     where they say everything that matters: what is learned in one place then holds in another."""

@@ -21,8 +21,9 @@ Frames = Mapping[str, Array]
 """Pictures by camera, uint8 [..., height, width, 3]."""
 Shapes = dict[str, tuple[int, int, int]]
 """The shape of one picture by camera: height, width, 3."""
-EncoderName = Literal["patches", "drq", "strided"]
+EncoderName = Literal["patches", "keypoints", "drq", "strided"]
 LEAST = {"drq": 15, "strided": 7}  # pixels of a side
+SHARPNESS = 3.0  # factor on keypoints' scores at first; it is learned
 STRIDES = {"drq": (2, 1, 1, 1), "strided": (2, 2)}  # of their convolutions
 
 
@@ -56,13 +57,17 @@ class Vision:
     """How the goal is seen: as a further picture (MEDAL++), as its numbers, or not at all."""
     goal_cameras: tuple[str, ...] = ()
     """Cameras that took the goal's picture; none: the same as ``cameras``."""
+    goal_proprioception: bool = False
+    """Whether to see, beside the goal's picture, what the robot's own sensors told there (ours)."""
     encoder: EncoderName = "patches"
-    """"patches": dense layers on tiles (ours, for CPUs); "drq": DrQ-v2's convolutions; "strided":
-    two convolutions of stride 2 (MEDAL++'s discriminators)."""
+    """"patches": dense layers on tiles (ours, for CPUs); "keypoints": the same, and of each output
+    where in the picture it is largest (Finn et al. 2016, arXiv 1509.06113); "drq": DrQ-v2's
+    convolutions; "strided": two convolutions of stride 2 (MEDAL++'s discriminators)."""
     patch: int = 6
     """Side of a tile, in pixels."""
     patch_widths: tuple[int, ...] = (64, 32)
-    """Widths of the dense layers on each tile; the last is what a tile puts out."""
+    """Widths of the dense layers on each tile; the last is what a tile puts out, or the number of
+    keypoints."""
     channels: int = 32
     """Channels of convolutions (DrQ-v2: 32)."""
     precision: Literal["float32", "bfloat16"] = "float32"
@@ -84,7 +89,9 @@ class Vision:
                 f"pictures of {side} pixels (image_size - crop) are too small for the encoder "
                 f"{self.encoder!r}, which needs {least}"
             )
-        if self.pixels and self.encoder == "patches" and side % self.patch:
+        if self.goal_proprioception and not (self.proprioception and self.goal_view == "image"):
+            raise UnresetError("goal_proprioception takes proprioception and goal_view='image'")
+        if self.pixels and self.encoder in ("patches", "keypoints") and side % self.patch:
             raise UnresetError(
                 f"pictures of {side} pixels (image_size - crop) cannot be cut into tiles of "
                 f"patch={self.patch}: give a multiple of it"
@@ -142,7 +149,7 @@ class Encoder(nn.Module):
         config = self.config
         batch = image.shape[:-3]
         image = image.reshape(-1, *image.shape[-3:])
-        if config.encoder == "patches":
+        if config.encoder in ("patches", "keypoints"):
             features = self._patches(image)
         else:
             features = image.astype(config.precision) / 255 - 0.5
@@ -159,8 +166,22 @@ class Encoder(nn.Module):
         held: Array = jax.lax.optimization_barrier(tiles)  # type: ignore[no-untyped-call]
         features = held.astype(self.config.precision) / 255 - 0.5
         for layer, size in enumerate(self.config.patch_widths):
-            features = nn.relu(Dense(size, self.normal, name=f"Dense_{layer}")(features))
-        return features.reshape(number, -1)
+            scores = Dense(size, self.normal, name=f"Dense_{layer}")(features)
+            features = nn.relu(scores)
+        if self.config.encoder == "patches":
+            return features.reshape(number, -1)
+        return self._keypoints(scores.astype(jnp.float32).reshape(number, rows, columns, -1))
+
+    def _keypoints(self, scores: Array) -> Array:
+        """Of scores [N, rows, columns, K]: x, y in [-1, 1] and presence in [-1, 1], [N, 3 K]."""
+        number, rows, columns, points = scores.shape
+        start = nn.initializers.constant(SHARPNESS)
+        scores = scores.reshape(number, -1, points) * self.param("sharpness", start, (points,))
+        share = jax.nn.softmax(scores, axis=1).reshape(number, rows, columns, points)
+        x = jnp.einsum("nrck,c->nk", share, (2 * jnp.arange(columns) + 1) / columns - 1)
+        y = jnp.einsum("nrck,r->nk", share, (2 * jnp.arange(rows) + 1) / rows - 1)
+        presence = jax.nn.logsumexp(scores, axis=1) - jnp.log(rows * columns)
+        return jnp.concatenate([x, y, jnp.tanh(presence / 4)], axis=-1)
 
     def _convolve(self, features: Array, stride: int, name: str) -> Array:
         shape = (3, 3, features.shape[-1], self.config.channels)
@@ -226,6 +247,14 @@ def normalised(kernel: Array, squarings: int = 7) -> Array:
     return kernel / (left @ matrix @ right + 1e-12)
 
 
+class Shown(NamedTuple):
+    """Goals as they were seen in practice, instead of as the task's."""
+
+    other: Array  # [...] bool: which ones
+    frames: Frames
+    observation: Array  # [..., observation], where the frames were taken
+
+
 def looked_at(
     config: Vision,
     task: Task,
@@ -233,13 +262,12 @@ def looked_at(
     goal: Array,
     frames: Frames,
     key: Array | None,
-    shown: tuple[Array, Frames] | None = None,
+    shown: Shown | None = None,
 ) -> Seen:
     """What is seen of observations and goals [..., n], and of frames [..., height, width, 3 k].
 
     Cameras, and the goal's pictures, are channels of one picture; with a ``key`` it is varied at
-    random (:func:`augment`). Where the first of ``shown`` [...] is true, the goal's picture is the
-    second's instead of the task's.
+    random (:func:`augment`).
     """
     pictures = [frames[name][..., : 3 * config.stack] for name in config.looking(task)]
     lead = observation.shape[:-1]
@@ -250,9 +278,8 @@ def looked_at(
         which = ((goals[..., None, :] - known) ** 2).sum(-1).argmin(axis=-1)
         goal_pictures = {name: jnp.asarray(task.goal_pictures[name])[which] for name in names}
         if shown is not None:
-            other, seen = shown
             goal_pictures = {
-                name: jnp.where(other[..., None, None, None], seen[name], picture)
+                name: jnp.where(shown.other[..., None, None, None], shown.frames[name], picture)
                 for name, picture in goal_pictures.items()
             }
         pictures += goal_pictures.values()
@@ -260,6 +287,12 @@ def looked_at(
     numbers = [jnp.zeros((*lead, 0))]
     if config.proprioception:
         numbers.append(observation[..., jnp.array(task.proprioception)])
+    if config.goal_proprioception:
+        assert task.goal_observations is not None
+        told = jnp.asarray(task.goal_observations)[which]
+        if shown is not None:
+            told = jnp.where(shown.other[..., None], shown.observation, told)
+        numbers.append(told[..., jnp.array(task.proprioception)])
     if config.goal_view == "vector":
         numbers.append(jnp.broadcast_to(goal, (*lead, task.goal_size)))
     return Seen(image, jnp.concatenate(numbers, axis=-1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -88,11 +89,12 @@ def _checked(
     return trajectory._replace(frames={name: np.asarray(frames[name]) for name in names})
 
 
-def goal_pictures(trajectories: Sequence[Trajectory], task: Task) -> Mapping[str, np.ndarray]:
-    """By camera, [goals + initials, height, width, 3]: the last frame of one that got there.
+def with_goals(trajectories: Sequence[Trajectory], task: Task) -> Task:
+    """The task with what cameras saw and what was observed where its goals were reached.
 
-    What an initial state looks like is shown by a backward demonstration that got there, or else
-    by how that forward one begins which begins nearest to it.
+    It is the last frame of a demonstration that got there. What an initial state looks like is
+    shown by a backward demonstration that got there, or else by how that forward one begins which
+    begins nearest to it.
 
     Raises:
         UnresetError: where no demonstration shows a goal.
@@ -100,19 +102,26 @@ def goal_pictures(trajectories: Sequence[Trajectory], task: Task) -> Mapping[str
     wanted = [(FORWARD, goal) for goal in task.goals]
     wanted += [(BACKWARD, goal) for goal in task.initial_goals]
     shown = [_shows(trajectories, task, way, goal) for way, goal in wanted]
-    return {name: np.stack([frames[name] for frames in shown]) for name in shown[0]}
+    return replace(
+        task,
+        goal_pictures={
+            name: np.stack([one.frames[name][at] for one, at in shown])
+            for name in shown[0][0].frames
+        },
+        goal_observations=np.stack([one.observations[at] for one, at in shown]),
+    )
 
 
 def _shows(
     trajectories: Sequence[Trajectory], task: Task, direction: int, goal: np.ndarray
-) -> Mapping[str, np.ndarray]:
+) -> tuple[Trajectory, int]:
+    """A demonstration that shows a goal, and at which of its observations."""
     for one in trajectories:
         if one.direction == direction and np.abs(one.goal - goal).max() < _SAME:
-            return {name: frames[-1] for name, frames in one.frames.items()}
+            return one, -1
     forward = [one for one in trajectories if one.direction == FORWARD]
     if direction == BACKWARD and forward:
-        nearest = min(forward, key=lambda one: _apart(task, one.observations[0], goal))
-        return {name: frames[0] for name, frames in nearest.frames.items()}
+        return min(forward, key=lambda one: _apart(task, one.observations[0], goal)), 0
     raise UnresetError(
         f"no forward demonstration shows the goal {np.asarray(goal).round(3).tolist()} of task "
         f"{task.name!r}, so nothing says what it looks like; give one, or say "

@@ -117,7 +117,9 @@ def _paper() -> MedalPP:
             cloning_steps=10_000,
             cloning_after=10_000,
         ),
-        classifier=replace(judge, interval=50, last_states=10),
+        classifier=replace(
+            judge, interval=50, last_states=10, encoder=None, shared_encoder="frozen"
+        ),
         matching=judge,
         steps=600_000,
     )
@@ -166,29 +168,42 @@ def _robot() -> MedalPP:
 
 
 def _default() -> MedalPP:
-    """Ours so far: see benchmarks/log.md for what has been tried."""
+    """Ours so far: one classifier that compares pictures rewards both roles, with hindsight.
+
+    See benchmarks/log.md for what has been tried.
+    """
     judge = Matching(
         hidden=(128,),
         learning_rate=3e-4,
         interval=10,
         batch_size=128,
         spectral_norm=True,
-        scale=0.02,
-        form="log D - log(1-D)",
+        encoder="patches",
+        proprioception=False,
+        last_states=2,
+        contrast=0.3,
+        pairs=0.4,
+        scale=10.0,
+        form="D > 1/2",
     )
+    vision = Vision(pixels=True, encoder="keypoints", features=0)
     return MedalPP(
         practice=Practice(
             updates_per_step=2,
             batch_size=128,
-            boundary="bootstrap",
-            hindsight=0.0,
+            boundary="terminal_on_success",
+            hindsight=0.5,
             demonstration_share=0.5,
             reset_every=10_000,
         ),
-        learner=SAC(vision=Vision(pixels=True), learning_rate=1e-3, average_tau=0.005),
-        classifier=replace(judge, last_states=10),
-        matching=judge,
+        learner=SAC(vision=vision, learning_rate=1e-3, average_tau=0.005),
+        classifier=judge,
+        matching=replace(
+            judge, last_states=0, contrast=0.0, pairs=0.0, form="log D - log(1-D)", scale=0.02
+        ),
+        backward_reward="classifier",
         backward_cloning=True,
+        end_when_seen=0.5,
     )
 
 
@@ -196,7 +211,12 @@ def _laptop() -> MedalPP:
     """For two CPU cores: small pictures, through the camera on the gripper alone."""
     default = _default()
     vision = replace(
-        default.learner.vision, cameras=("wrist",), image_size=32, patch=4, proprioception=True
+        default.learner.vision,
+        cameras=("wrist",),
+        image_size=32,
+        patch=4,
+        proprioception=True,
+        goal_proprioception=True,
     )
     return replace(default, learner=replace(default.learner, vision=vision))
 

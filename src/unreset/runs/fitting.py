@@ -78,7 +78,7 @@ def with_sight(
     trajectories = pictures.seen(trajectories, task, vision)
     if vision.goal_view != "image":
         return trajectories, task
-    return trajectories, replace(task, goal_pictures=pictures.goal_pictures(trajectories, task))
+    return trajectories, pictures.with_goals(trajectories, task)
 
 
 def fitted_capacity(method: Method, config: Configuration, pinned: Rows) -> int:

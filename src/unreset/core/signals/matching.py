@@ -91,11 +91,13 @@ class Matching:
     def sight(self, vision: Vision) -> Vision:
         """How it sees, given how the policy does."""
         told = self.proprioception
+        sees = vision.proprioception if told is None else told
         return replace(
             vision,
             cameras=self.cameras or vision.cameras,
             goal_cameras=() if self.cameras else vision.goal_cameras,
-            proprioception=vision.proprioception if told is None else told,
+            proprioception=sees,
+            goal_proprioception=vision.goal_proprioception and sees and self.see_goal,
             goal_view=vision.goal_view if self.see_goal else "none",
             encoder=self.encoder or vision.encoder,
             stack=1,
