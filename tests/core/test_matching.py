@@ -58,7 +58,7 @@ def test_loss_without_mixup_is_binary_cross_entropy():
     config = Matching(hidden=(), mixup=False)
     state = linear(config)
     np.testing.assert_allclose(matching.logits(config, state, EXPERT), [1.5, -1.5])
-    _, metrics = matching.update(config, state, EXPERT, OWN, KEY)
+    _, metrics, _ = matching.update(config, state, EXPERT, OWN, KEY)
     sigmoid = [1 / (1 + math.exp(-x)) for x in (1.5, -1.5, -0.5, -1.5)]
     wanted = -np.mean(np.log([sigmoid[0], sigmoid[1], 1 - sigmoid[2], 1 - sigmoid[3]]))
     assert float(metrics["loss"]) == pytest.approx(wanted, rel=1e-5)
@@ -84,7 +84,9 @@ def test_it_learns_to_tell_two_clouds_apart():
 
     def one(state, key):
         keys = jax.random.split(key, 3)
-        return matching.update(config, state, cloud(keys[0], 1.0), cloud(keys[1], -1.0), keys[2])
+        return matching.update(config, state, cloud(keys[0], 1.0), cloud(keys[1], -1.0), keys[2])[
+            :2
+        ]
 
     state, metrics = jax.jit(lambda s: jax.lax.scan(one, s, jax.random.split(key, 300)))(
         matching.init(config, key, 2)
@@ -101,7 +103,7 @@ def test_where_the_clouds_are_the_same_the_reward_stays_near_log_2():
     def one(state, key):
         keys = jax.random.split(key, 3)
         expert, own = (jax.random.normal(k, (256, 2)) for k in keys[:2])
-        return matching.update(config, state, expert, own, keys[2])
+        return matching.update(config, state, expert, own, keys[2])[:2]
 
     state, _ = jax.jit(lambda s: jax.lax.scan(one, s, jax.random.split(KEY, 200)))(
         matching.init(config, KEY, 2)

@@ -83,7 +83,7 @@ def switched(
 def undecided(method, task):
     """States of the method's signals whose networks put out 0: a discriminator says one half."""
     rows, last = store.pinned_rows(toy.noise_demonstrations(task), task)
-    fresh = fitting.init_signals(method, task, rows, last, jax.random.key(0))
+    fresh = fitting.init_signals(method, task, rows, last, (), jax.random.key(0))
     return jax.tree.map(jnp.zeros_like, fresh)
 
 

@@ -70,10 +70,10 @@ def init_signals(
     task: Task,
     pinned: Rows,
     pinned_last: np.ndarray,
-    learners: sac.Learner,
+    encoders: Any,
     key: Array,
 ) -> dict[str, Any]:
-    """The fresh states of a method's signals, and of its curriculum."""
+    """The fresh states of a method's signals, given the learners' encoders, and of its curriculum."""
     nothing = jnp.zeros(task.observation_size), jnp.zeros(task.goal_size)
     frames = replays.blank_frames(pinned)
     states = {}
@@ -81,7 +81,7 @@ def init_signals(
         seen = method.judged(task, signal, *nothing, frames)
         own_key = key if not number else jax.random.fold_in(key, number)
         whose = method.encoder_of(name)
-        encoder = jax.tree.map(lambda x, n=whose: x[n], learners.encoder)
+        encoder = jax.tree.map(lambda x, n=whose: x[n], encoders)
         states[name] = signals.init(signal, own_key, seen, method.vision, encoder)
     if method.curriculum is not None:
         states[CURRICULUM] = _init_curriculum(method, task, pinned, pinned_last)

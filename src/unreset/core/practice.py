@@ -93,7 +93,7 @@ def init(
     run = Run(
         key=run_key,
         learners=learners,
-        signals=init_signals(method, task, pinned, pinned_last, learners, signal_key),
+        signals=init_signals(method, task, pinned, pinned_last, learners.encoder, signal_key),
         replay=replays.init(pinned, pinned_last, pinned_lists, len(method.roles), capacity),
         phase=first_phase(method, task, goal_key),
         ledger=Ledger(jnp.int32(not method.practice.offline), none, none),
