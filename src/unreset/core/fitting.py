@@ -73,7 +73,7 @@ def init_signals(
     encoders: Any,
     key: Array,
 ) -> dict[str, Any]:
-    """The fresh states of a method's signals, given the learners' encoders, and of its curriculum."""
+    """The fresh states of a method's signals, which may share encoders, and of its curriculum."""
     nothing = jnp.zeros(task.observation_size), jnp.zeros(task.goal_size)
     frames = replays.blank_frames(pinned)
     states = {}
