@@ -133,14 +133,6 @@ class PointEnv(gymnasium.Env):
         return seen, 0.0, False, False, {}
 
 
-def two_judges() -> Settings:
-    """The method that sees pictures, its roles judged by a classifier and by a discriminator."""
-    default = registry.METHODS["medalpp"]["default"]
-    judge = dataclasses.replace(default.classifier, form="log D")
-    apart = {"backward_reward": "discriminator", "end_when_seen": 1.0, "classifier": judge}
-    return tiny(dataclasses.replace(default, **apart))
-
-
 def tiny(settings: Settings, **practice) -> Settings:
     """A method's settings with everything small; keyword arguments go to its Practice."""
     small = {

@@ -84,9 +84,8 @@ def test_it_learns_to_tell_two_clouds_apart():
 
     def one(state, key):
         keys = jax.random.split(key, 3)
-        return matching.update(config, state, cloud(keys[0], 1.0), cloud(keys[1], -1.0), keys[2])[
-            :2
-        ]
+        rows = cloud(keys[0], 1.0), cloud(keys[1], -1.0)
+        return matching.update(config, state, *rows, keys[2])[:2]
 
     state, metrics = jax.jit(lambda s: jax.lax.scan(one, s, jax.random.split(key, 300)))(
         matching.init(config, key, 2)

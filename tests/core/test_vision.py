@@ -19,6 +19,7 @@ from unreset.core.vision import (
     Vision,
     augment,
     coarse,
+    encode,
     looked_at,
     normalised,
 )
@@ -333,7 +334,7 @@ def test_cloning_by_likelihood_is_a_share_of_the_loss():
     config = dataclasses.replace(LEARNS, cloning_form="likelihood", self_cloning=0.0)
     before, rows = learner(config), batch()
     _, metrics = sac.policy_step(config, before, rows, jnp.int32(0), KEY)
-    encoded = sac.encode(config, before.encoder, rows.inputs)
+    encoded = encode(config.vision, before.encoder, rows.inputs)
     mean, log_std = sac.policy(config, before.actor, encoded)
     wanted = -float(tanh_normal_log_density(mean, log_std, rows.action).mean())
     assert float(metrics["policy_loss"]) == pytest.approx(wanted, rel=1e-5)

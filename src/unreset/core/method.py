@@ -160,24 +160,9 @@ class Method:
                     "be one that the environment rewards for reaching initial states, with no order"
                 )
         for name, judge in self.signals.items():
-            if isinstance(judge, Matching) and judge.pairs:
-                seeing = self.vision.pixels and self.vision.goal_view == "image"
-                if not (seeing and judge.see_goal):
-                    raise UnresetError(
-                        f"{name} of {self.name} cannot compare pairs={judge.pairs} of pictures: "
-                        "that takes pixels, --goal-view image and see_goal"
-                    )
-            if not isinstance(judge, Matching) or judge.shared_encoder == "no":
-                continue
-            if self.vision.goal_view == "image" and not judge.see_goal:
-                raise UnresetError(
-                    f"{name} of {self.name} shares an encoder that sees goals: see_goal must be on"
-                )
-            if self.vision.stack > 1:
-                raise UnresetError(
-                    f"{name} of {self.name} sees one picture and cannot share an encoder of "
-                    f"stack={self.vision.stack}"
-                )
+            blind = judge.blindness(self.vision) if isinstance(judge, Matching) else None
+            if blind:
+                raise UnresetError(f"{name} of {self.name} {blind}")
         idle = set(self.signals) - {role.reward for role in self.roles}
         if idle:
             raise UnresetError(f"signal {min(idle)!r} of {self.name} rewards no role")

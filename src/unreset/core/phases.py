@@ -16,7 +16,7 @@ from unreset.core.replay import GOAL_SOURCES
 from unreset.core.signals import confidence, curriculum
 from unreset.core.signals.matching import Matching
 from unreset.core.types import Array, Task, Transition
-from unreset.core.vision import Frames
+from unreset.core.vision import Frames, encode
 
 _PHASE_KEYS = np.uint32(2**31 + 1)  # a number that no step has
 
@@ -162,7 +162,7 @@ def _no_way_back(
 
     def value(goal: Array) -> Array:
         inputs = method.inputs(task, seen, goal, following, frames)
-        inputs = sac.encode(method.learner, encoder, inputs)
+        inputs = encode(method.vision, encoder, inputs)
         return sac.action_values(method.learner, critics, inputs, action).max()
 
     limits = [role.return_within for role in method.roles]
@@ -178,7 +178,7 @@ def _sure(
     which = method.learner_of(phase.role)
     critics, encoder = jax.tree.map(lambda x: x[which], (view.success, view.actor.get("encoder")))
     inputs = method.inputs(task, transition.observation, phase.goal, phase.role, transition.frames)
-    inputs = sac.encode(method.learner, encoder, inputs)
+    inputs = encode(method.vision, encoder, inputs)
     success = sac.success_probability(method.learner, critics, inputs, transition.action)
     phase_key = jax.random.fold_in(jax.random.fold_in(view.key, _PHASE_KEYS), phase.segment)
     key = jax.random.fold_in(step_keys(view.key, step)[2], 2)

@@ -20,7 +20,7 @@ from unreset.core.networks import (
     tanh_normal_log_density,
 )
 from unreset.core.types import Array, Batch, Metrics
-from unreset.core.vision import Encoder, Inputs, Seen, Vision, encoded
+from unreset.core.vision import Encoder, Inputs, Seen, Vision, encode
 from unreset.errors import UnresetError
 
 UNSURE = -5.0  # log-odds of success that success critics begin with: nothing is sure at first
@@ -126,11 +126,6 @@ def actor_network(config: SAC, action_size: int) -> Actor:
     return Actor(config.hidden, action_size, _trunk(config), config.policy_layer_norm)
 
 
-def encode(config: SAC, encoder: Any, inputs: Inputs) -> Inputs:
-    """What is seen, its pictures replaced by features [..., F]; other inputs as they are."""
-    return encoded(config.vision, encoder, inputs)
-
-
 def acting(learner: Learner) -> Any:
     """The parameters by which a learner acts: its actor's, with its encoder's if it has one."""
     return {**learner.actor, "encoder": learner.encoder} if learner.encoder else learner.actor
@@ -141,7 +136,7 @@ def policy(config: SAC, actor: Any, inputs: Inputs) -> tuple[Array, Array]:
 
     ``actor`` are parameters from :func:`acting`, or an actor's alone for encoded inputs.
     """
-    inputs = encode(config, actor.get("encoder"), inputs)
+    inputs = encode(config.vision, actor.get("encoder"), inputs)
     actor = {"params": actor["params"]}
     output = actor["params"]["MLP_0"][f"Dense_{len(config.hidden)}"]["bias"].shape[-1]
     network: Any = actor_network(config, output // 2)
@@ -180,7 +175,7 @@ def init(
     encoder: Any = ()
     if isinstance(inputs, Seen):
         encoder = Encoder(config.vision).init(jax.random.fold_in(actor_key, 1), inputs.image)
-        inputs = encode(config, encoder, inputs)
+        inputs = encode(config.vision, encoder, inputs)
     action = jnp.zeros(action_size)
     actor = actor_network(config, action_size).init(actor_key, inputs)
     critics = critic_network(config).init(critic_key, inputs, action)
@@ -223,7 +218,7 @@ def cloning_weight(config: SAC, step: Array) -> Array:
 def target_value(config: SAC, learner: Learner, batch: Batch, key: Array) -> Array:
     """Bellman target [B]: ``scale r + discount (min_subset Q' - alpha log pi)`` (REDQ, eq. 1)."""
     action_key, subset_key = jax.random.split(key)
-    inputs = encode(config, learner.encoder, batch.next_inputs)
+    inputs = encode(config.vision, learner.encoder, batch.next_inputs)
     mean, log_std = policy(config, learner.actor, inputs)
     action, log_density = sample_tanh_normal(mean, log_std, action_key)
     values = action_values(config, learner.target, inputs, action)
@@ -247,7 +242,7 @@ def critic_step(
 
     def loss(params: tuple[Any, Any]) -> tuple[Array, tuple[Inputs, Array]]:
         critics, encoder = params
-        inputs = encode(config, encoder, batch.inputs)
+        inputs = encode(config.vision, encoder, batch.inputs)
         values = action_values(config, critics, inputs, batch.action)
         return 0.5 * jnp.mean((values - target) ** 2, axis=-1).sum(), (inputs, values.mean())
 
@@ -291,7 +286,7 @@ def policy_step(
     alpha, weight = temperature(config, learner), cloning_weight(config, step)
     shapes = bool(learner.encoder) and (config.policy_shapes_encoder or config.cloning_only)
     if encoded is None:
-        encoded = encode(config, learner.encoder, batch.inputs)
+        encoded = encode(config.vision, learner.encoder, batch.inputs)
 
     def value_of(action: Array) -> Array:
         values = action_values(config, learner.critics, encoded, action)
@@ -299,7 +294,7 @@ def policy_step(
 
     def loss(params: tuple[Any, Any]) -> tuple[Array, tuple[Array, Array]]:
         actor, encoder = params
-        inputs = encode(config, encoder, batch.inputs) if shapes else encoded
+        inputs = encode(config.vision, encoder, batch.inputs) if shapes else encoded
         mean, log_std = policy(config, actor, inputs)
         action, log_density = sample_tanh_normal(mean, log_std, key)
         error = jnp.mean((jnp.tanh(mean) - batch.action) ** 2, axis=-1)
@@ -367,11 +362,11 @@ def success_step(
     """
     state = learner.success
     assert state is not None
-    following = encode(config, learner.encoder, batch.next_inputs)
+    following = encode(config.vision, learner.encoder, batch.next_inputs)
     mean, log_std = policy(config, learner.actor, following)
     action, _ = sample_tanh_normal(mean, log_std, key)
     ahead = success_probability(config, state.target, following, action)
-    inputs = encode(config, learner.encoder, batch.inputs)
+    inputs = encode(config.vision, learner.encoder, batch.inputs)
     target = batch.success + (1 - batch.success) * config.discount * ahead
 
     def loss(params: Any) -> Array:

@@ -104,7 +104,9 @@ class Vision:
 
     def showing(self, task: Task) -> tuple[str, ...]:
         """The cameras whose pictures of the goal are looked at; none where none are."""
-        return self.goal_cameras or tuple(self.looking(task)) if self.goal_view == "image" else ()
+        if self.goal_view != "image":
+            return ()
+        return self.goal_cameras or tuple(self.looking(task))
 
 
 def augment(config: Vision, image: Array, key: Array | None) -> Array:
@@ -199,7 +201,7 @@ class Encoder(nn.Module):
         return jnp.asarray(made) + bias.astype(features.dtype)
 
 
-def encoded(config: Vision, encoder: Any, inputs: Inputs) -> Inputs:
+def encode(config: Vision, encoder: Any, inputs: Inputs) -> Inputs:
     """What is seen, its pictures replaced by features [..., F]; as it is without an ``encoder``."""
     if not isinstance(inputs, Seen) or not encoder:
         return inputs

@@ -194,17 +194,24 @@ def _default() -> MedalPP:
     )
 
 
-def _comparing() -> MedalPP:
-    """One classifier that compares pictures rewards both roles, with hindsight (ours).
+def _laptop() -> MedalPP:
+    """For two CPU cores, ours: one classifier that compares pictures rewards both roles.
 
-    See benchmarks/log.md for what has been tried.
+    There is hindsight on pictures, and these are small and of the camera on the gripper alone.
     """
-    judge = Matching(
-        hidden=(128,),
-        learning_rate=3e-4,
-        interval=10,
-        batch_size=128,
-        spectral_norm=True,
+    default = _default()
+    vision = Vision(
+        pixels=True,
+        cameras=("wrist",),
+        image_size=32,
+        proprioception=True,
+        goal_proprioception=True,
+        encoder="keypoints",
+        patch=4,
+        features=0,
+    )
+    comparing = replace(
+        default.classifier,
         encoder="patches",
         proprioception=False,
         last_states=2,
@@ -213,39 +220,14 @@ def _comparing() -> MedalPP:
         scale=10.0,
         form="D > 1/2",
     )
-    vision = Vision(pixels=True, encoder="keypoints", features=0)
-    return MedalPP(
-        practice=Practice(
-            updates_per_step=2,
-            batch_size=128,
-            boundary="terminal_on_success",
-            hindsight=0.5,
-            demonstration_share=0.5,
-            reset_every=10_000,
-        ),
-        learner=SAC(vision=vision, learning_rate=1e-3, average_tau=0.005),
-        classifier=judge,
-        matching=replace(
-            judge, last_states=0, contrast=0.0, pairs=0.0, form="log D - log(1-D)", scale=0.02
-        ),
+    return replace(
+        default,
+        practice=replace(default.practice, boundary="terminal_on_success", hindsight=0.5),
+        learner=replace(default.learner, vision=vision),
+        classifier=comparing,
         backward_reward="classifier",
-        backward_cloning=True,
         end_when_seen=0.5,
     )
-
-
-def _laptop() -> MedalPP:
-    """For two CPU cores: small pictures, through the camera on the gripper alone."""
-    ours = _comparing()
-    vision = replace(
-        ours.learner.vision,
-        cameras=("wrist",),
-        image_size=32,
-        patch=4,
-        proprioception=True,
-        goal_proprioception=True,
-    )
-    return replace(ours, learner=replace(ours.learner, vision=vision))
 
 
 PRESETS = {

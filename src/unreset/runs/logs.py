@@ -16,7 +16,7 @@ from unreset.core.method import ENVIRONMENT, Method, Role
 from unreset.core.practice import CONTINUING, Run
 from unreset.core.replay import GOAL_SOURCES, Replay
 from unreset.core.types import Array, Task
-from unreset.core.vision import Frames
+from unreset.core.vision import Frames, encode
 from unreset.evaluation.blocks import in_blocks, rewards_in_blocks
 
 VISIT_EVERY = 20  # steps between the states kept for the report's map
@@ -185,7 +185,7 @@ def _values(
     """What a learner's critics expect [N] of actions in roles [N], as its policy is taught."""
     chosen, encoder = jax.tree.map(lambda leaf: leaf[learner], (learners.critics, learners.encoder))
     seen = jax.vmap(partial(method.inputs, task))(observation, goal, role, frames)
-    seen = sac.encode(method.learner, encoder, seen)
+    seen = encode(method.vision, encoder, seen)
     values = sac.action_values(method.learner, chosen, seen, action)
     return values.min(axis=0) if method.learner.critics == 2 else values.mean(axis=0)
 

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import optax
 
 from unreset.core.types import Array, Metrics
-from unreset.core.vision import Dense, Encoder, EncoderName, Inputs, Seen, Vision, encoded
+from unreset.core.vision import Dense, Encoder, EncoderName, Inputs, Seen, Vision, encode
 from unreset.errors import UnresetError
 
 FAR = 8  # steps between the pictures of a pair that do not show the same
@@ -103,6 +103,22 @@ class Matching:
             stack=1,
         )
 
+    def blindness(self, vision: Vision) -> str | None:
+        """What it cannot do, given how the policy sees; None where it can do all that it shall."""
+        pictured = vision.pixels and vision.goal_view == "image"
+        if self.pairs and not (pictured and self.see_goal):
+            return (
+                f"cannot compare pairs={self.pairs} of pictures: that takes pixels, "
+                "--goal-view image and see_goal"
+            )
+        if self.shared_encoder == "no":
+            return None
+        if pictured and not self.see_goal:
+            return "shares an encoder that sees goals: see_goal must be on"
+        if vision.stack > 1:
+            return f"sees one picture and cannot share an encoder of stack={vision.stack}"
+        return None
+
 
 class Discriminator(NamedTuple):
     """The state of a discriminator."""
@@ -164,7 +180,7 @@ def init(
         inputs = jnp.zeros(inputs)
     encoder = () if config.shared_encoder == "no" else encoder
     vision = vision or Vision()
-    params = Judge(config, vision).init(key, encoded(vision, encoder, inputs))
+    params = Judge(config, vision).init(key, encode(vision, encoder, inputs))
     return Discriminator(params, optax.adam(config.learning_rate).init(params), encoder)
 
 
@@ -173,7 +189,7 @@ def logits(
 ) -> Array:
     """Inputs [..., input] to log D / (1 - D), shape [...]; ``vision`` is its sight."""
     vision = vision or Vision()
-    inputs = encoded(vision, discriminator.encoder, inputs)
+    inputs = encode(vision, discriminator.encoder, inputs)
     value: Any = Judge(config, vision).apply(discriminator.params, inputs)
     return jnp.asarray(value)
 
@@ -220,7 +236,7 @@ def update(
     judge = Judge(config, vision)
 
     def loss(params: Any, encoder: Any) -> tuple[Array, Array]:
-        features: Any = judge.apply(params, encoded(vision, encoder, inputs), method=Judge.features)
+        features: Any = judge.apply(params, encode(vision, encoder, inputs), method=Judge.features)
         plain: Any = judge.apply(params, features, method=Judge.head)
         right = (plain > 0) == (labels > 0.5)
         wanted = labels
