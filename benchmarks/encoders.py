@@ -28,11 +28,6 @@ SETTINGS = {
     "tiles of 6, shifts of 2": (Vision(patch=6, shift=2), 1e-3),
     "tiles of 6, slower": (Vision(patch=6), 3e-4),
     "tiles of 4": (Vision(image_size=32, patch=4), 1e-3),
-    "tiles of 8": (Vision(image_size=32, patch=8), 1e-3),
-    "keypoints, tiles of 4": (
-        Vision(image_size=32, encoder="keypoints", patch=4, features=0),
-        1e-3,
-    ),
 }
 
 
@@ -45,7 +40,9 @@ class Regressor(nn.Module):
         return MLP((128, 128), 5)(Trunk(self.vision.features)(features))
 
 
-def pictures(key: jax.Array, number: int, size: int) -> tuple[jax.Array, jax.Array]:
+def pictures(
+    key: jax.Array, number: int, size: int, look: Any = look
+) -> tuple[jax.Array, jax.Array]:
     """Pictures of random scenes, in four of ten of which the mug is held, and their states [5]."""
     where = jax.random.uniform(key, (number, 4), minval=-2.8, maxval=2.8)
     held = jax.random.bernoulli(jax.random.fold_in(key, 1), 0.4, (number,))[:, None]

@@ -397,7 +397,7 @@ def test_mujoco_goes_on_exactly_from_a_saved_state():
     here, state = one.step(actions[0])[0], one.save()
     path = np.stack([one.step(action)[0] for action in actions])
     other.reset(2)
-    assert other.restore(here, state)
+    assert other.restore(here, state, {})
     assert other.environment.inner.unwrapped.goal.tolist() == task.goals[3].tolist()
     np.testing.assert_array_equal(np.stack([other.step(a)[0] for a in actions]), path)
 
