@@ -178,12 +178,12 @@ def tiny(settings: Settings, **practice) -> Settings:
     return dataclasses.replace(settings, **changes)
 
 
-def fused(method, task, seeds=(0,), trajectories=None, capacity=600) -> Fused:
+def fused(method, task, seeds=(0,), trajectories=None, capacity=600, learner=None) -> Fused:
     """A driver with the demonstrations of the toy task, unless others are given."""
     given = demonstrations() if trajectories is None else trajectories
     given, task = with_sight(given, task, method)
     rows, last = store.pinned_rows(given, task)
-    return Fused(method, task, seeds, rows, last, capacity)
+    return Fused(method, task, seeds, rows, last, capacity, learner=learner)
 
 
 def leaf_bytes(tree) -> dict[str, bytes]:

@@ -23,7 +23,7 @@ from unreset.evaluation.discriminators import Judgement
 from unreset.methods.settings import Settings
 from unreset.policy import Policy
 from unreset.runs import folder as folders
-from unreset.runs import stored
+from unreset.runs import priors, stored
 from unreset.runs.curves import write_curves
 from unreset.runs.folder import Configuration
 from unreset.runs.report import write_report
@@ -209,6 +209,7 @@ def _sight(vision: Vision, task: Task) -> dict[str, Any]:
         "crop": vision.crop,
         "proprioception": len(task.proprioception) if vision.proprioception else 0,
         "goal_view": vision.goal_view,
+        "siamese": vision.siamese,
         "encoder": vision.encoder,
         "patch": vision.patch,
         "layers": len(vision.patch_widths),
@@ -246,6 +247,8 @@ def train(
     out: str | Path | None = None,
     demonstrations: Sequence[Trajectory] | str | Path | None = None,
     environment: Any = None,
+    prior: str | Path | None = None,
+    prior_rows: int = 50_000,
     observer: Observer | None = None,
     on_start: Callable[[Path], None] | None = None,
     report: bool = True,
@@ -270,7 +273,8 @@ def train(
             (around a Gymnasium environment; one seed at a time).
         evaluation: ``"deployed"`` (the policy from the initial states, now and then),
             ``"continuing"`` (reward of a step over the whole life, for a goal that the task changes
-            every two horizons, with the benchmark's period of resets) or ``"both"``.
+            every two horizons, with the benchmark's period of resets) or ``"both"``; or ``"life"``:
+            there are no resets, and a seed is done once it has reached a goal of the task.
         reward: one of the task's rewards; by default its own choice.
         start: where hard resets put the task: ``"initial"``, or ``"goal"`` or ``"wide"`` where it
             has them.
@@ -278,6 +282,9 @@ def train(
         out: the run folder, which must not exist; by default a new one under ``runs/``.
         demonstrations: trajectories; a file, folder or Minari id; by default the task's own.
         environment: for the live driver; by default one that the task makes.
+        prior: the folder of a run, which begins this one: its latest practice takes the place of
+            demonstrations, and all learners begin as its first seed's first one.
+        prior_rows: how many rows of that practice.
         observer: called with a Progress after every stretch of practice.
         on_start: called with the folder before the first step.
         report: whether to write videos and ``report.html`` at the end.
@@ -317,10 +324,15 @@ def train(
         )
     if driver not in ("fused", "live"):
         raise UnresetError(f"driver must be 'fused' or 'live', not {driver!r}")
-    if evaluation not in ("deployed", "continuing", "both"):
+    if evaluation not in ("deployed", "continuing", "both", "life"):
         raise UnresetError(
-            f"evaluation must be 'deployed', 'continuing' or 'both', not {evaluation!r}"
+            f"evaluation must be 'deployed', 'continuing', 'both' or 'life', not {evaluation!r}"
         )
+    learner = None
+    if prior is not None:
+        if demonstrations is not None:
+            raise UnresetError("a run begins from a prior run or from demonstrations, not both")
+        demonstrations, learner = _prior(Path(prior), prior_rows)
     trajectories = _demonstrations(made, demonstrations)
     configuration = Configuration(
         method=name,
@@ -335,6 +347,7 @@ def train(
         driver=driver,
         settings=settings,
         demonstrations="built-in" if demonstrations is None else "given",
+        prior=None if prior is None else str(prior),
         reward=reward,
         start=start,
         horizon=horizon,
@@ -343,13 +356,15 @@ def train(
     folder = Path(out) if out is not None else new_folder(Path("runs"), name, made.name, seed)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UnresetError(f"{folder} exists already; choose another folder, or unreset resume it")
-    training = Training(folder, configuration, trajectories, environment, made)
+    training = Training(folder, configuration, trajectories, environment, made, learner)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         # With pictures, where they took long to take.
         drawn = training.method.vision.pixels and training.task.look is None
         shown = training.trajectories if drawn else trajectories
         store.save(folder / "demonstrations.safetensors", shown)
+        if learner is not None:
+            priors.save(folder / priors.FILE, learner)
         folders.write_json(folder / "config.json", configuration.dictionary())  # now it is a run
     except OSError as error:
         shutil.rmtree(folder, ignore_errors=True)
@@ -361,6 +376,53 @@ def train(
     if report:
         run.report()
     return run
+
+
+def life(
+    method: str | Settings = "qwale",
+    task: str = "pointmass_windy",
+    *,
+    prior: str | Path | None = None,
+    demonstrations: Sequence[Trajectory] | str | Path | None = None,
+    report: bool = False,
+    **given: Any,
+) -> Run:
+    """Do a task once: a run without resets that ends at the first success, or with its budget.
+
+    What came of it is in the run's ``summary``: ``life_steps`` has the step of each seed's success,
+    or None; ``life_solved``, ``life_mean`` with its interval, and ``life_median`` are over seeds,
+    where a life without success counts with its budget (Chen et al. 2022, arXiv 2210.08863).
+
+    Args:
+        method: as for :func:`train`; one given by name learns on with the prior run's learner.
+        task: as for :func:`train`.
+        prior: the folder of the run that goes before (``unreset prior``); None for none.
+        demonstrations: as for :func:`train`, where there is no prior run; ``"none"`` for none.
+        report: whether to write videos and ``report.html`` at the end.
+        given: further arguments of :func:`train`.
+
+    Raises:
+        UnresetError: as :func:`train`; also where the prior run's learner does not fit.
+    """
+    if isinstance(method, str):
+        method = registry.settings(method, given.get("preset", "default"))
+        method = method if prior is None else following(method, prior)
+    return train(
+        method,
+        task,
+        evaluation="life",
+        wide_starts=0,
+        prior=prior,
+        demonstrations=[] if demonstrations == "none" else demonstrations,
+        report=report,
+        **given,
+    )
+
+
+def following(settings: Settings, prior: str | Path) -> Settings:
+    """The settings with the learner of a prior run's, given by its folder."""
+    learner = folders.read_configuration(Path(prior)).settings.learner
+    return dataclasses.replace(settings, learner=learner)
 
 
 def _chosen(method: str | Settings, preset: str) -> tuple[str, Settings]:
@@ -389,6 +451,18 @@ def _demonstrations(
     return [] if task.demonstrations is None else task.demonstrations()
 
 
+def _prior(folder: Path, number: int) -> tuple[list[Trajectory], dict[str, np.ndarray]]:
+    """The latest ``number`` rows of practice of a run's first seed, and its first learner."""
+    if number < 1:
+        raise UnresetError(f"prior_rows must be at least 1, not {number}")
+    run = load(folder)._training.driver.carry.run
+    replay, learner = jax.tree.map(lambda x: x[0], (run.replay, run.learners))
+    found = priors.trajectories(replay, number)
+    if not found:
+        raise UnresetError(f"{folder} has not practised: there is nothing to begin a life with")
+    return found, priors.named(jax.tree.map(lambda x: x[0], learner))
+
+
 def _fresh(task: Task) -> Sequence[Trajectory]:
     """Demonstrations of the task's script on which no run is trained."""
     try:
@@ -406,6 +480,7 @@ def load(folder: str | Path, environment: Any = None) -> Run:
     folder = Path(folder)
     configuration = folders.read_configuration(folder)
     trajectories = store.load(folder / "demonstrations.safetensors")
-    training = Training(folder, configuration, trajectories, environment)
+    learner = None if configuration.prior is None else priors.load(folder / priors.FILE)
+    training = Training(folder, configuration, trajectories, environment, learner=learner)
     training.restore()
     return Run(training)

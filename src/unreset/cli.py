@@ -5,11 +5,13 @@ from __future__ import annotations
 import itertools
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from unreset import __version__, api, bench_cli, check_cli, demos_cli, describe, registry
 from unreset.errors import Failure, UnresetError
+from unreset.methods.settings import Settings
 from unreset.options import (
     Commands,
     EvalOptions,
@@ -38,17 +40,56 @@ def _flag(arguments: Sequence[str], name: str, default: str) -> str:
     return default
 
 
-def _train(arguments: list[str]) -> int:
+def _named(
+    command: str, arguments: list[str], defaults: Sequence[str]
+) -> tuple[list[str], list[str]]:
+    """What stands before the flags, or its defaults; and the flags."""
     names = list(itertools.takewhile(lambda word: not word.startswith("-"), arguments))
-    if len(names) > 2:
-        raise UnresetError(f"train takes a METHOD and a TASK, not also {names[2]!r}")
-    method, task = [*names, *[registry.DEFAULT_METHOD, registry.DEFAULT_TASK][len(names) :]]
-    settings = registry.settings(method, _flag(arguments, "preset", "default"))
+    if len(names) > len(defaults):
+        takes = "a METHOD and a TASK" if len(defaults) == 2 else "a TASK"
+        raise UnresetError(f"{command} takes {takes}, not also {names[len(defaults)]!r}")
+    return [*names, *defaults[len(names) :]], arguments[len(names) :]
+
+
+def _train(arguments: list[str]) -> int:
+    defaults = [registry.DEFAULT_METHOD, registry.DEFAULT_TASK]
+    (method, task), flags = _named("train", arguments, defaults)
+    settings = registry.settings(method, _flag(flags, "preset", "default"))
     if ":" not in task:  # one's own may take long to make
-        registry.task(task, _flag(arguments, "reward", "") or None)
-    settings, given = parse_training(settings, arguments[len(names) :])
+        registry.task(task, _flag(flags, "reward", "") or None)
+    settings, given = parse_training(settings, flags)
+    return _practised(api.train, method, task, settings, given)
+
+
+def _life(arguments: list[str]) -> int:
+    (method, task), flags = _named("life", arguments, ["qwale", "pointmass_windy"])
+    settings = registry.settings(method, _flag(flags, "preset", "default"))
+    if prior := _flag(flags, "prior", ""):
+        settings = api.following(settings, prior)
+    settings, given = parse_training(settings, flags, "life")
+    return _practised(api.life, method, task, settings, given)
+
+
+def _prior(arguments: list[str]) -> int:
+    (task,), flags = _named("prior", arguments, ["pointmass"])
+    stem = f"prior-{task.rpartition(':')[2]}-{_flag(flags, 'seed', '0')}"
+    folder = Path(_flag(flags, "out", f"runs/{stem}"))
+    if not (folder / "config.json").is_file():
+        return _train(["oracle", task, "--preset", "prior", *flags, "--out", str(folder)])
+    print(f"{folder} is there already: it is continued if it is not done")
+    return _resume([str(folder), "--no-report"])
+
+
+def _practised(
+    practise: Callable[..., api.Run],
+    method: str,
+    task: str,
+    settings: Settings,
+    given: dict[str, Any],
+) -> int:
+    """Practise, show how it goes, and say what came of it."""
     with Display(f"{method} on {task}") as display:
-        run = api.train(
+        run = practise(
             settings,
             task,
             steps=settings.steps,
@@ -155,6 +196,8 @@ COMMANDS: Commands = {
     "train": (_train, "practise a task without resets"),
     "check": (check_cli.main, "try an environment before training, with advice"),
     "demos": (demos_cli.main, "make, inspect, convert, replay and record demonstrations"),
+    "prior": (_prior, "make the data with which a life begins, by practice with resets"),
+    "life": (_life, "do a task once, in one life without resets"),
     "resume": (_resume, "continue a run from its newest checkpoint"),
     "eval": (_eval, "evaluate a run's policy"),
     "bench": (bench_cli.main, "train a suite of methods and tasks, with tables and plots"),
@@ -178,24 +221,41 @@ def _tell(run: api.Run) -> None:
 
 def _summary(run: api.Run) -> str:
     figures = run.summary
-    success, robustness = (
-        "-" if value is None else f"{value:.2f}"
-        for value in (figures["final_success"], figures["robustness"])
-    )
-    life, resets = figures["continuing_reward"], max(figures["hard_resets"])
+    resets = max(figures["hard_resets"])
     return "\n".join(
         [
             f"{figures['method']} on {figures['task']}: {figures['env_steps']:,} steps of "
             f"{len(figures['seeds'])} seed(s) in {figures['wall_seconds']:.0f} s",
-            f"  success  {success} of the goals from the "
-            f"initial state, {robustness} from wide starts",
-            *([] if life is None else [f"  life     {life:.4f} reward per step"]),
+            *(_of_lives(figures) if "life_steps" in figures else _of_policies(figures)),
             f"  effort   {resets} hard reset(s)"
             + (f", one in {min(figures['steps_per_reset']):,} steps" if resets else "")
             + f"; {figures['demonstrations']} demonstrations",
             f"  folder   {run.folder}",
         ]
     )
+
+
+def _of_policies(figures: dict[str, Any]) -> list[str]:
+    success, robustness = (
+        "-" if value is None else f"{value:.2f}"
+        for value in (figures["final_success"], figures["robustness"])
+    )
+    rate = figures["continuing_reward"]
+    return [
+        f"  success  {success} of the goals from the initial state, {robustness} from wide starts",
+        *([] if rate is None else [f"  life     {rate:.4f} reward per step"]),
+    ]
+
+
+def _of_lives(figures: dict[str, Any]) -> list[str]:
+    low, high = figures["life_mean_interval"]
+    within = "" if low is None else f" (95 %: {low:,.0f} to {high:,.0f})"
+    solved = sum(step is not None for step in figures["life_steps"])
+    return [
+        f"  lives    {solved} of {len(figures['life_steps'])} reached their goal",
+        f"  steps    mean {figures['life_mean']:,.0f}{within}, median "
+        f"{figures['life_median']:,.0f}",
+    ]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -75,6 +75,52 @@ class TrainOptions:
     """Write videos and report.html at the end."""
 
 
+LIFE_HELP = """Do a task once, in one life: no resets, and the first success or the budget ends it.
+
+A life begins from a prior run (its practice, and what it learned), from demonstrations, or from
+nothing. The result is the number of steps.
+
+Examples:
+  unreset prior pointmass
+  unreset life qwale pointmass_windy --prior runs/prior-pointmass-0 --seeds 20
+  unreset life finetuning pointmass_windy --prior runs/prior-pointmass-0
+  unreset life finetuning pointmass_windy --demos none                   from scratch
+"""
+
+
+@dataclass(frozen=True)
+class LifeOptions:
+    """What ``unreset life`` takes besides the method's own settings."""
+
+    preset: str = "default"
+    """One of the method's presets."""
+    prior: Path | None = None
+    """The folder of the run that goes before; None for the task's demonstrations alone."""
+    prior_rows: int = 50_000
+    """How many rows of that run's latest practice are the prior data (QWALE: 50,000)."""
+    seed: int = 0
+    """First seed."""
+    seeds: int = 1
+    """How many lives at once, in one process."""
+    eval_every: int | None = None
+    """Steps between log rows; None for 1,000 (JAX tasks) or 5,000."""
+    checkpoint_every: int | None = None
+    """Steps between checkpoints; None for about 5,000."""
+    driver: Literal["fused", "live"] | None = None
+    """One compiled loop (JAX tasks), or around the task's Gymnasium environment; None: by task."""
+    reward: str | None = None
+    """One of the task's rewards; None for its own choice."""
+    start: str = "initial"
+    """Where the life begins: a start that the task knows."""
+    demonstrations: Annotated[str | None, Demonstrations] = None
+    """Demonstrations, without a prior run: a file, a folder or a Minari id; "none" for none; None
+    for the task's own."""
+    out: Path | None = None
+    """The run folder; None for a new one under runs/."""
+    report: bool = False
+    """Write videos and report.html at the end."""
+
+
 @dataclass(frozen=True)
 class CheckOptions:
     """Try a task's environment before training in it: exit code 1 if there is a problem.
@@ -192,7 +238,7 @@ def parse(
         with contextlib.redirect_stderr(complaint):
             options: Any = tyro.cli(
                 kind,
-                prog=f"unreset {command}" + " [METHOD] [TASK]" * (command == "train"),
+                prog=f"unreset {command}" + " [METHOD] [TASK]" * (command in ("train", "life")),
                 description=inspect.getdoc(kind),
                 args=list(arguments),
                 default=default,
@@ -216,8 +262,12 @@ def parse(
         raise UnresetError(f"{message}{hint} (see unreset {command} --help)") from None
 
 
-def parse_training(settings: Settings, arguments: Sequence[str]) -> tuple[Settings, dict[str, Any]]:
-    """The settings, changed by flags, and the values of TrainOptions by name.
+def parse_training(
+    settings: Settings, arguments: Sequence[str], command: str = "train"
+) -> tuple[Settings, dict[str, Any]]:
+    """The settings, changed by flags, and the values of the command's options by name.
+
+    Those are :class:`TrainOptions`, or :class:`LifeOptions` for the command "life".
 
     Raises:
         UnresetError: where a flag is wrong, or two settings would have the same one.
@@ -225,13 +275,14 @@ def parse_training(settings: Settings, arguments: Sequence[str]) -> tuple[Settin
     # The settings are further flags of the options; those of the loop and the learner, its sight
     # among them, which every method has, go without a prefix.
     own = {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
-    common = [field.name for field in dataclasses.fields(TrainOptions)]
+    about, given = (LIFE_HELP, LifeOptions) if command == "life" else (TRAIN_HELP, TrainOptions)
+    common = [field.name for field in dataclasses.fields(given)]
     loop, learner = type(own["practice"]), type(own["learner"])
     bare = [f.name for kind in (loop, learner, Vision) for f in dataclasses.fields(kind)]
     taken = [*common, *bare]
     if twice := [name for name in own if name in taken]:
         raise UnresetError(
-            f"{twice[0]!r} of {type(settings).__name__} is a flag of unreset train already; "
+            f"{twice[0]!r} of {type(settings).__name__} is a flag of unreset {command} already; "
             "give the field another name"
         )
     kind = dataclasses.make_dataclass(
@@ -240,11 +291,11 @@ def parse_training(settings: Settings, arguments: Sequence[str]) -> tuple[Settin
             ("practice", Annotated[loop, tyro.conf.arg(name="")], own["practice"]),
             ("learner", Annotated[learner, tyro.conf.OmitArgPrefixes], own["learner"]),
         ],
-        bases=(type(settings), TrainOptions),
+        bases=(type(settings), given),
         frozen=True,
     )
-    kind.__doc__ = TRAIN_HELP
-    options: Any = parse(kind, "train", arguments, kind(**own))
+    kind.__doc__ = about
+    options: Any = parse(kind, command, arguments, kind(**own))
     settings = type(settings)(**{name: getattr(options, name) for name in own})
     return settings, {name: getattr(options, name) for name in common}
 

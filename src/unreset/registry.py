@@ -6,6 +6,7 @@ import dataclasses
 import inspect
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from unreset import places
@@ -15,12 +16,14 @@ from unreset.errors import UnresetError, look_up
 from unreset.methods import (
     bc,
     fbrl,
+    finetuning,
     leave_no_trace,
     medal,
     medalpp,
     multitask,
     naive,
     oracle,
+    qwale,
     r3l,
     vaprl,
 )
@@ -29,6 +32,7 @@ from unreset.tasks.cube_grasp import cube_grasp
 from unreset.tasks.dexterous import dexterous
 from unreset.tasks.kitchen import kitchen
 from unreset.tasks.minitaur import minitaur
+from unreset.tasks.pointmass import pointmass
 from unreset.tasks.sawyer_door import sawyer_door
 from unreset.tasks.sawyer_peg import sawyer_peg
 from unreset.tasks.tabletop import tabletop
@@ -45,6 +49,8 @@ METHODS: Mapping[str, Mapping[str, Settings]] = {
     "vaprl": vaprl.PRESETS,
     "leave_no_trace": leave_no_trace.PRESETS,
     "multitask": multitask.PRESETS,
+    "qwale": qwale.PRESETS,
+    "finetuning": finetuning.PRESETS,
 }
 
 #: What makes each task; a benchmark's task takes the name of its reward.
@@ -56,6 +62,8 @@ TASKS: dict[str, Callable[..., Task]] = {
     "minitaur": minitaur,
     "dexterous": dexterous,
     "cube_grasp": cube_grasp,
+    "pointmass": pointmass,
+    "pointmass_windy": partial(pointmass, windy=True),
 }
 
 DEFAULT_METHOD = "fbrl"  # the faster and steadier of those measured in benchmarks/

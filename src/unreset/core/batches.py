@@ -111,6 +111,11 @@ def _draw_part(
             taken = judge.scale * (aims.reached == next_positions)
             found = jnp.maximum(reward, taken) if judge.pairs else taken
             reward = jnp.where(aims.hindsight, found, reward)
+        if learned and method.roles[roles[0]].task_reward:
+            told = rows.reward[positions]
+            if task.pure:
+                told = jax.vmap(task.reward)(next_observation, goal)
+            reward += told * method.learner.reward_scale
     else:
         reward = rows.reward[positions] * method.learner.reward_scale
     terminal = rows.terminated[positions]

@@ -14,10 +14,10 @@ from unreset.core import replay as replays
 from unreset.core import sac, signals
 from unreset.core.method import Method
 from unreset.core.replay import Replay, Rows
-from unreset.core.signals import curriculum, matching, novelty
+from unreset.core.signals import curriculum, matching, novelty, worth
 from unreset.core.signals.matching import Matching
 from unreset.core.types import Array, Measurement, Metrics, Task, Transition
-from unreset.core.vision import Frames, Shown
+from unreset.core.vision import Frames, Shown, encode
 
 if TYPE_CHECKING:
     from unreset.core.practice import Phase, Run
@@ -70,10 +70,14 @@ def init_signals(
     task: Task,
     pinned: Rows,
     pinned_last: np.ndarray,
-    encoders: Any,
+    learners: sac.Learner,
     key: Array,
+    prior: bool = False,
 ) -> dict[str, Any]:
-    """The fresh states of a method's signals, which may share encoders, and of its curriculum."""
+    """The fresh states of a method's signals, which may share encoders, and of its curriculum.
+
+    ``prior`` says whether the learners are those of a run before.
+    """
     nothing = jnp.zeros(task.observation_size), jnp.zeros(task.goal_size)
     frames = replays.blank_frames(pinned)
     states = {}
@@ -81,11 +85,47 @@ def init_signals(
         seen = method.judged(task, signal, *nothing, frames)
         own_key = key if not number else jax.random.fold_in(key, number)
         whose = method.encoder_of(name)
-        encoder = jax.tree.map(lambda x, n=whose: x[n], encoders)
-        states[name] = signals.init(signal, own_key, seen, method.vision, encoder)
+        learner = jax.tree.map(lambda x, n=whose: x[n], learners)
+        states[name] = signals.init(signal, own_key, seen, method.vision, learner.encoder)
+        if isinstance(signal, Matching) and signal.weighted:
+            found = worth.of_progress(pinned_last)
+            if prior:
+                found = _valued(method, task, pinned, learner)
+            states[name] = states[name]._replace(worth=found)
     if method.curriculum is not None:
         states[CURRICULUM] = _init_curriculum(method, task, pinned, pinned_last)
     return states
+
+
+def _valued(method: Method, task: Task, pinned: Rows, learner: sac.Learner) -> worth.Worth:
+    """What demonstration rows are worth to a learner's critics, which it will keep."""
+    critics, encoder = jax.tree.map(jnp.copy, (learner.critics, learner.encoder))
+
+    def value(row: Rows) -> Array:
+        return _value(method, task, critics, encoder, row)
+
+    values = jax.lax.map(value, jax.tree.map(jnp.asarray, pinned), batch_size=1000)
+    return worth.of_values(values, jnp.asarray(pinned.role) >= 0, critics, encoder)
+
+
+def _value(method: Method, task: Task, critics: Any, encoder: Any, row: Rows) -> Array:
+    """Mean value [] of the action of a row, for its goal."""
+    inputs = method.inputs(task, row.observation, row.goal, 0, row.frames)
+    inputs = encode(method.vision, encoder, inputs)
+    return sac.action_values(method.learner, critics, inputs, row.action).mean(axis=0)
+
+
+def _weights(
+    method: Method, task: Task, replay: Replay, signal: Matching, found: worth.Worth, expert: Array
+) -> Array:
+    """How much expert rows at positions [N] count."""
+    baseline: Array | float = 0.5 if signal.baseline is None else signal.baseline
+    if signal.baseline is None and found.critics:
+        latest = replays.position(replay, jnp.maximum(replay.written - 1, 0))
+        row = jax.tree.map(lambda x: x[latest], replay.rows)
+        value = _value(method, task, found.critics, found.encoder, row)
+        baseline = worth.scaled(value, found.least, found.span)
+    return worth.weights(found.rows[expert], baseline)
 
 
 def _init_curriculum(
@@ -129,7 +169,10 @@ def fit_signals(
                 rows = _contrasted(method, task, run.replay, name, lists, rows, own_key)
             if signal.pairs:
                 rows = _paired(method, run.replay, signal, rows, update_key)
-            update = partial(_fit_matching, method, task, signal, rows, update_key)
+            counts = None
+            if signal.weighted:
+                counts = _weights(method, task, run.replay, signal, states[name].worth, expert)
+            update = partial(_fit_matching, method, task, signal, rows, update_key, counts)
             run, states[name], found = _with_encoder(method, run, name, due, update, states[name])
         else:
             own = replays.sample(run.replay, own_roles, size, own_key)
@@ -240,7 +283,13 @@ def _paired(method: Method, replay: Replay, signal: Matching, rows: Taken, key: 
 
 
 def _fit_matching(
-    method: Method, task: Task, signal: Matching, rows: Taken, key: Array, pair: Pair
+    method: Method,
+    task: Task,
+    signal: Matching,
+    rows: Taken,
+    key: Array,
+    counts: Array | None,
+    pair: Pair,
 ) -> tuple[Pair, Metrics]:
     """A discriminator's update on rows [2, N, ...], expert's and own; and of a shared encoder."""
     state, learner = pair
@@ -249,7 +298,7 @@ def _fit_matching(
     seen = method.judged(task, signal, observation, goal, frames, see_key, shown)
     expert, own = (jax.tree.map(lambda x, n=n: x[n], seen) for n in range(2))
     sight = signal.sight(method.vision)
-    state, metrics, gradient = matching.update(signal, state, expert, own, key, sight)
+    state, metrics, gradient = matching.update(signal, state, expert, own, key, sight, counts)
     if learner is not None:
         learner = sac.shaped(method.learner, learner, gradient)
     return (state, learner), metrics

@@ -39,6 +39,8 @@ class Role:
     """Pursue the task's goal that was drawn when the phase before began (MEDAL, VaPRL)."""
     reward: str = ENVIRONMENT
     """Its reward: the environment's for its goal, or the name of one of the method's signals."""
+    task_reward: bool = False
+    """Whether the environment's is added to a signal's."""
     length: int = 200
     """Steps after which its phase ends."""
     end_on_success: bool = True
@@ -262,11 +264,16 @@ class Method:
 
     @property
     def watched(self) -> Vision:
-        """The same, through every camera that they or its signals look through."""
-        own, judges = self.vision.cameras, self.signals.values()
-        more = [name for judge in judges if isinstance(judge, Matching) for name in judge.cameras]
-        more += self.vision.goal_cameras
-        return replace(self.vision, cameras=tuple(dict.fromkeys([*own, *more])) if own else ())
+        """The same, through every camera that they or its signals look through, goals too."""
+        own = self.vision.cameras
+        sights = [j.sight(self.vision) for j in self.signals.values() if isinstance(j, Matching)]
+        more = [name for sight in sights for name in sight.cameras] + [*self.vision.goal_cameras]
+        pictured = any(sight.goal_view == "image" for sight in sights)
+        return replace(
+            self.vision,
+            cameras=tuple(dict.fromkeys([*own, *more])) if own else (),
+            goal_view="image" if pictured else self.vision.goal_view,
+        )
 
     def inputs(
         self,
@@ -311,7 +318,14 @@ class Method:
             if isinstance(signal, Matching):
                 sight = signal.sight(self.vision)
                 return looked_at(sight, task, observation, goal, frames or {}, key, shown)
-            sight = replace(self.vision, goal_view="none", proprioception=False, stack=1)
+            sight = replace(
+                self.vision,
+                goal_view="none",
+                siamese=False,
+                proprioception=False,
+                goal_proprioception=False,
+                stack=1,
+            )
             return coarse(looked_at(sight, task, observation, goal, frames or {}, None).image)
         if not (isinstance(signal, Matching) and signal.see_goal):
             return observation

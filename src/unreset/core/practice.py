@@ -72,19 +72,23 @@ def init(
     pinned: replays.Rows,
     pinned_last: np.ndarray,
     capacity: int,
+    learner: sac.Learner | None = None,
 ) -> Run:
-    """A run before its first step, in the first role, with the demonstration rows in its replay."""
+    """A run before its first step, in the first role, with the demonstration rows in its replay.
+
+    All its learners begin as ``learner``, that of another run, where there is one.
+    """
     run_key, learner_key, signal_key, goal_key = jax.random.split(key, 4)
     reason = misfit(method, task, {int(way) for way in np.asarray(pinned.role)})
     if reason:
         raise UnresetError(reason)
     frames = replays.blank_frames(pinned, method.vision.stack)
-    nothing = jnp.zeros(task.observation_size), jnp.zeros(task.goal_size)
-    blank = method.inputs(task, *nothing, 0, frames)
-    judges = method.practice.switch == "confidence"
-    learners = jax.vmap(lambda k: sac.init(method.learner, k, blank, task.action_size, judges))(
+    learners = jax.vmap(lambda k: fresh_learner(method, task, k, frames))(
         jax.random.split(learner_key, len(method.learners))
     )
+    known = learner is not None
+    if known:
+        learners = jax.tree.map(lambda x, y: jnp.broadcast_to(y, x.shape), learners, learner)
     direction = np.asarray(pinned.role)
     # One list for each role, and two more for each discriminator.
     pinned_lists = [np.flatnonzero(np.isin(direction, r.demonstrations)) for r in method.roles]
@@ -93,7 +97,7 @@ def init(
     run = Run(
         key=run_key,
         learners=learners,
-        signals=init_signals(method, task, pinned, pinned_last, learners.encoder, signal_key),
+        signals=init_signals(method, task, pinned, pinned_last, learners, signal_key, known),
         replay=replays.init(pinned, pinned_last, pinned_lists, len(method.roles), capacity),
         phase=first_phase(method, task, goal_key),
         ledger=Ledger(jnp.int32(not method.practice.offline), none, none),
@@ -102,6 +106,14 @@ def init(
     blank_step = _blank(task, frames)
     measured = jax.eval_shape(partial(_taught, method, task), run, blank_step, jnp.int32(0))[1]
     return run._replace(totals=jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), measured))
+
+
+def fresh_learner(method: Method, task: Task, key: Array, frames: Frames) -> sac.Learner:
+    """One of a method's learners; ``frames`` are blank pictures."""
+    nothing = jnp.zeros(task.observation_size), jnp.zeros(task.goal_size)
+    blank = method.inputs(task, *nothing, 0, frames)
+    judges = method.practice.switch == "confidence"
+    return sac.init(method.learner, key, blank, task.action_size, judges)
 
 
 def misfit(method: Method, task: Task, shown: Collection[int]) -> str | None:

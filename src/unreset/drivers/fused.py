@@ -101,6 +101,7 @@ class Fused:
         pinned_last: np.ndarray,
         capacity: int,
         start: str = "initial",
+        learner: Any = None,
     ) -> None:
         if task.step is None or task.reset is None:
             raise UnresetError(
@@ -109,9 +110,9 @@ class Fused:
         reset = task.reset
         self._method, self._task = method, task
 
-        def begin(key: Array, frames: Frames) -> Carry:
+        def begin(key: Array, frames: Frames, learner: Any) -> Carry:
             shown = pinned._replace(frames=frames)
-            run = practice.init(method, task, key, shown, pinned_last, capacity)
+            run = practice.init(method, task, key, shown, pinned_last, capacity, learner)
             state = reset(key, start)
             # A weakly typed state would become a strong one in the first chunk, and that be
             # compiled a second time for it.
@@ -120,7 +121,9 @@ class Fused:
 
         keys = jnp.stack([jax.random.key(seed) for seed in seeds])
         # Pictures are handed over, not compiled in.
-        self.carry = jax.jit(jax.vmap(begin, in_axes=(0, None)))(keys, dict(pinned.frames))
+        self.carry = jax.jit(jax.vmap(begin, in_axes=(0, None, None)))(
+            keys, dict(pinned.frames), learner
+        )
         self.done = 0
         every = jax.vmap(partial(step, method, task, start), in_axes=(0, None))
 

@@ -40,18 +40,19 @@ class Live:
         capacity: int,
         start: str = "initial",
         environment: gymnasium.Env[Any, Any] | None = None,
+        learner: Any = None,
     ) -> None:
         if len(seeds) != 1:
             raise UnresetError(f"the live driver practises one seed at a time, not {len(seeds)}")
         (seed,) = seeds
         self.world = World(task, environment, start, vision=method.watched)
 
-        def begin(key: Array, frames: Frames) -> Run:
+        def begin(key: Array, frames: Frames, learner: Any) -> Run:
             shown = pinned._replace(frames=frames)
-            return practice.init(method, task, key, shown, pinned_last, capacity)
+            return practice.init(method, task, key, shown, pinned_last, capacity, learner)
 
         # Every leaf its own buffer, to donate.
-        self._run = jax.jit(begin)(jax.random.key(seed), dict(pinned.frames))
+        self._run = jax.jit(begin)(jax.random.key(seed), dict(pinned.frames), learner)
         self._act = jax.jit(partial(practice.act, method, task))
 
         def advance(

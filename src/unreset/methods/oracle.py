@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from unreset.core.method import Method, Role
+from unreset.core.method import Method, Practice, Role
+from unreset.core.sac import SAC
 from unreset.core.types import Task
 from unreset.methods.settings import Settings, published_learner, published_practice
 
@@ -28,9 +29,23 @@ class Oracle(Settings):
         return Method("oracle", (forward,), self.learner, self.practice)
 
 
+def _prior() -> Oracle:
+    """What the data is made with that a single life begins with (``unreset prior``).
+
+    A life leads to where nobody has been, so networks see plain numbers, without waves.
+    """
+    return Oracle(
+        practice=Practice(
+            updates_per_step=2, demonstration_share=0.25, hindsight=0.0, other_goals=0.0
+        ),
+        learner=SAC(octaves=0),
+    )
+
+
 PRESETS = {
     "default": Oracle(),
     "paper": Oracle(
         practice=replace(published_practice(), reset_every=0), learner=published_learner()
     ),
+    "prior": _prior(),
 }

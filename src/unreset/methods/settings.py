@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from unreset.core.method import Method, Practice
 from unreset.core.sac import SAC
@@ -58,3 +58,27 @@ def published_learner() -> SAC:
         cloning_end=0.0,
         self_cloning=0.0,
     )
+
+
+def life_practice() -> Practice:
+    """The loop of the released QWALE code: nothing is reset, prior data is in every batch.
+
+    A phase of 100 steps after which nothing is bootstrapped is its biased update, which keeps
+    critics from drifting in an endless episode.
+    """
+    return Practice(
+        updates_per_step=1,
+        batch_size=256,
+        demonstration_share=None,
+        hindsight=0.0,
+        other_goals=0.0,
+        boundary="terminal",
+        phase_length=100,
+        seed_steps=1_000,
+        reset_every=0,
+    )
+
+
+def life_learner() -> SAC:
+    """The learner of the released QWALE code."""
+    return replace(published_learner(), trunk=0, target_entropy=-1.0)

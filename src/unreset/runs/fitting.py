@@ -35,7 +35,11 @@ def fitted_method(method: Method, task: Task, config: Configuration) -> tuple[Me
     practice, period = method.practice, task.train_reset_every
     if practice.offline and config.evaluation != "deployed":
         raise UnresetError(f"{method.name} never acts: its evaluation can only be deployed")
-    if config.evaluation != "deployed":
+    if config.evaluation == "life":
+        if any(role.reset_at_end or role.reset_after_failures for role in method.roles):
+            raise UnresetError(f"{method.name} asks for resets, and a life has none")
+        practice = replace(practice, reset_every=0)
+    elif config.evaluation != "deployed":
         period = task.continuing_reset_every
         every = practice.goal_change_every or task.goal_change_every or 2 * task.horizon
         practice = replace(

@@ -38,6 +38,7 @@ class Configuration:
     start: str = "initial"
     horizon: int | None = None
     evaluation: str = "deployed"
+    prior: str | None = None
 
     def dictionary(self) -> dict[str, Any]:
         """As stored in ``config.json``."""

@@ -6,7 +6,7 @@ import math
 import resource
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,13 +14,14 @@ import jax
 import numpy as np
 
 from unreset import registry
+from unreset.core.replay import blank_frames
 from unreset.core.types import Task
 from unreset.demos import store
 from unreset.drivers.fused import Fused
 from unreset.drivers.live import Live
 from unreset.errors import Failure, UnresetError
 from unreset.evaluation import deployed
-from unreset.runs import checkpoint
+from unreset.runs import checkpoint, lives, priors
 from unreset.runs.fitting import fitted_capacity, fitted_method, fitted_task, with_sight
 from unreset.runs.folder import (
     Configuration,
@@ -63,6 +64,7 @@ class Training:
         trajectories: Sequence[store.Trajectory],
         environment: Any = None,
         task: Task | None = None,
+        learner: Mapping[str, np.ndarray] | None = None,
     ) -> None:
         self.folder, self.configuration = folder, configuration
         self.environment = environment
@@ -90,10 +92,14 @@ class Training:
         rows, last = store.pinned_rows(trajectories, self.task)
         capacity = fitted_capacity(self.method, configuration, rows)
         arguments = (self.method, task, self.seeds, rows, last, capacity, configuration.start)
+        known = None
+        if learner is not None:
+            frames = blank_frames(rows, self.method.vision.stack)
+            known = priors.fitted(dict(learner), self.method, task, frames)
         self.driver: Fused | Live = (
-            Fused(*arguments)
+            Fused(*arguments, learner=known)
             if configuration.driver == "fused"
-            else Live(*arguments, environment=environment)
+            else Live(*arguments, environment=environment, learner=known)
         )
         self.evaluator = deployed.evaluator(self.method, task)
 
@@ -151,7 +157,7 @@ class Training:
         if self.step and read_summary(self.folder).get("env_steps") != self.step:
             write_json(self.folder / "summary.json", self.summary())  # lost between two writes
         length = 16  # grows until a stretch takes about CHUNK_SECONDS
-        while self.step < config.steps:
+        while self.step < config.steps and not self._over():
             stop = min(self.step + length, _next(self.step, config.eval_every), config.steps)
             started, begin = time.monotonic(), self.step
             self._advance(stop)
@@ -160,13 +166,22 @@ class Training:
                 length = max(1, int(length * min(2.0, CHUNK_SECONDS / max(took, 1e-3))))
             self._seconds = base + time.monotonic() - began
             speed = (stop - before) / (time.monotonic() - began)
-            if stop % config.eval_every == 0 or stop == config.steps:
+            last = stop == config.steps or self._over()
+            if stop % config.eval_every == 0 or last:
                 self._log_or_save(speed)
-            if stop % config.checkpoint_every == 0 or stop == config.steps or asked.is_set():
+            if stop % config.checkpoint_every == 0 or last or asked.is_set():
                 self.save()
             observer(self._progress(speed))
             if asked.is_set():
                 raise KeyboardInterrupt(f"saved, continue with: unreset resume {self.folder}")
+
+    def lives(self) -> list[int | None]:
+        """The step of each seed's first success for a goal of the task; None where there is none."""
+        return lives.first_successes(self.driver.carry.run.replay)
+
+    def _over(self) -> bool:
+        """Whether this is a life, or some, and all have reached what they were for."""
+        return self.configuration.evaluation == "life" and None not in self.lives()
 
     def _unlogged(self) -> bool:
         """Whether the run stopped in the evaluation of the present step."""
@@ -239,7 +254,7 @@ class Training:
                 for i, row in enumerate(common)
             ],
         )
-        if self.configuration.evaluation != "deployed":
+        if self.configuration.evaluation in ("continuing", "both"):
             rows = read_rows(self.folder / "metrics.csv")
             evaluation |= {"continuing_reward": lifelong_reward(rows, self.seeds)}
         append_rows(
@@ -271,6 +286,8 @@ class Training:
         """Deployed evaluation of every seed's present policy: figures [seeds]."""
         if self.configuration.evaluation == "continuing":
             return {}
+        if self.configuration.evaluation == "life":
+            return {"solved": np.array([step is not None for step in self.lives()], float)}
         return deployed.figures(self.evaluator, self.configuration.wide_starts, self.actors)
 
     def _progress(self, speed: float) -> Progress:
@@ -292,6 +309,8 @@ class Training:
         """What ``summary.json`` holds: what the run is, cost and reached."""
         rows = read_rows(self.folder / "eval.csv")
         facts = summarize(self.configuration, self.method, self.driver.run, self.step, rows)
+        if self.configuration.evaluation == "life":
+            facts |= lives.figures(self.lives(), self.configuration.steps)
         return facts | {
             "env_steps": self.step,
             "demonstrations": self.demonstrations,

@@ -39,6 +39,11 @@ EARL: Mapping[str, Protocol] = {
     "minitaur": Protocol(1000, 100_000, 100_000, 2000, 0.1),
 }
 
+#: Single-life RL (Chen, Sharma, Levine & Finn 2022, arXiv 2210.08863): what prior data is made in.
+SINGLE_LIFE: Mapping[str, Protocol] = {
+    "pointmass": Protocol(1000, 200_000, 50_000, 2000, 2.0),
+}
+
 #: Ours, where no benchmark released the task.
 OURS: Mapping[str, Protocol] = {
     "dexterous": Protocol(200, 100_000, 50_000, 400, 0.1),

@@ -51,6 +51,8 @@ class Matching:
     """Cameras it looks through; none: the policy's."""
     proprioception: bool | None = None
     """Whether it sees what the robot's own sensors tell; None: as the policy does."""
+    goal_view: Literal["image", "vector"] | None = None
+    """How it sees the goal; None: as the policy does."""
     last_states: int = 0
     """Only so many last states of a demonstration are expert's; 0: all (VICE in MEDAL++: 10)."""
     first_states: int = 0
@@ -63,6 +65,12 @@ class Matching:
     """Share of both halves of its rows that are pairs of pictures of one stretch of time instead,
     the later one as the goal: at most one step apart in the expert's half, eight or more in the
     other. So it learns what "the same" means from practice as well (ours; MEDAL++: 0)."""
+    weighted: bool = False
+    """Whether expert's rows count as much as they are worth (QWALE): to the critics of the run
+    before, or, without one, the further on in its demonstration a row is."""
+    baseline: float | None = None
+    """The worth, from 0 to 1, of a row that counts once; None: that of the agent's latest step to
+    those critics (QWALE), or 1/2 without them."""
     see_goal: bool = True
     """Whether it sees the goal beside the state (MEDAL code: yes); if not, no offsets either."""
     form: RewardForm = "-log(1-D)"
@@ -92,29 +100,33 @@ class Matching:
         """How it sees, given how the policy does."""
         told = self.proprioception
         sees = vision.proprioception if told is None else told
+        goal_view = self.goal_view or vision.goal_view if self.see_goal else "none"
+        pictured = goal_view == "image"
         return replace(
             vision,
             cameras=self.cameras or vision.cameras,
             goal_cameras=() if self.cameras else vision.goal_cameras,
             proprioception=sees,
-            goal_proprioception=vision.goal_proprioception and sees and self.see_goal,
-            goal_view=vision.goal_view if self.see_goal else "none",
+            goal_proprioception=vision.goal_proprioception and sees and pictured,
+            goal_view=goal_view,
+            siamese=vision.siamese and pictured,
             encoder=self.encoder or vision.encoder,
             stack=1,
         )
 
     def blindness(self, vision: Vision) -> str | None:
         """What it cannot do, given how the policy sees; None where it can do all that it shall."""
-        pictured = vision.pixels and vision.goal_view == "image"
-        if self.pairs and not (pictured and self.see_goal):
+        if self.pairs and not (vision.pixels and self.sight(vision).goal_view == "image"):
             return (
                 f"cannot compare pairs={self.pairs} of pictures: that takes pixels, "
-                "--goal-view image and see_goal"
+                "goal_view='image' and see_goal"
             )
         if self.shared_encoder == "no":
             return None
-        if pictured and not self.see_goal:
-            return "shares an encoder that sees goals: see_goal must be on"
+        if vision.pixels and (self.sight(vision).goal_view == "image") != (
+            vision.goal_view == "image"
+        ):
+            return "shares the policy's encoder: either both see goals as pictures, or neither"
         if vision.stack > 1:
             return f"sees one picture and cannot share an encoder of stack={vision.stack}"
         return None
@@ -126,6 +138,7 @@ class Discriminator(NamedTuple):
     params: Any
     optimizer: Any
     encoder: Any = ()  # the policy's, where that is shared
+    worth: Any = ()  # of expert rows, where they are weighed
 
 
 class Judge(nn.Module):
@@ -223,15 +236,18 @@ def update(
     own: Inputs,
     key: Array,
     vision: Vision | None = None,
+    weights: Array | None = None,
 ) -> tuple[Discriminator, Metrics, Any]:
     """One step of binary cross-entropy on expert [N, input] against own [N, input] rows.
 
-    The metrics are taken before the step, on rows it has not been trained on in this form. Last
-    comes the loss's gradient by a shared encoder, which itself stays as it is.
+    Expert rows count as ``weights`` [N] say; in mixtures they are mixed like labels. The metrics
+    are taken before the step, on rows it has not been trained on in this form. Last comes the
+    loss's gradient by a shared encoder, which itself stays as it is.
     """
     inputs = jax.tree.map(lambda *rows: jnp.concatenate(rows), expert, own)
     half = len(jax.tree.leaves(expert)[0])
     labels = jnp.concatenate([jnp.ones(half), jnp.zeros(half)])
+    counts = jnp.ones(2 * half) if weights is None else jnp.concatenate([weights, jnp.ones(half)])
     vision = vision or Vision()
     judge = Judge(config, vision)
 
@@ -239,11 +255,13 @@ def update(
         features: Any = judge.apply(params, encode(vision, encoder, inputs), method=Judge.features)
         plain: Any = judge.apply(params, features, method=Judge.head)
         right = (plain > 0) == (labels > 0.5)
-        wanted = labels
+        wanted, weight = labels, counts
         if config.mixup:
+            weight = mixed(features, counts, key)[1]
             features, wanted = mixed(features, labels, key)
         values: Any = judge.apply(params, features, method=Judge.head)
-        return optax.sigmoid_binary_cross_entropy(values, wanted).mean(), right.mean()
+        losses = weight * optax.sigmoid_binary_cross_entropy(values, wanted)
+        return losses.mean(), right.mean()
 
     by = (0, 1) if config.shared_encoder == "trained" else (0,)
     (value, accuracy), gradients = jax.value_and_grad(loss, by, has_aux=True)(

@@ -1,0 +1,47 @@
+"""One life on the task's own reward: soft actor-critic that goes on from a prior run, or afresh.
+
+What single-life methods are measured against (Chen, Sharma, Levine & Finn 2022, arXiv 2210.08863):
+fine-tuning, learning from scratch, and exploring with a bonus for novelty (random network
+distillation, Burda et al. 2018, arXiv 1810.12894).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from unreset.core.method import ENVIRONMENT, Method, Practice, Role
+from unreset.core.sac import SAC
+from unreset.core.signals import Signal
+from unreset.core.signals.novelty import Novelty
+from unreset.core.types import Task
+from unreset.methods.settings import Settings, life_learner, life_practice
+
+
+@dataclass(frozen=True)
+class FineTuning(Settings):
+    """One life on the task's own reward, perhaps with a bonus for novelty."""
+
+    practice: Practice = field(default_factory=life_practice)
+    """The loop."""
+    learner: SAC = field(default_factory=life_learner)
+    """The learner; where there is a prior run, that run's."""
+    explore: bool = False
+    """Whether novelty is rewarded, too."""
+    novelty: Novelty = field(default_factory=lambda: Novelty(scale=1.0))
+    """That bonus."""
+    steps: int = 200_000
+    """Environment steps of a life, at most."""
+
+    def method(self, task: Task) -> Method:
+        role = Role(
+            "forward",
+            reward="novelty" if self.explore else ENVIRONMENT,
+            task_reward=True,
+            length=self.practice.length(task),
+            demonstrations=(0, 1),
+        )
+        signals: dict[str, Signal] = {"novelty": self.novelty} if self.explore else {}
+        return Method("finetuning", (role,), self.learner, self.practice, signals)
+
+
+PRESETS = {"default": FineTuning(), "novelty": FineTuning(explore=True)}

@@ -1,0 +1,52 @@
+"""QWALE (Chen, Sharma, Levine & Finn 2022, arXiv 2210.08863): finish a task once, in one life.
+
+There is prior data of another run or of demonstrations, something about the task is new, and
+nothing is ever reset. The agent is rewarded for states that look like prior ones (GAIL-type
+matching of Ho & Ermon 2016), above all like those that are further on than it is itself (see
+:mod:`unreset.core.signals.worth`), and so finds back to what it knows and on from there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from unreset.core.method import Method, Practice, Role
+from unreset.core.sac import SAC
+from unreset.core.signals.matching import Matching
+from unreset.core.types import Task
+from unreset.methods.settings import Settings, life_learner, life_practice
+
+
+@dataclass(frozen=True)
+class QWALE(Settings):
+    """One life, drawn to the prior states that are further on."""
+
+    practice: Practice = field(default_factory=life_practice)
+    """The loop."""
+    learner: SAC = field(default_factory=life_learner)
+    """The learner; where there is a prior run, that run's."""
+    matching: Matching = field(
+        default_factory=lambda: Matching(interval=1, batch_size=512, weighted=True)
+    )
+    """The reward: which states are a prior's, and how much each of those counts."""
+    task_reward: bool = False
+    """Whether the task's own reward is added (QWALE's code: where it is dense)."""
+    steps: int = 200_000
+    """Environment steps of a life, at most."""
+
+    def method(self, task: Task) -> Method:
+        role = Role(
+            "forward",
+            reward="prior",
+            task_reward=self.task_reward,
+            length=self.practice.length(task),
+            demonstrations=(0, 1),
+        )
+        signals = {"prior": self.matching}
+        return Method("qwale", (role,), self.learner, self.practice, signals)
+
+
+PRESETS = {
+    "default": QWALE(),
+    "gail": QWALE(matching=replace(QWALE().matching, weighted=False)),
+}
