@@ -36,6 +36,7 @@ from unreset.tasks.pointmass import pointmass
 from unreset.tasks.sawyer_door import sawyer_door
 from unreset.tasks.sawyer_peg import sawyer_peg
 from unreset.tasks.tabletop import tabletop
+from unreset.tasks.tabletop_placing import tabletop_placing
 
 #: Presets of each method. The first line of a settings class says what the method is.
 METHODS: Mapping[str, Mapping[str, Settings]] = {
@@ -64,6 +65,8 @@ TASKS: dict[str, Callable[..., Task]] = {
     "cube_grasp": cube_grasp,
     "pointmass": pointmass,
     "pointmass_windy": partial(pointmass, windy=True),
+    "tabletop_placing": tabletop_placing,
+    "tabletop_placing_moved": partial(tabletop_placing, new_mug=True),
 }
 
 DEFAULT_METHOD = "fbrl"  # the faster and steadier of those measured in benchmarks/

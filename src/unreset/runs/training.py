@@ -157,7 +157,9 @@ class Training:
         if self.step and read_summary(self.folder).get("env_steps") != self.step:
             write_json(self.folder / "summary.json", self.summary())  # lost between two writes
         length = 16  # grows until a stretch takes about CHUNK_SECONDS
+        alive = config.evaluation == "life" and isinstance(self.driver, Live)
         while self.step < config.steps and not self._over():
+            length = 1 if alive else length  # a robot stops where it has succeeded
             stop = min(self.step + length, _next(self.step, config.eval_every), config.steps)
             started, begin = time.monotonic(), self.step
             self._advance(stop)

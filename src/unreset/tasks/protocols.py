@@ -42,6 +42,7 @@ EARL: Mapping[str, Protocol] = {
 #: Single-life RL (Chen, Sharma, Levine & Finn 2022, arXiv 2210.08863): what prior data is made in.
 SINGLE_LIFE: Mapping[str, Protocol] = {
     "pointmass": Protocol(1000, 200_000, 50_000, 2000, 2.0),
+    "tabletop": Protocol(200, 200_000, 50_000, 400, 0.15),
 }
 
 #: Ours, where no benchmark released the task.

@@ -1,0 +1,194 @@
+"""Single lives: what they begin with, when they end, what is counted."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+
+import toy
+from unreset import api, cli, registry
+from unreset.core import replay as replays
+from unreset.demos import store
+from unreset.errors import UnresetError
+from unreset.methods.fbrl import FBRL
+from unreset.methods.finetuning import FineTuning
+from unreset.runs import lives, priors
+
+SHORT = {"eval_every": 20, "checkpoint_every": 20}
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    toy.install(monkeypatch.setitem)
+
+
+@pytest.fixture(scope="module")
+def prior(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("lives") / "prior"
+    with pytest.MonkeyPatch.context() as patch:
+        toy.install(patch.setitem)
+        words = ["prior", "toy", "--steps", "60", "--eval-every", "20", "--checkpoint-every", "20"]
+        assert cli.main([*words, "--wide-starts", "0", "--no-report", "--out", str(folder)]) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def practised():
+    """One seed's replay after 250 steps of two roles with resets, in a ring of 100 rows."""
+    task = toy.point()
+    method = toy.tiny(FBRL(), reset_every=30).method(task)
+    driver = toy.fused(method, task, capacity=100)
+    driver.advance(0, 250)
+    return jax.tree.map(lambda x: x[0], driver.carry.run.replay)
+
+
+def test_a_prior_is_the_latest_practice_in_trajectories_that_hold_together(practised):
+    found = priors.trajectories(practised, 60)
+    rows = practised.rows
+    kept = np.arange(int(practised.written) - 60, int(practised.written))
+    at = practised.pinned + kept % practised.capacity
+    acted = np.asarray(rows.role)[at] >= 0
+    assert sum(len(one.actions) for one in found) == acted.sum()
+    np.testing.assert_array_equal(
+        np.concatenate([one.actions for one in found]), np.asarray(rows.action)[at][acted]
+    )
+    np.testing.assert_array_equal(
+        np.concatenate([one.rewards for one in found]), np.asarray(rows.reward)[at][acted]
+    )
+    assert {one.direction for one in found} == {store.FORWARD, store.BACKWARD}
+    for one in found:
+        assert one.goal == (toy.GOAL if one.direction == store.FORWARD else toy.START)
+        moved = np.clip(one.observations[:-1] + toy.SPEED * one.actions, -toy.WALL, toy.WALL)
+        np.testing.assert_allclose(one.observations[1:], moved, atol=1e-6)
+    store.check(found, toy.point())
+
+
+def test_a_prior_is_no_more_than_what_the_ring_still_holds(practised):
+    found = priors.trajectories(practised, 10_000)
+    assert 80 < sum(len(one.actions) for one in found) < practised.capacity
+
+
+def test_only_the_first_success_for_the_tasks_own_goal_counts():
+    task = toy.point()
+    pinned, last = store.pinned_rows(toy.demonstrations(), task)
+    empty = replays.init(pinned, last, [np.arange(3)], 1, 20)
+    known, rows = len(last), jax.tree.map(np.array, empty.rows)
+    role, success, source = rows.role, rows.success, rows.source
+    role[known : known + 9] = [0, 0, -1, 0, 0, 0, 0, 0, 0]  # the third is a frame without a step
+    success[known + 1], source[known + 1] = True, 1  # back where it began
+    success[known + 5] = success[known + 7] = True
+    success[known + 12] = True  # of before the ring was begun anew
+    replay = empty._replace(rows=rows, written=np.int32(9))
+    both = jax.tree.map(lambda x, y: np.stack([x, y]), replay, replay._replace(written=np.int32(5)))
+    assert lives.first_successes(both) == [5, None]
+
+
+def test_a_life_without_success_counts_with_its_budget():
+    found = lives.figures([10, 30, None, 20], 100)
+    assert found["life_steps"] == [10, 30, None, 20]
+    assert (found["life_solved"], found["life_mean"], found["life_median"]) == (0.75, 40.0, 25.0)
+    low, high = found["life_mean_interval"]
+    assert 10 <= low < 40 < high <= 100
+    assert lives.figures([7], 100)["life_mean_interval"] == [None, None]
+
+
+@pytest.mark.parametrize("method", ["qwale", "finetuning"])
+def test_a_life_begins_with_what_the_prior_run_did_and_learned(prior, tmp_path, method):
+    run = api.life(method, "toy", prior=prior, steps=25, out=tmp_path / "life", **SHORT)
+    before = api.load(prior)._training
+    mine = run._training
+    assert mine.demonstrations == len(
+        priors.trajectories(jax.tree.map(lambda x: x[0], before.driver.carry.run.replay), 50_000)
+    )
+    fresh = api.life(
+        FineTuning(learner=mine.configuration.settings.learner),
+        "toy",
+        prior=prior,
+        steps=1,
+        out=tmp_path / "fresh",
+        **SHORT,
+    )._training
+    learned, begun = before.driver.run.learners, fresh.driver.run.learners
+    for one, other in zip(
+        jax.tree.leaves(learned.critics), jax.tree.leaves(begun.critics), strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_life_ends_with_its_first_success_and_is_taken_up_as_it_is(prior, tmp_path):
+    folder = tmp_path / "life"
+    run = api.life("finetuning", "toy", prior=prior, seeds=2, steps=2_000, out=folder, **SHORT)
+    found = run.summary
+    assert found["life_solved"] == 1.0
+    assert max(found["life_steps"]) <= run.env_steps < 2_000
+    assert found["hard_resets"] == [1, 1]
+    logged = json.loads((folder / "summary.json").read_text())
+    assert logged["life_steps"] == found["life_steps"]
+    (folder.parent / "gone").mkdir()
+    again = api.load(folder)
+    assert again.summary["life_steps"] == found["life_steps"]
+    assert again.resume().env_steps == run.env_steps
+
+
+def test_a_life_in_an_environment_stops_where_it_succeeds(prior, tmp_path):
+    run = api.life(
+        "finetuning",
+        "toy",
+        prior=prior,
+        driver="live",
+        environment=toy.PointEnv(),
+        steps=2_000,
+        out=tmp_path / "life",
+        **SHORT,
+    )
+    assert run.summary["life_steps"] == [run.env_steps]
+
+
+def test_from_the_command_line(prior, tmp_path, capsys):
+    words = ["--steps", "2000", "--eval-every", "20", "--checkpoint-every", "20"]
+    folder = tmp_path / "life"
+    command = ["life", "finetuning", "toy", "--prior", str(prior), "--seeds", "2"]
+    assert cli.main([*command, *words, "--out", str(folder)]) == cli.OK
+    printed = capsys.readouterr().out
+    assert "2 of 2 reached their goal" in printed
+    steps = json.loads((folder / "summary.json").read_text())["life_steps"]
+    assert f"mean {np.mean(steps):,.0f}" in printed
+    scratch = ["life", "finetuning", "toy", "--demos", "none", "--steps", "20"]
+    assert cli.main([*scratch, *words[2:], "--out", str(tmp_path / "scratch")]) == cli.OK
+    assert "0 demonstrations" in capsys.readouterr().out
+
+
+def test_a_prior_that_is_there_is_not_made_again(prior, capsys):
+    before = (prior / "summary.json").read_bytes()
+    assert cli.main(["prior", "toy", "--out", str(prior)]) == cli.OK
+    assert "is there already" in capsys.readouterr().out
+    assert (prior / "summary.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"method": "oracle"}, "oracle asks for resets, and a life has none"),
+        ({"method": "qwale", "demonstrations": "none"}, "qwale needs forward demonstrations"),
+        ({"method": "qwale", "prior_rows": 0}, "prior_rows must be at least 1, not 0"),
+        ({"method": "qwale", "demonstrations": []}, "from a prior run or from demonstrations"),
+        ({"task": "tabletop"}, "actions have shape|observations have shape"),
+        ({"method": FineTuning()}, "does not fit finetuning on toy: .* has shape"),
+    ],
+)
+def test_what_cannot_begin_is_refused(prior, tmp_path, arguments, message):
+    given = {"method": "finetuning", "task": "toy", "steps": 20, **SHORT} | arguments
+    if arguments.get("demonstrations") != "none" and given["method"] != "oracle":
+        given["prior"] = prior
+    with pytest.raises(UnresetError, match=message):
+        api.life(out=tmp_path / "life", **given)
+    assert not (tmp_path / "life").exists()
+
+
+def test_every_single_life_method_is_listed_with_what_it_is(capsys):
+    assert cli.main(["methods"]) == cli.OK
+    printed = capsys.readouterr().out
+    for name in ("qwale", "finetuning"):
+        assert name in registry.METHODS
+        assert f"{name} " in printed
