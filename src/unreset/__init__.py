@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Policy", "UnresetError", "load", "train"]
+__all__ = ["Policy", "UnresetError", "life", "load", "train"]
 
 if TYPE_CHECKING:
-    from unreset.api import load, train
+    from unreset.api import life, load, train
     from unreset.errors import UnresetError
     from unreset.policy import Policy
 
@@ -26,6 +26,7 @@ def __getattr__(name: str) -> Any:
         "Policy": "unreset.policy",
         "UnresetError": "unreset.errors",
         "load": "unreset.api",
+        "life": "unreset.api",
         "train": "unreset.api",
     }
     if name not in homes:

@@ -178,7 +178,7 @@ class Training:
                 raise KeyboardInterrupt(f"saved, continue with: unreset resume {self.folder}")
 
     def lives(self) -> list[int | None]:
-        """The step of each seed's first success for a goal of the task; None where there is none."""
+        """The step of each seed's first success for one of the task's goals, or None."""
         return lives.first_successes(self.driver.carry.run.replay)
 
     def _over(self) -> bool:
