@@ -55,6 +55,8 @@ def judged_rows(method: Method, pinned: Rows, pinned_last: np.ndarray) -> list[n
             known = np.isin(source, [0, *ways])
             # By default the states acted from; else the last ones, the very last included.
             last, acted = signal.last_states, np.asarray(pinned.role) >= 0
+            if signal.arrivals:
+                acted = np.append(False, acted[:-1])
             shown = known & (left < last if last else acted)
             if signal.first_states:
                 since = np.arange(len(pinned_last)) - np.searchsorted(pinned_last, pinned_last)
@@ -91,6 +93,8 @@ def init_signals(
             found = worth.of_progress(pinned_last)
             if prior:
                 found = _valued(method, task, pinned, learner)
+            if prior and signal.arrivals:  # which are worth what the step was that led there
+                found = found._replace(rows=jnp.append(found.rows[:1], found.rows[:-1]))
             states[name] = states[name]._replace(worth=found)
     if method.curriculum is not None:
         states[CURRICULUM] = _init_curriculum(method, task, pinned, pinned_last)

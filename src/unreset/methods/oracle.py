@@ -38,7 +38,7 @@ def _prior() -> Oracle:
         practice=Practice(
             updates_per_step=2, demonstration_share=0.25, hindsight=0.0, other_goals=0.0
         ),
-        learner=SAC(octaves=0),
+        learner=SAC(octaves=0, target_entropy=-1.0),
     )
 
 

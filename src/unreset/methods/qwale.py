@@ -26,7 +26,9 @@ class QWALE(Settings):
     learner: SAC = field(default_factory=life_learner)
     """The learner; where there is a prior run, that run's."""
     matching: Matching = field(
-        default_factory=lambda: Matching(interval=1, batch_size=512, weighted=True)
+        default_factory=lambda: Matching(
+            interval=1, batch_size=512, arrivals=True, weighted=True, scale=0.3
+        )
     )
     """The reward: which states are a prior's, and how much each of those counts."""
     task_reward: bool = False
@@ -46,7 +48,9 @@ class QWALE(Settings):
         return Method("qwale", (role,), self.learner, self.practice, signals)
 
 
+_ours = QWALE()
 PRESETS = {
-    "default": QWALE(),
-    "gail": QWALE(matching=replace(QWALE().matching, weighted=False)),
+    "default": _ours,
+    "gail": replace(_ours, matching=replace(_ours.matching, weighted=False)),
+    "paper": replace(_ours, matching=replace(_ours.matching, scale=10.0)),
 }

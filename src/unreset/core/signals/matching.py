@@ -65,6 +65,9 @@ class Matching:
     """Share of both halves of its rows that are pairs of pictures of one stretch of time instead,
     the later one as the goal: at most one step apart in the expert's half, eight or more in the
     other. So it learns what "the same" means from practice as well (ours; MEDAL++: 0)."""
+    arrivals: bool = False
+    """Whether expert's are the states in which demonstrations arrived, the very last one included,
+    instead of those that they acted from (QWALE: arrivals; MEDAL code: not)."""
     weighted: bool = False
     """Whether expert's rows count as much as they are worth (QWALE): to the critics of the run
     before, or, without one, the further on in its demonstration a row is."""
