@@ -209,7 +209,6 @@ def _sight(vision: Vision, task: Task) -> dict[str, Any]:
         "crop": vision.crop,
         "proprioception": len(task.proprioception) if vision.proprioception else 0,
         "goal_view": vision.goal_view,
-        "siamese": vision.siamese,
         "encoder": vision.encoder,
         "patch": vision.patch,
         "layers": len(vision.patch_widths),

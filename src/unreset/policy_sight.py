@@ -72,11 +72,7 @@ def seen(
     crop = sight["crop"] // 2
     stop = size - sight["crop"] + crop
     image = np.concatenate(pictures, axis=-1)[crop:stop, crop:stop]
-    halves = np.split(image, 1 + sight.get("siamese", False), axis=-1)
-    features = [_encoded(sight, weights, half) for half in halves]
-    features[1:] = [goal - features[0] for goal in features[1:]]
-    numbers = [np.empty(0, np.float32), *numbers]
-    return np.concatenate(features), np.concatenate(numbers)
+    return _encoded(sight, weights, image), np.concatenate([np.empty(0, np.float32), *numbers])
 
 
 def _encoded(sight: Mapping[str, Any], weights: Weights, image: np.ndarray) -> np.ndarray:

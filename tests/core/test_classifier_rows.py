@@ -137,6 +137,36 @@ def test_chosen_segments_are_first_states_forward_and_last_ones_backward():
     assert len(before)
 
 
+def test_arrivals_are_the_states_after_those_acted_from():
+    chosen = dataclasses.replace(settings(), backward_reward="discriminator")
+    rows, last = store.pinned_rows(toy.demonstrations(), TOY)
+
+    def expert(**fields):
+        judge = dataclasses.replace(chosen.matching, **fields)
+        method = dataclasses.replace(chosen, matching=judge).method(TOY)
+        return fitting.judged_rows(method, rows, last)[0]
+
+    acted = expert()
+    assert (np.asarray(rows.role)[acted] == 0).all()
+    np.testing.assert_array_equal(expert(arrivals=True), acted + 1)
+
+
+def test_a_classifier_may_see_the_goal_in_another_way_than_the_policy():
+    chosen = settings(pairs=0.5, goal_view="image")
+    vision = dataclasses.replace(chosen.learner.vision, goal_view="vector")
+    learner = dataclasses.replace(chosen.learner, vision=vision)
+    method, task, run = practised(dataclasses.replace(chosen, learner=learner))
+    observation, goal = run.replay.rows.observation[:2], jnp.repeat(jnp.asarray(TOY.goals)[:1], 2, axis=0)
+    frames = {name: seen[:2] for name, seen in run.replay.rows.frames.items()}
+    judged = method.judged(task, method.signals["classifier"], observation, goal, frames)
+    np.testing.assert_array_equal(judged.image[0, ..., 3:], task.goal_pictures["third"][0])
+    assert judged.vector.shape == (2, 0)
+    seen = method.inputs(task, observation, goal, 0, frames)
+    assert seen.image.shape[-1] == 3
+    assert seen.vector.shape[-1] >= TOY.goal_size
+    assert not method.relabels(0)  # what the policy sees cannot be told of a picture
+
+
 @pytest.mark.parametrize("shared", ["frozen", "trained"])
 def test_a_shared_encoder_is_the_policys(shared):
     method, task, run = practised(settings(shared_encoder=shared))
@@ -173,7 +203,9 @@ def test_fields_that_do_not_go_together_are_refused(fields, message):
     ("judge", "vision", "message"),
     [
         ({"pairs": 0.5}, {"goal_view": "vector"}, "cannot compare pairs"),
-        ({"shared_encoder": "frozen", "see_goal": False}, {}, "see_goal must be on"),
+        ({"shared_encoder": "frozen", "see_goal": False}, {}, "either both see goals"),
+        ({"shared_encoder": "frozen", "goal_view": "vector"}, {}, "either both see goals"),
+        ({"pairs": 0.5, "goal_view": "vector"}, {}, "cannot compare pairs"),
         ({"shared_encoder": "frozen"}, {"stack": 2}, "one picture"),
     ],
 )

@@ -321,7 +321,6 @@ class Method:
             sight = replace(
                 self.vision,
                 goal_view="none",
-                siamese=False,
                 proprioception=False,
                 goal_proprioception=False,
                 stack=1,

@@ -20,7 +20,7 @@ from unreset.core.networks import (
     tanh_normal_log_density,
 )
 from unreset.core.types import Array, Batch, Metrics
-from unreset.core.vision import Decoder, Encoder, Inputs, Seen, Vision, encode, visible
+from unreset.core.vision import Encoder, Inputs, Seen, Vision, encode
 from unreset.errors import UnresetError
 
 UNSURE = -5.0  # log-odds of success that success critics begin with: nothing is sure at first
@@ -107,8 +107,6 @@ class Learner(NamedTuple):
     success: SuccessCritic | None = None
     encoder: Any = ()  # of pictures, shared by policy and critics; () where there are none
     encoder_optimizer: Any = ()
-    decoder: Any = ()  # of features, where pictures are reconstructed
-    decoder_optimizer: Any = ()
 
 
 class SuccessCritic(NamedTuple):
@@ -175,14 +173,9 @@ def init(
     if isinstance(inputs, int):
         inputs = jnp.zeros(inputs)
     encoder: Any = ()
-    decoder: Any = ()
     if isinstance(inputs, Seen):
         encoder = Encoder(config.vision).init(jax.random.fold_in(actor_key, 1), inputs.image)
-        image, inputs = inputs.image, encode(config.vision, encoder, inputs)
-        if config.vision.reconstruct:
-            assert isinstance(inputs, Seen)
-            features, wanted = visible(config.vision, inputs.image, image)
-            decoder = Decoder(wanted.shape).init(jax.random.fold_in(actor_key, 2), features)
+        inputs = encode(config.vision, encoder, inputs)
     action = jnp.zeros(action_size)
     actor = actor_network(config, action_size).init(actor_key, inputs)
     critics = critic_network(config).init(critic_key, inputs, action)
@@ -205,8 +198,6 @@ def init(
         success,
         encoder,
         optimizer.init(encoder) if encoder else (),
-        decoder,
-        optimizer.init(decoder) if decoder else (),
     )
     return learner._replace(average=jax.tree.map(jnp.copy, acting(learner)))
 
@@ -245,25 +236,18 @@ def critic_step(
 ) -> tuple[Learner, Inputs, Metrics]:
     """One gradient step on every critic and the encoder, then one Polyak step of the targets.
 
-    Also what the encoder made of the batch's inputs before it, to teach the policy with. Where
-    pictures are reconstructed, the encoder also learns from that, and so does the decoder.
+    Also what the encoder made of the batch's inputs before it, to teach the policy with.
     """
     target = target_value(config, learner, batch, key)
 
-    def loss(params: tuple[Any, Any, Any]) -> tuple[Array, tuple[Inputs, Metrics]]:
-        critics, encoder, decoder = params
+    def loss(params: tuple[Any, Any]) -> tuple[Array, tuple[Inputs, Array]]:
+        critics, encoder = params
         inputs = encode(config.vision, encoder, batch.inputs)
         values = action_values(config, critics, inputs, batch.action)
-        total = 0.5 * jnp.mean((values - target) ** 2, axis=-1).sum()
-        metrics = {"critic_loss": total, "q": values.mean()}
-        if decoder:
-            missed = reconstruction_loss(config, decoder, inputs, batch.inputs)
-            total += config.vision.reconstruct * missed
-            metrics |= {"reconstruction_loss": missed}
-        return total, (inputs, metrics)
+        return 0.5 * jnp.mean((values - target) ** 2, axis=-1).sum(), (inputs, values.mean())
 
-    gradient, (inputs, metrics) = jax.grad(loss, has_aux=True)(
-        (learner.critics, learner.encoder, learner.decoder)
+    (value, (inputs, mean)), gradient = jax.value_and_grad(loss, has_aux=True)(
+        (learner.critics, learner.encoder)
     )
     updates, optimizer = _optimizer(config).update(gradient[0], learner.critics_optimizer)
     critics = optax.apply_updates(learner.critics, updates)
@@ -272,18 +256,7 @@ def critic_step(
         target=optax.incremental_update(critics, learner.target, config.tau),
         critics_optimizer=optimizer,
     )
-    if learner.decoder:
-        updates, optimizer = _optimizer(config).update(gradient[2], learner.decoder_optimizer)
-        decoder = optax.apply_updates(learner.decoder, updates)
-        learner = learner._replace(decoder=decoder, decoder_optimizer=optimizer)
-    return shaped(config, learner, gradient[1]), inputs, metrics
-
-
-def reconstruction_loss(config: SAC, decoder: Any, encoded: Any, inputs: Any) -> Array:
-    """Squared errors [] of pictures from their features, summed over each, averaged over them."""
-    features, wanted = visible(config.vision, encoded.image, inputs.image)
-    found: Any = Decoder(wanted.shape[1:]).apply(decoder, features)
-    return ((found - wanted) ** 2).sum(axis=(-3, -2, -1)).mean()
+    return shaped(config, learner, gradient[1]), inputs, {"critic_loss": value, "q": mean}
 
 
 def shaped(config: SAC, learner: Learner, gradient: Any) -> Learner:

@@ -24,7 +24,6 @@ Shapes = dict[str, tuple[int, int, int]]
 EncoderName = Literal["patches", "keypoints", "drq", "strided"]
 LEAST = {"drq": 15, "strided": 7}  # pixels of a side
 SHARPNESS = 3.0  # factor on keypoints' scores at first; it is learned
-DECODER_WIDTH = 256
 STRIDES = {"drq": (2, 1, 1, 1), "strided": (2, 2)}  # of their convolutions
 
 
@@ -60,17 +59,10 @@ class Vision:
     """Cameras that took the goal's picture; none: the same as ``cameras``."""
     goal_proprioception: bool = False
     """Whether to see, beside the goal's picture, what the robot's own sensors told there (ours)."""
-    siamese: bool = False
-    """Whether one encoder looks at the pictures of now and of the goal by turns, and the goal is
-    seen as how its features differ (ours); else they are channels of one picture (MEDAL++)."""
     encoder: EncoderName = "patches"
     """"patches": dense layers on tiles (ours, for CPUs); "keypoints": the same, and of each output
     where in the picture it is largest (Finn et al. 2016, arXiv 1509.06113); "drq": DrQ-v2's
     convolutions; "strided": two convolutions of stride 2 (MEDAL++'s discriminators)."""
-    reconstruct: float = 0.0
-    """Weight of a loss that trains the encoder beside the critics: features must tell the pictures
-    of now, at half their size (SAC-AE, Yarats et al. 2019, arXiv 1910.01741; of keypoints Finn et
-    al. 2016). 0: none (MEDAL++)."""
     patch: int = 6
     """Side of a tile, in pixels."""
     patch_widths: tuple[int, ...] = (64, 32)
@@ -99,13 +91,6 @@ class Vision:
             )
         if self.goal_proprioception and not (self.proprioception and self.goal_view == "image"):
             raise UnresetError("goal_proprioception takes proprioception and goal_view='image'")
-        if self.siamese and not (
-            self.goal_view == "image" and self.stack == 1 and not self.goal_cameras
-        ):
-            raise UnresetError(
-                "siamese compares pictures of the same cameras: it takes goal_view='image', "
-                "stack=1 and no goal_cameras"
-            )
         if self.pixels and self.encoder in ("patches", "keypoints") and side % self.patch:
             raise UnresetError(
                 f"pictures of {side} pixels (image_size - crop) cannot be cut into tiles of "
@@ -164,8 +149,6 @@ class Encoder(nn.Module):
     @nn.compact
     def __call__(self, image: Array) -> Array:
         config = self.config
-        if config.siamese:
-            image = jnp.stack(jnp.split(image, 2, axis=-1))
         batch = image.shape[:-3]
         image = image.reshape(-1, *image.shape[-3:])
         if config.encoder in ("patches", "keypoints"):
@@ -174,11 +157,7 @@ class Encoder(nn.Module):
             features = image.astype(config.precision) / 255 - 0.5
             for number, stride in enumerate(STRIDES[config.encoder]):
                 features = nn.relu(self._convolve(features, stride, f"Conv_{number}"))
-        features = features.reshape(*batch, -1).astype(jnp.float32)
-        if not config.siamese:
-            return features
-        now, goal = features
-        return jnp.concatenate([now, goal - now], axis=-1)
+        return features.reshape(*batch, -1).astype(jnp.float32)
 
     def _patches(self, image: Array) -> Array:
         side, (number, height, width, channels) = self.config.patch, image.shape
@@ -220,33 +199,6 @@ class Encoder(nn.Module):
             dimension_numbers=layout,
         )
         return jnp.asarray(made) + bias.astype(features.dtype)
-
-
-class Decoder(nn.Module):
-    """Features [B, F] to the pictures of now that they were made of, [B, height, width, C] halved.
-
-    Values are in [0, 1], as far as the features tell.
-    """
-
-    shape: tuple[int, ...]  # height, width, C
-
-    @nn.compact
-    def __call__(self, features: Array) -> Array:
-        hidden = nn.relu(nn.Dense(DECODER_WIDTH)(features))
-        height, width, channels = self.shape
-        values = nn.Dense(height * width * channels)(hidden)
-        return values.reshape(*features.shape[:-1], height, width, channels)
-
-
-def visible(config: Vision, features: Array, image: Array) -> tuple[Array, Array]:
-    """Features [B, F] of what is seen now, and those pictures [B, height, width, C] halved."""
-    if config.siamese:
-        features = jnp.split(features, 2, axis=-1)[0]
-        image = jnp.split(image, 2, axis=-1)[0]
-    height, width, channels = (image.shape[-3] // 2, image.shape[-2] // 2, image.shape[-1])
-    fields = image[..., : 2 * height, : 2 * width, :].astype(jnp.float32) / 255
-    fields = fields.reshape(*image.shape[:-3], height, 2, width, 2, channels)
-    return features, fields.mean(axis=(-4, -2))
 
 
 def encode(config: Vision, encoder: Any, inputs: Inputs) -> Inputs:

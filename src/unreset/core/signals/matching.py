@@ -104,15 +104,13 @@ class Matching:
         told = self.proprioception
         sees = vision.proprioception if told is None else told
         goal_view = self.goal_view or vision.goal_view if self.see_goal else "none"
-        pictured = goal_view == "image"
         return replace(
             vision,
             cameras=self.cameras or vision.cameras,
             goal_cameras=() if self.cameras else vision.goal_cameras,
             proprioception=sees,
-            goal_proprioception=vision.goal_proprioception and sees and pictured,
+            goal_proprioception=vision.goal_proprioception and sees and goal_view == "image",
             goal_view=goal_view,
-            siamese=vision.siamese and pictured,
             encoder=self.encoder or vision.encoder,
             stack=1,
         )
