@@ -156,7 +156,10 @@ def test_a_classifier_may_see_the_goal_in_another_way_than_the_policy():
     vision = dataclasses.replace(chosen.learner.vision, goal_view="vector")
     learner = dataclasses.replace(chosen.learner, vision=vision)
     method, task, run = practised(dataclasses.replace(chosen, learner=learner))
-    observation, goal = run.replay.rows.observation[:2], jnp.repeat(jnp.asarray(TOY.goals)[:1], 2, axis=0)
+    observation, goal = (
+        run.replay.rows.observation[:2],
+        jnp.repeat(jnp.asarray(TOY.goals)[:1], 2, axis=0),
+    )
     frames = {name: seen[:2] for name, seen in run.replay.rows.frames.items()}
     judged = method.judged(task, method.signals["classifier"], observation, goal, frames)
     np.testing.assert_array_equal(judged.image[0, ..., 3:], task.goal_pictures["third"][0])

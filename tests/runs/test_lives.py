@@ -131,6 +131,18 @@ def test_a_life_ends_with_its_first_success_and_is_taken_up_as_it_is(prior, tmp_
     assert again.resume().env_steps == run.env_steps
 
 
+def test_a_life_is_remembered_from_its_beginning_and_reported(tmp_path):
+    settings = toy.tiny(FineTuning(), replay_capacity=30)
+    run = api.life(settings, "toy", seeds=2, steps=300, out=tmp_path / "life", report=True, **SHORT)
+    replay = run._training.driver.carry.run.replay
+    assert replay.capacity >= 300
+    solved = sum(step is not None for step in run.summary["life_steps"])
+    assert min(step or 300 for step in run.summary["life_steps"]) >= 7  # 2 units, .25 a step
+    page = (tmp_path / "life" / "report.html").read_text()
+    assert "Lives that succeeded" in page
+    assert f"{solved / 2:.2f}" in page
+
+
 def test_a_life_in_an_environment_stops_where_it_succeeds(prior, tmp_path):
     run = api.life(
         "finetuning",

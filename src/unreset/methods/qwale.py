@@ -31,8 +31,8 @@ class QWALE(Settings):
         )
     )
     """The reward: which states are a prior's, and how much each of those counts."""
-    task_reward: bool = False
-    """Whether the task's own reward is added (QWALE's code: where it is dense)."""
+    task_reward: bool = True
+    """Whether the task's own reward is added (QWALE; its code: where it is dense)."""
     steps: int = 200_000
     """Environment steps of a life, at most."""
 
@@ -52,5 +52,5 @@ _ours = QWALE()
 PRESETS = {
     "default": _ours,
     "gail": replace(_ours, matching=replace(_ours.matching, weighted=False)),
-    "paper": replace(_ours, matching=replace(_ours.matching, scale=10.0)),
+    "paper": replace(_ours, matching=replace(_ours.matching, scale=10.0), task_reward=False),
 }

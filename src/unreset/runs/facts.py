@@ -146,6 +146,12 @@ def headline(record: Record) -> list[Quantity]:
             "from wide starts",
         ),
         Quantity("Reward per step", small(life), "of the whole life", optional=True),
+        Quantity(
+            "Lives that succeeded",
+            share(summary.get("life_solved")),
+            f"mean {count(summary.get('life_mean'))} steps",
+            optional=True,
+        ),
         Quantity("Hard resets", count(summary.get("hard_resets")), each),
         Quantity("Phases", count(switches), each),
         Quantity("Wall time", duration(wall), f"{number} seeds at once" if number > 1 else ""),

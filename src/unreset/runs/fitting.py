@@ -92,6 +92,8 @@ def fitted_capacity(method: Method, config: Configuration, pinned: Rows) -> int:
         UnresetError: where they would not fit into memory; it says how many would.
     """
     steps, asked = config.steps, method.practice.replay_capacity
+    if config.evaluation == "life":  # when it succeeded first is looked up in its rows
+        asked = max(asked, steps + 2)
     # A reset takes a row of its own. Of pictures a second row for each step would be a waste.
     resets = steps // 8 if method.vision.pixels else steps
     capacity = max(min(asked, steps + resets + 2), 2 * config.eval_every + 2)
