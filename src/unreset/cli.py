@@ -13,6 +13,7 @@ from unreset import __version__, api, bench_cli, check_cli, demos_cli, describe,
 from unreset.errors import Failure, UnresetError
 from unreset.methods.settings import Settings
 from unreset.options import (
+    PRIOR_HELP,
     Commands,
     EvalOptions,
     ExportOptions,
@@ -72,6 +73,9 @@ def _life(arguments: list[str]) -> int:
 
 def _prior(arguments: list[str]) -> int:
     (task,), flags = _named("prior", arguments, ["pointmass"])
+    if {"-h", "--help"} & set(flags):
+        print(PRIOR_HELP)
+        return OK
     stem = f"prior-{task.rpartition(':')[2]}-{_flag(flags, 'seed', '0')}"
     folder = Path(_flag(flags, "out", f"runs/{stem}"))
     if not (folder / "config.json").is_file():

@@ -88,6 +88,17 @@ Examples:
 """
 
 
+PRIOR_HELP = """Make what a life begins with: practice with resets, in the task as it was.
+
+usage: unreset prior [TASK] [FLAGS of unreset train oracle]
+
+It is unreset train oracle TASK --preset prior, in the folder runs/prior-TASK-SEED or --out. If a
+run is there already it is continued where it is not done, and else left as it is.
+
+Example: unreset prior pointmass --steps 50000
+"""
+
+
 @dataclass(frozen=True)
 class LifeOptions:
     """What ``unreset life`` takes besides the method's own settings."""

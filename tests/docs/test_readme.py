@@ -58,6 +58,7 @@ def flags(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -
         "bench",
         *(f"demos {name}" for name in demos_cli.COMMANDS),
         *(f"train {m}" for m in registry.METHODS),
+        *(f"life {m}" for m in registry.METHODS),
     ):
         with pytest.raises(SystemExit):
             cli.main([*command.split(), "--help"])
