@@ -83,7 +83,10 @@ def switched(
 def undecided(method, task):
     """States of the method's signals whose networks put out 0: a discriminator says one half."""
     rows, last = store.pinned_rows(toy.noise_demonstrations(task), task)
-    fresh = fitting.init_signals(method, task, rows, last, (), jax.random.key(0))
+    key = jax.random.key(0)
+    learners = [practice.fresh_learner(method, task, key, {}) for _ in method.learners]
+    learners = jax.tree.map(lambda *x: jnp.stack(x), *learners)
+    fresh = fitting.init_signals(method, task, rows, last, learners, key)
     return jax.tree.map(jnp.zeros_like, fresh)
 
 
