@@ -194,6 +194,8 @@ def test_a_shared_encoder_is_the_policys(shared):
         ({"contrast": 0.5}, "last_states must be 1 or more"),
         ({"contrast": 0.5, "last_states": 1, "first_states": 2}, "first_states 0"),
         ({"contrast": 0.6, "pairs": 0.5, "last_states": 1}, "together at most 1"),
+        ({"weighted": True, "pairs": 0.5}, "last_states and pairs must be 0"),
+        ({"arrivals": True, "last_states": 1}, "last_states and pairs must be 0"),
         ({"shared_encoder": "frozen", "cameras": ("wrist",)}, "neither cameras nor an encoder"),
     ],
 )

@@ -75,7 +75,6 @@ def life_practice() -> Practice:
         boundary="terminal",
         phase_length=100,
         seed_steps=1_000,
-        reset_every=0,
     )
 
 

@@ -156,15 +156,16 @@ class Training:
             self.driver.clone()
         if self.step and read_summary(self.folder).get("env_steps") != self.step:
             write_json(self.folder / "summary.json", self.summary())  # lost between two writes
-        length = 16  # grows until a stretch takes about CHUNK_SECONDS
-        alive = config.evaluation == "life" and isinstance(self.driver, Live)
-        while self.step < config.steps and not self._over():
-            length = 1 if alive else length  # a robot stops where it has succeeded
+        at_once = config.evaluation == "life" and isinstance(self.driver, Live)
+        # Grows until a stretch takes about CHUNK_SECONDS; a robot stops where it has succeeded.
+        length = 1 if at_once else 16
+        last = self.step >= config.steps or self._over()
+        while not last:
             stop = min(self.step + length, _next(self.step, config.eval_every), config.steps)
             started, begin = time.monotonic(), self.step
             self._advance(stop)
             took = time.monotonic() - started
-            if stop - begin == length:
+            if stop - begin == length and not at_once:
                 length = max(1, int(length * min(2.0, CHUNK_SECONDS / max(took, 1e-3))))
             self._seconds = base + time.monotonic() - began
             speed = (stop - before) / (time.monotonic() - began)

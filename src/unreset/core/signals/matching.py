@@ -88,6 +88,11 @@ class Matching:
                 f"contrast={self.contrast} sets a demonstration's last states against those before "
                 "them: last_states must be 1 or more, and first_states 0"
             )
+        if (self.arrivals or self.weighted) and (self.last_states or self.pairs):
+            raise UnresetError(
+                "arrivals and weighted are of all states of demonstrations: last_states and pairs "
+                "must be 0"
+            )
         if self.contrast + self.pairs > 1:
             raise UnresetError(
                 f"contrast={self.contrast} and pairs={self.pairs} are shares of one half of its "
