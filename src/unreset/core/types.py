@@ -116,6 +116,9 @@ class Task:
     """The part of its environment's observation that is the task's observation."""
     score: Callable[[Any, np.ndarray, np.ndarray], tuple[float, bool]] | None = None
     """(environment, observation, goal) -> reward and success of the present state."""
+    stuck: Callable[[Array], Array] | None = None
+    """Observation -> bool, in JAX: whether nobody leaves this state without help. It is what a
+    simulated supervisor is asked (PAINT), never what a policy sees."""
     sparse: bool = True
     """Whether the reward is 1 on success, else 0: what demonstrations without rewards show."""
     beginnings: np.ndarray | None = None
