@@ -15,9 +15,11 @@ import numpy as np
 from gymnasium import spaces
 
 from unreset import cli, registry
+from unreset.core.asking import Asking
 from unreset.core.signals.curriculum import Curriculum
 from unreset.core.signals.matching import Matching
 from unreset.core.signals.novelty import Novelty
+from unreset.core.signals.reversibility import Reversibility
 from unreset.core.types import Task
 from unreset.demos import store
 from unreset.demos.store import BACKWARD, FORWARD, Trajectory
@@ -26,6 +28,7 @@ from unreset.methods.settings import Settings
 from unreset.runs.fitting import with_sight
 
 START, GOAL, SPEED, RADIUS, WALL = -1.0, 1.0, 0.25, 0.2, 1.5
+STUCK = 1.3  # beyond it a supervisor thinks that the point is stuck
 
 
 def point() -> Task:
@@ -43,6 +46,7 @@ def point() -> Task:
         reward=lambda observation, goal: reached(observation, goal).astype(jnp.float32),
         success=reached,
         wide_success=reached,
+        stuck=lambda observation: observation[0] > STUCK,
         starts=("initial", "wide"),
         demonstrations=demonstrations,
         reset=reset,
@@ -171,11 +175,19 @@ def tiny(settings: Settings, **practice) -> Settings:
             changes[field.name] = dataclasses.replace(value, hidden=(8,), batch_size=16, interval=3)
         if isinstance(value, Matching):
             changes[field.name] = dataclasses.replace(changes[field.name], trunk=4)
+        if isinstance(value, Asking):
+            changes[field.name] = dataclasses.replace(
+                value, patience=4, visit_after=20, stretches=16, classifier=_classifier()
+            )
         if isinstance(value, Curriculum):
             changes[field.name] = Curriculum(
                 demonstration_states=9, replay_states=4, within=value.within, interval=5
             )
     return dataclasses.replace(settings, **changes)
+
+
+def _classifier() -> Reversibility:
+    return Reversibility(hidden=(8,), octaves=2, batch_size=16)
 
 
 def fused(method, task, seeds=(0,), trajectories=None, capacity=600, learner=None) -> Fused:

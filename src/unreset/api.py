@@ -17,6 +17,7 @@ from unreset.core.vision import STRIDES, Vision
 from unreset.demos import formats, pictures, scripts, store
 from unreset.demos.store import FORWARD, Trajectory
 from unreset.drivers.live import Live
+from unreset.drivers.supervisor import Supervisor
 from unreset.errors import UnresetError, look_up
 from unreset.evaluation import deployed, discriminators
 from unreset.evaluation.discriminators import Judgement
@@ -168,13 +169,11 @@ class Run:
         """Continue to the budget, or to a new one of ``steps``."""
         if steps is not None:
             training = self._training
-            configuration = dataclasses.replace(training.configuration, steps=steps)
             if steps < training.step:
                 raise UnresetError(f"steps={steps} is behind the run's {training.step} steps")
-            training.configuration = configuration
-            folders.write_json(self.folder / "config.json", configuration.dictionary())
+            folders.extend(self.folder, steps)
             # With room in the replay for the new budget.
-            self._training = load(self.folder, training.environment)._training
+            self._training = load(self.folder, training.environment, training.supervisor)._training
         self._training.practise(observer or _silent)
         return self
 
@@ -246,6 +245,7 @@ def train(
     out: str | Path | None = None,
     demonstrations: Sequence[Trajectory] | str | Path | None = None,
     environment: Any = None,
+    supervisor: Supervisor | None = None,
     prior: str | Path | None = None,
     prior_rows: int = 50_000,
     observer: Observer | None = None,
@@ -281,6 +281,8 @@ def train(
         out: the run folder, which must not exist; by default a new one under ``runs/``.
         demonstrations: trajectories; a file, folder or Minari id; by default the task's own.
         environment: for the live driver; by default one that the task makes.
+        supervisor: who is asked for help where ``asking.supervisor`` is ``"person"``; by default
+            whoever sits at the terminal.
         prior: the folder of a run, which begins this one: its latest practice takes the place of
             demonstrations, and all learners begin as its first seed's first one.
         prior_rows: how many rows of that practice.
@@ -355,7 +357,7 @@ def train(
     folder = Path(out) if out is not None else new_folder(Path("runs"), name, made.name, seed)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UnresetError(f"{folder} exists already; choose another folder, or unreset resume it")
-    training = Training(folder, configuration, trajectories, environment, made, learner)
+    training = Training(folder, configuration, trajectories, environment, made, learner, supervisor)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         # With pictures, where they took long to take.
@@ -473,13 +475,15 @@ def _fresh(task: Task) -> Sequence[Trajectory]:
         ) from error
 
 
-def load(folder: str | Path, environment: Any = None) -> Run:
+def load(folder: str | Path, environment: Any = None, supervisor: Supervisor | None = None) -> Run:
     """A run from its folder, as of its newest whole checkpoint."""
     places.refuse_while_importing()
     folder = Path(folder)
     configuration = folders.read_configuration(folder)
     trajectories = store.load(folder / "demonstrations.safetensors")
     learner = None if configuration.prior is None else priors.load(folder / priors.FILE)
-    training = Training(folder, configuration, trajectories, environment, learner=learner)
+    training = Training(
+        folder, configuration, trajectories, environment, learner=learner, supervisor=supervisor
+    )
     training.restore()
     return Run(training)

@@ -233,7 +233,13 @@ def _summary(run: api.Run) -> str:
             *(_of_lives(figures) if "life_steps" in figures else _of_policies(figures)),
             f"  effort   {resets} hard reset(s)"
             + (f", one in {min(figures['steps_per_reset']):,} steps" if resets else "")
-            + f"; {figures['demonstrations']} demonstrations",
+            + f"; {figures['demonstrations']} demonstrations"
+            + (
+                f"; {max(figures['help_requests'])} call(s) for help, "
+                f"{max(figures['labels'])} label(s)"
+                if "labels" in figures
+                else ""
+            ),
             f"  folder   {run.folder}",
         ]
     )

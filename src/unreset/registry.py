@@ -23,6 +23,7 @@ from unreset.methods import (
     multitask,
     naive,
     oracle,
+    paint,
     qwale,
     r3l,
     vaprl,
@@ -35,7 +36,9 @@ from unreset.tasks.minitaur import minitaur
 from unreset.tasks.pointmass import pointmass
 from unreset.tasks.sawyer_door import sawyer_door
 from unreset.tasks.sawyer_peg import sawyer_peg
+from unreset.tasks.sticky_maze import sticky_maze
 from unreset.tasks.tabletop import tabletop
+from unreset.tasks.tabletop_edge import tabletop_edge
 from unreset.tasks.tabletop_placing import tabletop_placing
 
 #: Presets of each method. The first line of a settings class says what the method is.
@@ -52,6 +55,7 @@ METHODS: Mapping[str, Mapping[str, Settings]] = {
     "multitask": multitask.PRESETS,
     "qwale": qwale.PRESETS,
     "finetuning": finetuning.PRESETS,
+    "paint": paint.PRESETS,
 }
 
 #: What makes each task; a benchmark's task takes the name of its reward.
@@ -67,6 +71,8 @@ TASKS: dict[str, Callable[..., Task]] = {
     "pointmass_windy": partial(pointmass, windy=True),
     "tabletop_placing": tabletop_placing,
     "tabletop_placing_moved": partial(tabletop_placing, new_mug=True),
+    "sticky_maze": sticky_maze,
+    "tabletop_edge": tabletop_edge,
 }
 
 DEFAULT_METHOD = "fbrl"  # the faster and steadier of those measured in benchmarks/
@@ -157,7 +163,7 @@ def method(settings: Settings, task: Task) -> Method:
         raise UnresetError(f"{kind}.method() raises {places.told(error)}") from error
     if not isinstance(made, Method):
         raise UnresetError(f"{kind}.method() returns {type(made).__name__}, not a Method")
-    return made
+    return dataclasses.replace(made, asking=settings.asking)
 
 
 def task(name: str, reward: str | None = None) -> Task:

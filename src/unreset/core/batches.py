@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from unreset.core import asking, signals
 from unreset.core import replay as replays
-from unreset.core import signals
 from unreset.core.fitting import CURRICULUM
 from unreset.core.method import ENVIRONMENT, Method, draw_goal
 from unreset.core.replay import GOAL_SOURCES, Replay
@@ -126,6 +126,13 @@ def _draw_part(
             terminal |= reward > 0
     if practice.boundary == "terminal":
         terminal |= rows.end[positions]
+    discount = 1.0 - terminal
+    if method.asking.asks and method.asking.absorb:
+        after = next_observation, next_frames
+        asked = run.signals[asking.ASKING]
+        reward, discount = asking.absorbed(
+            method, task, asked, replay, positions, after, reward, discount
+        )
     imitated = {direction for role in roles for direction in method.roles[role].imitate}
     direction = rows.role[positions]
     imitate = (positions < replay.pinned) & aims.expected
@@ -137,7 +144,7 @@ def _draw_part(
             task, next_observation, goal, roles[0], next_frames, see_keys[1], shown
         ),
         reward=reward,
-        discount=1.0 - terminal,
+        discount=discount,
         imitate=imitate.astype(jnp.float32),
         success=success.astype(jnp.float32),
     )

@@ -10,11 +10,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from unreset.core import asking, sac, signals
 from unreset.core import replay as replays
-from unreset.core import sac, signals
 from unreset.core.method import Method
 from unreset.core.replay import Replay, Rows
-from unreset.core.signals import curriculum, matching, novelty, worth
+from unreset.core.signals import curriculum, matching, novelty, reversibility, worth
 from unreset.core.signals.matching import Matching
 from unreset.core.types import Array, Measurement, Metrics, Task, Transition
 from unreset.core.vision import Frames, Shown, encode
@@ -98,6 +98,10 @@ def init_signals(
             states[name] = states[name]._replace(worth=found)
     if method.curriculum is not None:
         states[CURRICULUM] = _init_curriculum(method, task, pinned, pinned_last)
+    if method.asking.asks:
+        seen = method.judged(task, method.asking.classifier, *nothing, frames)
+        own_key = jax.random.fold_in(key, len(method.signals) + 1)
+        states[asking.ASKING] = asking.init(method.asking, own_key, jnp.asarray(seen).size)
     return states
 
 
@@ -185,6 +189,9 @@ def fit_signals(
         metrics |= {f"{name}_{what}": value for what, value in found.items()}
     if method.curriculum is not None:
         states[CURRICULUM], found = _refresh(method, task, run, step, key)
+        metrics |= found
+    if method.asking.asks:
+        states[asking.ASKING], found = _fit_asking(method, task, run, step, key)
         metrics |= found
     return run._replace(signals=states), metrics
 
@@ -314,6 +321,25 @@ def _fit_novelty(
     observation, goal, frames, _ = rows
     seen = method.judged(task, signal, observation, goal, frames)
     return novelty.update(signal, state, jnp.asarray(seen))
+
+
+def _fit_asking(
+    method: Method, task: Task, run: Run, step: Array, key: Array
+) -> tuple[asking.Asked, dict[str, Measurement]]:
+    """The update of the classifier of stuck states, on states that somebody has judged."""
+    config, asked = method.asking.classifier, run.signals[asking.ASKING]
+    own_key = jax.random.fold_in(key, 3)
+    half = config.batch_size // 2
+    *kinds, known = asking.known_rows(asked, run.replay, half, own_key)
+    rows = _taken(run.replay, jnp.stack(kinds))
+    free, stuck = jnp.asarray(method.judged(task, config, rows.observation, rows.goal, rows.frames))
+
+    def update(state: reversibility.Classifier) -> tuple[reversibility.Classifier, Metrics]:
+        return reversibility.update(config, state, free, stuck, known)
+
+    classifier, found = when(step % config.interval == 0, update, asked.classifier)
+    metrics = {f"{asking.ASKING}_{what}": value for what, value in found.items()}
+    return asked._replace(classifier=classifier), metrics
 
 
 def _refresh(

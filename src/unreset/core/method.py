@@ -10,12 +10,14 @@ import jax
 import jax.numpy as jnp
 
 from unreset.core import sac
+from unreset.core.asking import Asking
 from unreset.core.networks import octaves
 from unreset.core.replay import GOAL_SOURCES
 from unreset.core.signals import Signal, matching
 from unreset.core.signals.confidence import Confidence
 from unreset.core.signals.curriculum import Curriculum
 from unreset.core.signals.matching import Matching
+from unreset.core.signals.reversibility import Reversibility
 from unreset.core.types import Array, Boundary, Task, Transition
 from unreset.core.vision import Frames, Inputs, Shown, Vision, coarse, looked_at
 from unreset.errors import UnresetError
@@ -136,6 +138,8 @@ class Method:
     """Which demonstrated states are goals; needed where a role's goals are demonstrated states."""
     order: Order | None = None
     """Which role acts next; None: they take turns."""
+    asking: Asking = field(default_factory=Asking)
+    """When a person is asked for help."""
 
     def __post_init__(self) -> None:
         """Refuse parts that do not go together."""
@@ -306,7 +310,7 @@ class Method:
     def judged(
         self,
         task: Task,
-        signal: Signal,
+        signal: Signal | Reversibility,
         observation: Array,
         goal: Array,
         frames: Frames | None = None,

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from unreset.core import sac
+from unreset.core import asking, sac
 from unreset.core.fitting import CURRICULUM, reach
 from unreset.core.method import Method, draw_goal
 from unreset.core.networks import sample_tanh_normal
@@ -35,6 +35,7 @@ class Phase(NamedTuple):
     next_goal: Array  # [goal] of the task, for the next role that keeps one
     success_rate: Array  # [roles], running
     failures: Array  # [roles] int32, failed phases in a row
+    alarm: Array  # [] int32, steps since the agent first seemed to be stuck; 0: it does not
 
 
 class View(NamedTuple):
@@ -61,7 +62,7 @@ def first_phase(method: Method, task: Task, key: Array) -> Phase:
     if method.roles[0].goal is not None:
         goal = jnp.asarray(_places(task, method.roles[0].goals)[method.roles[0].goal])
     rates, failures = jnp.full(count, 0.5), jnp.zeros(count, jnp.int32)
-    return Phase(zero, goal, source, zero, zero, zero, goal, zero, goal, rates, failures)
+    return Phase(zero, goal, source, zero, zero, zero, goal, zero, goal, rates, failures, zero)
 
 
 def act(
@@ -94,6 +95,12 @@ def switch(
     reset = reset | transition.terminated | transition.truncated
     if due:
         reset = reset | (phase.since_reset + 1 >= due)
+    if method.asking.asks:
+        asked_for = view.signals[asking.ASKING]
+        since, _ = asking.alarm(method, task, asked_for, phase, transition, step)
+        phase = phase._replace(alarm=since)
+        if method.asking.supervisor == "simulated":
+            reset = reset | (since > method.asking.patience)
     switch_key = step_keys(view.key, step)[2]
     asked, since_asked = ask(method, task, phase, reset, jax.random.fold_in(switch_key, 1))
     # A role that pursues what the task asks for begins anew when the task asks for something else.
@@ -239,7 +246,8 @@ def next_phase(
         next_goal=wanted,
     )
     chosen_phase: Phase = jax.tree.map(lambda a, b: jnp.where(end, a, b), fresh, same)
-    return chosen_phase._replace(since_reset=jnp.where(reset, 0, chosen_phase.since_reset))
+    since_reset, alarm = (jnp.where(reset, 0, x) for x in (chosen_phase.since_reset, phase.alarm))
+    return chosen_phase._replace(since_reset=since_reset, alarm=alarm)
 
 
 def _next_role(method: Method, phase: Phase, key: Array) -> Array:

@@ -14,8 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from unreset.core import asking, sac
 from unreset.core import replay as replays
-from unreset.core import sac
 from unreset.core.fitting import freshly_judged, init_signals, judged_rows
 from unreset.core.method import Method
 from unreset.core.phases import (
@@ -143,7 +143,8 @@ def misfit(method: Method, task: Task, shown: Collection[int]) -> str | None:
     imitated = {way for role in method.roles for way in role.imitate}
     if (practice.offline or practice.cloning_updates) and not imitated & set(shown):
         return f"{name} has to clone demonstrations first, and there are none for it"
-    return _blindness(method, task)
+    unanswered = asking.misfit(method.asking, task, acts=not practice.offline)
+    return f"{name} asks for help: {unanswered}" if unanswered else _blindness(method, task)
 
 
 def _blindness(method: Method, task: Task) -> str | None:
@@ -222,7 +223,15 @@ def advance(
     replay = replays.record(
         run.replay, transition, phase.goal, phase.role, phase.source, end, phase.segment, reset
     )
-    run, metrics = _taught(method, task, run._replace(replay=replay), transition, step)
+    signals = dict(run.signals)
+    if method.asking.asks:
+        asked = signals[asking.ASKING]
+        alarm = asking.alarm(method, task, asked, phase, transition, step)
+        signals[asking.ASKING] = asking.lived(
+            method.asking, task, asked, replay, transition, *alarm, reset
+        )
+    run = run._replace(replay=replay, signals=signals)
+    run, metrics = _taught(method, task, run, transition, step)
     acted = jax.nn.one_hot(phase.role, len(method.roles), dtype=jnp.int32)
     ledger = Ledger(
         run.ledger.hard_resets + reset,
@@ -243,6 +252,7 @@ def _taught(
 ) -> tuple[Run, dict[str, Measurement]]:
     """The run after one step's learning, and the metrics of that step."""
     metrics = freshly_judged(method, task, run.signals, run.phase, transition)
+    metrics |= asking.measured(method, task, run.signals, transition)
     run, learned = learn(method, task, run, step, step_keys(run.key, step)[1])
     if method.practice.goal_change_every:
         metrics |= {CONTINUING: Measurement(jnp.asarray(transition.asked_reward), jnp.float32(1))}
@@ -259,9 +269,15 @@ def interrupted(method: Method, task: Task, run: Run) -> Run:
     phase = phase._replace(asked=asked, since_asked=since_asked, failures=none)
     begun = phase.since_reset > 0
     replay = jax.tree.map(partial(jnp.where, begun), replays.cut(run.replay), run.replay)
+    signals = dict(run.signals)
+    if method.asking.asks:
+        fresh = asking.next_stretch(signals[asking.ASKING], replay)
+        fresh = jax.tree.map(partial(jnp.where, begun), fresh, signals[asking.ASKING])
+        signals[asking.ASKING] = fresh
     return run._replace(
+        signals=signals,
         replay=replay,
-        phase=next_phase(method, task, run.signals, phase, yes, ~yes, yes, switch_key),
+        phase=next_phase(method, task, signals, phase, yes, ~yes, yes, switch_key),
         ledger=ledger._replace(
             hard_resets=ledger.hard_resets + 1,
             phases=ledger.phases.at[phase.role].add(phase.steps > 0),

@@ -91,6 +91,11 @@ def position(replay: Replay, row_id: Array) -> Array:
     return replay.pinned + row_id % replay.capacity
 
 
+def row_id(replay: Replay, positions: Array) -> Array:
+    """The ids of the practice rows at some positions in the columns."""
+    return replay.written - (replay.written - (positions - replay.pinned)) % replay.capacity
+
+
 def init(
     pinned: Rows,
     pinned_last: np.ndarray,

@@ -103,6 +103,11 @@ class Fused:
         start: str = "initial",
         learner: Any = None,
     ) -> None:
+        if method.asking.asks and method.asking.supervisor == "person":
+            raise UnresetError(
+                "a person cannot be asked in a compiled loop: practise with driver='live', or say "
+                "--asking.supervisor simulated"
+            )
         if task.step is None or task.reset is None:
             raise UnresetError(
                 f"task {task.name!r} is not simulated in JAX; practise it with driver='live'"

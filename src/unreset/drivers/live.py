@@ -19,6 +19,8 @@ from unreset.core.teaching import clone
 from unreset.core.types import Array, Task
 from unreset.core.vision import Frames
 from unreset.drivers.fused import Carry
+from unreset.drivers.helping import Helping
+from unreset.drivers.supervisor import Supervisor, Terminal
 from unreset.drivers.world import World
 from unreset.errors import UnresetError
 
@@ -27,7 +29,8 @@ class Live:
     """Drives one seed of a method in an environment.
 
     Each step makes two jitted calls: one to act, one to record, learn and switch. The functions are
-    the fused driver's.
+    the fused driver's. A method that asks a person for help asks ``supervisor``, or else at the
+    terminal.
     """
 
     def __init__(
@@ -41,6 +44,7 @@ class Live:
         start: str = "initial",
         environment: gymnasium.Env[Any, Any] | None = None,
         learner: Any = None,
+        supervisor: Supervisor | None = None,
     ) -> None:
         if len(seeds) != 1:
             raise UnresetError(f"the live driver practises one seed at a time, not {len(seeds)}")
@@ -75,6 +79,9 @@ class Live:
         self._study = jax.jit(partial(practice.study, method, task), donate_argnums=0)
         self._method, self._task = method, task
         self.restored = True
+        self._helping: Helping | None = None
+        if method.asking.asks and method.asking.supervisor == "person":
+            self._helping = Helping(method, supervisor or Terminal())
         self._segment = -1
         self.done = 0  # steps that are recorded, also where the environment breaks
         self._seed = seed
@@ -146,6 +153,9 @@ class Live:
             view = practice.view(self._run)
             action = self._act(view, self._observation, step, self._frames)
             after, ends = self.world.step(np.asarray(action))
+            if self._helping is not None:
+                self._run, helped = self._helping.hear(self._run)
+                ends[1] |= helped
             scores = None if self._task.pure else self.world.scores(after, self._goal, self._asked)
             seen = (self._observation, action, after, ends, scores, self._frames, self.world.frames)
             self._run, reset = self._advance(self._run, *seen, step)
@@ -155,6 +165,10 @@ class Live:
                 key = practice.reset_key(self._run, jnp.int32(number))
                 self._seed = int(jax.random.bits(key) >> 1)
                 self._reset()
+            if self._helping is not None:
+                if reset:
+                    self._helping.ended(self._run)
+                self._helping.call(self._run, number + 1)
             self._show_goal()
 
     def _reset(self) -> None:

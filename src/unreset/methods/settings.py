@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from unreset.core.asking import Asking
 from unreset.core.method import Method, Practice
 from unreset.core.sac import SAC
 from unreset.core.types import Task
@@ -19,6 +20,8 @@ class Settings:
     """The learner."""
     steps: int = 30_000
     """Environment steps of each seed."""
+    asking: Asking = field(default_factory=Asking)
+    """Whether, when and whom to ask for help."""
 
     def method(self, task: Task) -> Method:
         """The method for a task."""

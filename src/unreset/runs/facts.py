@@ -153,6 +153,12 @@ def headline(record: Record) -> list[Quantity]:
             optional=True,
         ),
         Quantity("Hard resets", count(summary.get("hard_resets")), each),
+        Quantity(
+            "Help requests",
+            count(summary.get("help_requests")),
+            f"{count(summary.get('labels'))} labels",
+            optional=True,
+        ),
         Quantity("Phases", count(switches), each),
         Quantity("Wall time", duration(wall), f"{number} seeds at once" if number > 1 else ""),
         Quantity("Steps per second", count(speed), f"of each of {number} seeds" if each else ""),

@@ -44,10 +44,22 @@ class Configuration:
         """As stored in ``config.json``."""
         return {"version": __version__, **stored.plain(self, "")}
 
-    def digest(self) -> str:
-        """What a checkpoint must share with the run; the budget may be extended."""
-        fixed = {k: v for k, v in self.dictionary().items() if k not in ("steps", "version")}
-        return hashlib.sha256(json.dumps(fixed, sort_keys=True).encode()).hexdigest()
+
+def digest(folder: Path) -> str:
+    """What a checkpoint must share with the run's ``config.json``; the budget may be extended.
+
+    It is that of the file, not of what is made of it, so that a run stays what it is where later
+    versions have more settings.
+    """
+    content = json.loads((folder / "config.json").read_text())
+    fixed = {k: v for k, v in content.items() if k not in ("steps", "version")}
+    return hashlib.sha256(json.dumps(fixed, sort_keys=True).encode()).hexdigest()
+
+
+def extend(folder: Path, steps: int) -> None:
+    """Give a run another budget."""
+    path = folder / "config.json"
+    write_json(path, json.loads(path.read_text()) | {"steps": steps})
 
 
 def read_configuration(folder: Path) -> Configuration:

@@ -7,10 +7,21 @@ from typing import Any
 
 import numpy as np
 
+from unreset.core.asking import ASKING
 from unreset.core.method import Method
 from unreset.core.practice import Run
 from unreset.evaluation.statistics import WINDOW, first_passage
 from unreset.runs.folder import Configuration
+
+
+def effort(run: Run) -> dict[str, list[float]]:
+    """What each seed [seeds] has cost people so far; requests and labels where it asks for help."""
+    found = {"hard_resets": run.ledger.hard_resets}
+    asked = run.signals.get(ASKING)
+    if asked is not None:
+        found |= {"help_requests": asked.requests, "labels": asked.labels}
+        found |= {"human_minutes": asked.minutes}
+    return {name: np.asarray(counts).tolist() for name, counts in found.items()}
 
 
 def summarize(
@@ -22,6 +33,7 @@ def summarize(
 ) -> dict[str, Any]:
     """The figures of a run that its state and its rows of ``eval.csv`` tell; JSON types only."""
     last = {int(row["seed"]): row for row in evaluations}
+    cost = effort(run)
     phases, successes = np.asarray(run.ledger.phases), np.asarray(run.ledger.successes)
 
     def mean(column: str) -> float | None:
@@ -40,11 +52,9 @@ def summarize(
         "robustness": mean("wide_success"),
         "robustness_object": mean("wide_object_success"),
         "steps_to_095": steps_to(evaluations, 0.95),
-        "hard_resets": [int(n) for n in np.asarray(run.ledger.hard_resets)],
-        "interventions": [int(n) for n in np.asarray(run.ledger.hard_resets)],
-        "steps_per_reset": [
-            round(env_steps / max(int(n), 1)) for n in np.asarray(run.ledger.hard_resets)
-        ],
+        **cost,
+        "interventions": cost["hard_resets"],
+        "steps_per_reset": [round(env_steps / max(n, 1)) for n in cost["hard_resets"]],
         "phase_switches": [int(n) for n in phases.sum(axis=1)],
         "phases": {
             role.name: {

@@ -19,6 +19,7 @@ from unreset.core.types import Task
 from unreset.demos import store
 from unreset.drivers.fused import Fused
 from unreset.drivers.live import Live
+from unreset.drivers.supervisor import Supervisor
 from unreset.errors import Failure, UnresetError
 from unreset.evaluation import deployed
 from unreset.runs import checkpoint, lives, priors
@@ -26,6 +27,7 @@ from unreset.runs.fitting import fitted_capacity, fitted_method, fitted_task, wi
 from unreset.runs.folder import (
     Configuration,
     append_rows,
+    digest,
     drop_rows_after,
     read_rows,
     read_summary,
@@ -33,7 +35,7 @@ from unreset.runs.folder import (
 )
 from unreset.runs.interrupts import deferred
 from unreset.runs.logs import history, lifelong_reward
-from unreset.runs.summary import summarize
+from unreset.runs.summary import effort, summarize
 
 CHUNK_SECONDS = 1.0  # aimed at: how long an interruption may have to wait
 
@@ -65,9 +67,10 @@ class Training:
         environment: Any = None,
         task: Task | None = None,
         learner: Mapping[str, np.ndarray] | None = None,
+        supervisor: Supervisor | None = None,
     ) -> None:
         self.folder, self.configuration = folder, configuration
-        self.environment = environment
+        self.environment, self.supervisor = environment, supervisor
         self.seeds = [configuration.seed + i for i in range(configuration.seeds)]
         self.step = 0
         self.notes: list[str] = []
@@ -99,7 +102,7 @@ class Training:
         self.driver: Fused | Live = (
             Fused(*arguments, learner=known)
             if configuration.driver == "fused"
-            else Live(*arguments, environment=environment, learner=known)
+            else Live(*arguments, environment=environment, learner=known, supervisor=supervisor)
         )
         self.evaluator = deployed.evaluator(self.method, task)
 
@@ -114,7 +117,7 @@ class Training:
         for step in reversed(checkpoint.steps(folder)):
             try:
                 carry, self._saved = checkpoint.load(
-                    folder, step, self.driver.carry, self.configuration.digest()
+                    folder, step, self.driver.carry, digest(self.folder)
                 )
             except checkpoint.Damaged as damage:
                 self.notes.append(f"{damage}; trying the one before")
@@ -236,14 +239,14 @@ class Training:
             self.step,
             self.driver.carry,
             self._saved,
-            self.configuration.digest(),
+            digest(self.folder),
         )
         write_json(self.folder / "summary.json", self.summary())
 
     def _log(self, speed: float) -> None:
         """One row per seed in each log."""
         totals = self._totals()
-        evaluation = self.evaluate()
+        evaluation, cost = self.evaluate(), effort(self.driver.run)
         common = [
             {"seed": seed, "env_steps": self.step, "wall_seconds": round(self._seconds, 2)}
             for seed in self.seeds
@@ -253,6 +256,7 @@ class Training:
             [
                 row
                 | {"steps_per_second": round(speed, 1)}
+                | {name: counts[i] for name, counts in cost.items()}
                 | {n: float(v[i] / w[i]) if w[i] else math.nan for n, (v, w) in totals.items()}
                 for i, row in enumerate(common)
             ],

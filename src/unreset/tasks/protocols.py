@@ -45,6 +45,12 @@ SINGLE_LIFE: Mapping[str, Protocol] = {
     "tabletop": Protocol(200, 200_000, 50_000, 400, 0.15),
 }
 
+#: PAINT (Xie, Tajwar, Sharma & Finn 2022, arXiv 2210.10765): tasks with states nobody leaves alone.
+PAINT: Mapping[str, Protocol] = {
+    "sticky_maze": Protocol(50, 500, 500, 100, 0.1),
+    "tabletop_edge": Protocol(200, 200_000, 50_000, 400, 0.2),
+}
+
 #: Ours, where no benchmark released the task.
 OURS: Mapping[str, Protocol] = {
     "dexterous": Protocol(200, 100_000, 50_000, 400, 0.1),

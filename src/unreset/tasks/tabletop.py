@@ -57,13 +57,16 @@ def from_observation(observation: Array) -> State:
     return State(observation[0:2], observation[2:4], observation[4] > -0.5)
 
 
-def step(state: State, action: Array) -> State:
-    """Grip at the old position, then move the gripper, then drag the mug by what it moved."""
+def step(state: State, action: Array, arena: float = ARENA) -> State:
+    """Grip at the old position, then move the gripper, then drag the mug by what it moved.
+
+    Nothing leaves the square from -``arena`` to ``arena``.
+    """
     action = jnp.clip(action, -1.0, 1.0)
     near = jnp.sqrt(jnp.sum((state.gripper - state.mug) ** 2)) < GRASP_RADIUS
     held = (action[2] > 0) & (state.held | near)
-    gripper = jnp.clip(state.gripper + STEP * action[:2], -ARENA, ARENA)
-    dragged = jnp.clip(state.mug + (gripper - state.gripper), -ARENA, ARENA)
+    gripper = jnp.clip(state.gripper + STEP * action[:2], -arena, arena)
+    dragged = jnp.clip(state.mug + (gripper - state.gripper), -arena, arena)
     return State(gripper, jnp.where(held, dragged, state.mug), held)
 
 

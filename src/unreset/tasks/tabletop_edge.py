@@ -1,0 +1,51 @@
+"""The tabletop without its rim: a mug that is let go beyond the edge has fallen, for good.
+
+As in the released code of PAINT (Xie, Tajwar, Sharma & Finn 2022, arXiv 2210.10765) the gripper
+reaches beyond the table; what it carries there falls once it is let go, and cannot be taken again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+
+from unreset.core.types import Array, Task
+from unreset.tasks import tabletop
+from unreset.tasks.protocols import PAINT
+from unreset.tasks.tabletop import State
+
+EDGE = tabletop.ARENA  # the table reaches from -EDGE to EDGE
+REACH = 3.8  # and the gripper, with what it holds, as far as this
+PROTOCOL = PAINT["tabletop_edge"]
+
+
+def fallen(state: State) -> Array:
+    """Whether the mug is beyond the edge and nobody holds it."""
+    return ~state.held & (jnp.abs(state.mug) > EDGE).any()
+
+
+def step(state: State, action: Array) -> State:
+    """As on the tabletop, but a fallen mug is not gripped."""
+    moved = tabletop.step(state, action, arena=REACH)
+    alone = tabletop.step(state, jnp.append(action[:2], -1.0), arena=REACH)
+    return jax.tree.map(lambda x, y: jnp.where(fallen(state), x, y), alone, moved)
+
+
+def stuck(observation: Array) -> Array:
+    """Whether the mug has fallen."""
+    return fallen(tabletop.from_observation(observation))
+
+
+def tabletop_edge() -> Task:
+    """The task."""
+    return replace(
+        tabletop.tabletop(),
+        name="tabletop_edge",
+        summary="the tabletop with an edge over which the mug can fall (PAINT; JAX)",
+        **PROTOCOL.periods(),
+        stuck=stuck,
+        step=step,
+        environment=None,  # Gymnasium's has a rim
+    )
