@@ -35,6 +35,7 @@ from unreset.tasks.minitaur import minitaur
 from unreset.tasks.pointmass import pointmass
 from unreset.tasks.sawyer_door import sawyer_door
 from unreset.tasks.sawyer_peg import sawyer_peg
+from unreset.tasks.sawyer_peg_small import sawyer_peg_small
 from unreset.tasks.tabletop import tabletop
 from unreset.tasks.tabletop_placing import tabletop_placing
 
@@ -59,6 +60,7 @@ TASKS: dict[str, Callable[..., Task]] = {
     "tabletop": tabletop,
     "sawyer_door": sawyer_door,
     "sawyer_peg": sawyer_peg,
+    "sawyer_peg_small": sawyer_peg_small,
     "kitchen": kitchen,
     "minitaur": minitaur,
     "dexterous": dexterous,

@@ -6,6 +6,7 @@ ENVIRONMENTS = {
     "unreset/Tabletop-v0": "tabletop_env:TabletopEnv",
     "unreset/SawyerDoor-v0": "sawyer_door:SawyerDoorEnv",
     "unreset/SawyerPeg-v0": "sawyer_peg:SawyerPegEnv",
+    "unreset/SawyerPegSmall-v0": "sawyer_peg_small:SawyerPegSmallEnv",
     "unreset/Kitchen-v0": "kitchen:KitchenEnv",
     "unreset/Minitaur-v0": "minitaur:MinitaurEnv",
     "unreset/Dexterous-v0": "dexterous:DexterousEnv",

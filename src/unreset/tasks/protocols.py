@@ -45,6 +45,12 @@ SINGLE_LIFE: Mapping[str, Protocol] = {
     "tabletop": Protocol(200, 200_000, 50_000, 400, 0.15),
 }
 
+#: PAINT (Xie, Tajwar, Sharma & Finn 2022, arXiv 2210.10765). It has no continuing evaluation: there
+#: the periods are those of its training.
+PAINT: Mapping[str, Protocol] = {
+    "sawyer_peg_small": Protocol(1000, 100_000, 100_000, 2000, 0.05),
+}
+
 #: Ours, where no benchmark released the task.
 OURS: Mapping[str, Protocol] = {
     "dexterous": Protocol(200, 100_000, 50_000, 400, 0.1),
