@@ -28,6 +28,8 @@ from unreset.methods import (
     vaprl,
 )
 from unreset.methods.settings import Settings
+from unreset.tasks.cheetah import cheetah
+from unreset.tasks.cheetah_velocity import cheetah_velocity
 from unreset.tasks.cube_grasp import cube_grasp
 from unreset.tasks.dexterous import dexterous
 from unreset.tasks.kitchen import kitchen
@@ -65,6 +67,9 @@ TASKS: dict[str, Callable[..., Task]] = {
     "minitaur": minitaur,
     "dexterous": dexterous,
     "cube_grasp": cube_grasp,
+    "cheetah_velocity": cheetah_velocity,
+    "cheetah": cheetah,
+    "cheetah_hurdles": partial(cheetah, hurdles=True),
     "pointmass": pointmass,
     "pointmass_windy": partial(pointmass, windy=True),
     "tabletop_placing": tabletop_placing,

@@ -11,6 +11,8 @@ ENVIRONMENTS = {
     "unreset/Minitaur-v0": "minitaur:MinitaurEnv",
     "unreset/Dexterous-v0": "dexterous:DexterousEnv",
     "unreset/CubeGrasp-v0": "cube_grasp:CubeGraspEnv",
+    "unreset/Cheetah-v0": "cheetah:CheetahEnv",
+    "unreset/CheetahVelocity-v0": "cheetah_velocity:CheetahVelocityEnv",
 }
 
 for name, place in ENVIRONMENTS.items():
