@@ -33,6 +33,7 @@ from unreset.tasks.cheetah_velocity import cheetah_velocity
 from unreset.tasks.cube_grasp import cube_grasp
 from unreset.tasks.dexterous import dexterous
 from unreset.tasks.kitchen import kitchen
+from unreset.tasks.kitchen_combination import kitchen_combination
 from unreset.tasks.minitaur import minitaur
 from unreset.tasks.pointmass import pointmass
 from unreset.tasks.sawyer_door import sawyer_door
@@ -70,6 +71,8 @@ TASKS: dict[str, Callable[..., Task]] = {
     "cheetah_velocity": cheetah_velocity,
     "cheetah": cheetah,
     "cheetah_hurdles": partial(cheetah, hurdles=True),
+    "kitchen_alone": kitchen_combination,
+    "kitchen_together": partial(kitchen_combination, together=True),
     "pointmass": pointmass,
     "pointmass_windy": partial(pointmass, windy=True),
     "tabletop_placing": tabletop_placing,

@@ -44,6 +44,7 @@ SINGLE_LIFE: Mapping[str, Protocol] = {
     "pointmass": Protocol(1000, 200_000, 50_000, 2000, 2.0),
     "tabletop": Protocol(200, 200_000, 50_000, 400, 0.15),
     "cheetah": Protocol(500, 200_000, 50_000, 1000, 0.0),
+    "kitchen": Protocol(400, 200_000, 50_000, 800, 0.3),
 }
 
 #: PAINT (Xie, Tajwar, Sharma & Finn 2022, arXiv 2210.10765). It has no continuing evaluation: there
