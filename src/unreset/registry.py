@@ -29,13 +29,17 @@ from unreset.methods import (
     vaprl,
 )
 from unreset.methods.settings import Settings
+from unreset.tasks.cheetah import cheetah
+from unreset.tasks.cheetah_velocity import cheetah_velocity
 from unreset.tasks.cube_grasp import cube_grasp
 from unreset.tasks.dexterous import dexterous
 from unreset.tasks.kitchen import kitchen
+from unreset.tasks.kitchen_combination import kitchen_combination
 from unreset.tasks.minitaur import minitaur
 from unreset.tasks.pointmass import pointmass
 from unreset.tasks.sawyer_door import sawyer_door
 from unreset.tasks.sawyer_peg import sawyer_peg
+from unreset.tasks.sawyer_peg_small import sawyer_peg_small
 from unreset.tasks.sticky_maze import sticky_maze
 from unreset.tasks.tabletop import tabletop
 from unreset.tasks.tabletop_edge import tabletop_edge
@@ -63,10 +67,16 @@ TASKS: dict[str, Callable[..., Task]] = {
     "tabletop": tabletop,
     "sawyer_door": sawyer_door,
     "sawyer_peg": sawyer_peg,
+    "sawyer_peg_small": sawyer_peg_small,
     "kitchen": kitchen,
     "minitaur": minitaur,
     "dexterous": dexterous,
     "cube_grasp": cube_grasp,
+    "cheetah_velocity": cheetah_velocity,
+    "cheetah": cheetah,
+    "cheetah_hurdles": partial(cheetah, hurdles=True),
+    "kitchen_alone": kitchen_combination,
+    "kitchen_together": partial(kitchen_combination, together=True),
     "pointmass": pointmass,
     "pointmass_windy": partial(pointmass, windy=True),
     "tabletop_placing": tabletop_placing,

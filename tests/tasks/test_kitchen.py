@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
+from unreset import registry
 from unreset.errors import UnresetError
 from unreset.tasks import extras, kitchen
 from unreset.tasks.kitchen import GOALS, INITIAL, KitchenEnv
@@ -247,7 +248,10 @@ def test_missing_models_are_named(monkeypatch):
     assert kitchen.kitchen().observation_size == 23  # the task itself needs no simulator
 
 
-@pytest.mark.parametrize("tasks", ["kettle", "light+light", "light+slide+hinge", "", 3])
+@pytest.mark.parametrize(
+    "tasks",
+    ["kettle", "light+light", "light+slide+hinge", "", 3, "light,", "light,light", "slide,kettle"],
+)
 def test_unknown_tasks_are_refused(tasks):
     with pytest.raises(ValueError, match="tasks must be 'all_pairs', one of"):
         KitchenEnv(tasks=tasks)
@@ -288,3 +292,45 @@ def test_pictures():
         assert made.render().shape == (32, 32, 3)
     finally:
         made.close()
+
+
+# Single-life RL's new combination.
+
+
+def test_before_the_life_one_of_two_doors_stands_open_and_in_it_both():
+    before, life = registry.task("kitchen_alone"), registry.task("kitchen_together")
+    assert (before.name, life.name) == ("kitchen_alone", "kitchen_together")
+    assert before.horizon == life.horizon == 400
+    np.testing.assert_allclose(before.initial_goals[:, [21, 22]], [(0, -0.7), (1.45, 0)])
+    np.testing.assert_allclose(life.initial_goals[:, [21, 22]], [(1.45, -0.7)])
+    found = {}
+    for task in (before, life):
+        env, found[task.name] = task.environment(), set()
+        for seed in range(12):
+            seen = env.reset(seed=seed)[0]["observation"]
+            found[task.name].add((bool(seen[21] > 1.0), bool(seen[22] < -0.5)))
+            assert not task.success(seen, task.goals[0])
+        env.close()
+    assert found == {
+        "kitchen_alone": {(True, False), (False, True)},
+        "kitchen_together": {(True, True)},
+    }
+
+
+def test_closing_one_of_both_doors_is_no_success_in_the_life():
+    task = registry.task("kitchen_together", reward="sparse")
+    for objects, done in (({}, True), ({21: 1.45}, False), ({22: -0.7}, False)):
+        seen = np.array(GOALS[0])
+        for number, position in objects.items():
+            seen[number] = position
+        assert bool(task.success(seen, task.goals[0])) is done
+        assert float(task.reward(seen, task.goals[0])) == done
+
+
+def test_what_is_shown_for_the_life_is_one_door_at_a_time():
+    shown = registry.task("kitchen_together", reward="sparse").demonstrations()
+    doors = {
+        (bool(one.observations[0][21] > 1), bool(one.observations[0][22] < -0.5)) for one in shown
+    }
+    assert doors == {(True, False), (False, True)}
+    assert all(kitchen.success(one.observations[-1], one.goal) for one in shown)

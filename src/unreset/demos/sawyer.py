@@ -235,15 +235,20 @@ def door_demonstrations(number: int = 10, seed: int = 0) -> list[Trajectory]:
     return demonstrate(sawyer_door.SawyerDoorEnv(), DOOR, number, seed)
 
 
-def peg_demonstrations(number: int = 10, seed: int = 0, reward: str = "sparse") -> list[Trajectory]:
+def peg_demonstrations(
+    number: int = 10,
+    seed: int = 0,
+    reward: str = "sparse",
+    kind: type[sawyer_peg.SawyerPegEnv] = sawyer_peg.SawyerPegEnv,
+) -> list[Trajectory]:
     """``number`` trajectories that insert the peg, and twice as many that lay it on the table.
 
     All forward ones come first. Backward one ``2 i`` starts where forward one ``i`` ended, the peg
     in the hand; ``2 i + 1`` as a reset at the goal does, the hand at home. Each leads to one of the
     fifteen initial states. The same seed gives the same arrays: observations [T + 1, 7] and
-    actions [T, 4], float32.
+    actions [T, 4], float32. ``kind`` is whose peg it is: that on the small table, too.
 
     Raises:
         UnresetError: if mujoco or metaworld is not installed.
     """
-    return demonstrate(sawyer_peg.SawyerPegEnv(reward_type=reward), PEG, number, seed)
+    return demonstrate(kind(reward_type=reward), PEG, number, seed)

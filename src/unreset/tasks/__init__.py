@@ -6,10 +6,13 @@ ENVIRONMENTS = {
     "unreset/Tabletop-v0": "tabletop_env:TabletopEnv",
     "unreset/SawyerDoor-v0": "sawyer_door:SawyerDoorEnv",
     "unreset/SawyerPeg-v0": "sawyer_peg:SawyerPegEnv",
+    "unreset/SawyerPegSmall-v0": "sawyer_peg_small:SawyerPegSmallEnv",
     "unreset/Kitchen-v0": "kitchen:KitchenEnv",
     "unreset/Minitaur-v0": "minitaur:MinitaurEnv",
     "unreset/Dexterous-v0": "dexterous:DexterousEnv",
     "unreset/CubeGrasp-v0": "cube_grasp:CubeGraspEnv",
+    "unreset/Cheetah-v0": "cheetah:CheetahEnv",
+    "unreset/CheetahVelocity-v0": "cheetah_velocity:CheetahVelocityEnv",
 }
 
 for name, place in ENVIRONMENTS.items():

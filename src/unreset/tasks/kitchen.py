@@ -156,13 +156,18 @@ def check_tasks(tasks: str) -> tuple[str, ...]:
     """The starts that an option ``tasks`` names; raises ValueError where it names none."""
     if tasks == ALL_PAIRS:
         return PAIRS
-    parts = tasks.split("+") if isinstance(tasks, str) else []
-    if not 1 <= len(parts) <= 2 or len(set(parts)) != len(parts) or not set(parts) <= set(OPENED):
+    starts = tuple(tasks.split(",")) if isinstance(tasks, str) else ()
+    if not starts or len(set(starts)) != len(starts) or not all(map(_is_start, starts)):
         raise ValueError(
-            f"tasks must be {ALL_PAIRS!r}, one of {list(OPENED)}, or two of them joined by '+', "
-            f"not {tasks!r}"
+            f"tasks must be {ALL_PAIRS!r}, one of {list(OPENED)}, two of them joined by '+', or "
+            f"several such starts joined by ',', not {tasks!r}"
         )
-    return (tasks,)
+    return starts
+
+
+def _is_start(start: str) -> bool:
+    parts = start.split("+")
+    return len(parts) <= 2 and len(set(parts)) == len(parts) and set(parts) <= set(OPENED)
 
 
 class KitchenEnv(MujocoEnv):
@@ -179,7 +184,8 @@ class KitchenEnv(MujocoEnv):
     Args:
         reward_type: "dense", the benchmark's, or "sparse".
         tasks: "all_pairs" draws one of the six pairs at each reset; "microwave", "light", "slide",
-            "hinge" or two of them joined by "+" are always the same.
+            "hinge" or two of them joined by "+" are always the same; several such starts joined by
+            "," are drawn from as the pairs are.
         arguments: those of :class:`unreset.tasks.goal_env.GoalEnv`.
 
     Raises:

@@ -9,7 +9,7 @@ fingers cage the peg is still judged by the fingertips.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from math import dist
 from typing import Any
@@ -117,7 +117,7 @@ class SawyerPegEnv(SawyerEnv):
 
     goals, initial_goals = GOALS, INITIAL
     rewards = {"sparse": sparse_reward, "dense": sparse_reward}  # noqa: RUF012
-    starts = ("initial", "goal", "wide")
+    starts: Sequence[str] = ("initial", "goal", "wide")
     camera_names = ("clearview", "doorview", "wrist")
     scene = "sawyer_peg_insertion_side.xml"
     home = HOME
