@@ -56,8 +56,8 @@ class Asking:
     agent was stuck and had not noticed; 1 leaves them as they are (ours; PAINT: 1)."""
     absorb: bool = True
     """Whether critics are told what stuck states are worth (PAINT)."""
-    stuck_reward: float = -0.1
-    """The reward of every further step there (PAINT: -0.1, in mazes and for cheetahs 0)."""
+    stuck_reward: float = 0.0
+    """The reward of every further step there (PAINT: 0 in mazes and for cheetahs, else -0.1)."""
     supervisor: Literal["simulated", "person"] = "simulated"
     """Who answers: the task's own predicate at once, or a person, some time later."""
     stretches: int = 4096
