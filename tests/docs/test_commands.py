@@ -31,8 +31,10 @@ def smaller(settings: Settings) -> Settings:
         for field in fields(settings)
         if isinstance(getattr(settings, field.name), Matching | Novelty)
     }
+    asking = replace(settings.asking, stretches=16, patience=5)
     return replace(
         settings,
+        asking=asking,
         practice=replace(settings.practice, batch_size=8, replay_capacity=STEPS, seed_steps=0),
         learner=replace(settings.learner, hidden=(8,), trunk=min(settings.learner.trunk, 4)),
         **signals,

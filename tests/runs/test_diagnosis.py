@@ -65,6 +65,12 @@ def moving(scale: np.ndarray) -> Table:
             "last 50 phases took 1.0 steps on average",
         ),
         (
+            findings.helpless,
+            {"metrics": table(30, stuck=late(0.1, 0.4, 30))},
+            "40% of the last third's steps the agent was where it does not get away from by "
+            "itself: let the agent ask for help (--asking.rule classifier)",
+        ),
+        (
             findings.stuck_practice,
             {"visits": moving(late(1, 0.05))},
             "last third of seed 0 the map (mug position) covers 5% of the range it had before",

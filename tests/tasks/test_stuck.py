@@ -55,7 +55,7 @@ def test_a_wall_holds_whoever_is_in_it_but_lets_them_slide():
 
 def test_a_step_ends_in_the_wall_that_it_crosses():
     # 0.02 before a wall of one cell: the fast step would land beyond it.
-    begin = State(jnp.asarray(maze.centre((7, 4)) + [CELL / 2 - 0.02, 0.0]))
+    begin = State(jnp.asarray(maze.centre((7, 4)) + np.array([CELL / 2 - 0.02, 0.0])))
     assert maze.WALLS[8, 4]
     assert not maze.in_wall(begin.position)
     assert maze.in_wall(walk(begin, jnp.array([1.0, 0.0])).position)

@@ -6,6 +6,7 @@ whether there is an answer; until then the agent goes on, and an answer may come
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import sys
 import threading
@@ -96,9 +97,10 @@ class Terminal:
         return found
 
     def _read(self, source: TextIO) -> None:
-        for line in source:
-            if line.strip():
-                self._lines.put(line.strip())
+        with contextlib.suppress(OSError, ValueError):  # nobody is there, or has left
+            for line in source:
+                if line.strip():
+                    self._lines.put(line.strip())
 
     def _say(self, text: str) -> None:
         print(f"unreset: {text}", file=self._sink or sys.stdout, flush=True)

@@ -31,6 +31,7 @@ def findings(record: Record) -> list[str]:
     rules = (
         failing_roles,
         brief_phases,
+        helpless,
         stuck_practice,
         practice_alone,
         evaluation_alone,
@@ -75,6 +76,27 @@ def brief_phases(record: Record) -> list[str]:
                 "ends them before the role has acted."
             )
     return found
+
+
+def helpless(record: Record) -> list[str]:
+    """Whether practice went on where nobody leaves without help."""
+    table = record.metrics
+    if not {"stuck", "env_steps"} <= table.keys():
+        return []
+    lately = finite(table["stuck"][table["env_steps"] > last_steps(record)])
+    share = float(lately.mean()) if len(lately) else 0.0
+    if share < LOW:
+        return []
+    asks = facts.count(record.summary.get("help_requests"))
+    remedy = (
+        "let the agent ask for help (--asking.rule classifier)"
+        if asks == facts.MISSING
+        else f"it called {asks} times in all; let somebody look in sooner (--asking.visit-growth 1)"
+    )
+    return [
+        f"In {share:.0%} of the last third's steps the agent was where it does not get away from "
+        f"by itself: {remedy}."
+    ]
 
 
 def stuck_practice(record: Record) -> list[str]:

@@ -46,6 +46,7 @@ def from_environment(
     demonstrations: Callable[[], Sequence[Trajectory]] | Sequence[Trajectory] | None = None,
     proprioception: Sequence[int] = (),
     offsets: Any = None,
+    stuck: Callable[[Any], Any] | None = None,
     position: tuple[int, int] | None = None,
     position_name: str = "position",
     samples: int = 100,
@@ -85,6 +86,8 @@ def from_environment(
             learned from pixels: the uint8 pictures [H, W, 3] among the observation's entries.
         offsets: a matrix [offsets, observation + goal] that networks see instead; by default the
             observation, and goal minus achieved in units of its spread.
+        stuck: observation -> bool, in JAX, whether nobody leaves this state without help; what a
+            simulated supervisor answers (PAINT).
         position: the two numbers of the observation on the report's map.
         position_name: what they are.
         samples: how many resets to look at, with seeds from 0.
@@ -164,6 +167,7 @@ def from_environment(
             beginnings=sights.observations,
             cameras=sights.cameras,
             proprioception=tuple(proprioception),
+            stuck=stuck,
             offsets=_offsets(offsets, achieved, sights.observations, wanted),
             position=position or _position(achieved, size),
             position_name=position_name,
