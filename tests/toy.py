@@ -145,6 +145,7 @@ def tiny(settings: Settings, **practice) -> Settings:
         "phase_length": 7,
         "replay_capacity": 100,
         "seed_steps": min(settings.practice.seed_steps, 20),
+        "cloning_updates": min(settings.practice.cloning_updates, 3),
         "reset_every": 50 if settings.practice.reset_every is None else 0,
     }
     vision = dataclasses.replace(

@@ -35,7 +35,13 @@ def smaller(settings: Settings) -> Settings:
     return replace(
         settings,
         asking=asking,
-        practice=replace(settings.practice, batch_size=8, replay_capacity=STEPS, seed_steps=0),
+        practice=replace(
+            settings.practice,
+            batch_size=8,
+            replay_capacity=STEPS,
+            seed_steps=0,
+            cloning_updates=min(settings.practice.cloning_updates, 3),
+        ),
         learner=replace(settings.learner, hidden=(8,), trunk=min(settings.learner.trunk, 4)),
         **signals,
     )
