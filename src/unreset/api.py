@@ -30,6 +30,7 @@ from unreset.runs.folder import Configuration
 from unreset.runs.report import write_report
 from unreset.runs.training import Observer, Training
 from unreset.runs.videos import write_videos
+from unreset.tasks.change import Change
 
 _JUDGING_SEED = 1_000_003  # of demonstrations and starts that no run is trained with
 
@@ -248,6 +249,7 @@ def train(
     supervisor: Supervisor | None = None,
     prior: str | Path | None = None,
     prior_rows: int = 50_000,
+    change: Change | None = None,
     observer: Observer | None = None,
     on_start: Callable[[Path], None] | None = None,
     report: bool = True,
@@ -286,6 +288,8 @@ def train(
         prior: the folder of a run, which begins this one: its latest practice takes the place of
             demonstrations, and all learners begin as its first seed's first one.
         prior_rows: how many rows of that practice.
+        change: what is different about the task (wind, noise, a failed actuator, another start, an
+            obstacle); its demonstrations are of the task as it was.
         observer: called with a Progress after every stretch of practice.
         on_start: called with the folder before the first step.
         report: whether to write videos and ``report.html`` at the end.
@@ -353,6 +357,7 @@ def train(
         start=start,
         horizon=horizon,
         evaluation=evaluation,
+        change=change or Change(),
     )
     folder = Path(out) if out is not None else new_folder(Path("runs"), name, made.name, seed)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):

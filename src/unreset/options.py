@@ -10,7 +10,7 @@ import io
 import itertools
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -19,6 +19,7 @@ import tyro
 from unreset.core.vision import Vision
 from unreset.errors import UnresetError, look_up
 from unreset.methods.settings import Settings
+from unreset.tasks.change import Change
 
 Options = TypeVar("Options")
 Commands = Mapping[str, tuple[Callable[[list[str]], int], str]]
@@ -85,6 +86,7 @@ Examples:
   unreset life qwale pointmass_windy --prior runs/prior-pointmass-0 --seeds 20
   unreset life finetuning pointmass_windy --prior runs/prior-pointmass-0
   unreset life finetuning pointmass_windy --demos none                   from scratch
+  unreset life qwale pointmass --prior runs/prior-pointmass-0 --change.wind -0.2 0.5
 """
 
 
@@ -123,6 +125,8 @@ class LifeOptions:
     """One of the task's rewards; None for its own choice."""
     start: str = "initial"
     """Where the life begins: a start that the task knows."""
+    change: Change = field(default_factory=Change)
+    """What is different about the task, besides what is so in the task itself."""
     demonstrations: Annotated[str | None, Demonstrations] = None
     """Demonstrations, without a prior run: a file, a folder or a Minari id; "none" for none; None
     for the task's own."""
