@@ -177,6 +177,11 @@ class Method:
                 f"the curriculum of {self.name} chooses among states, not among pictures: it "
                 "cannot practise with pixels"
             )
+        if self.learner.expectile and self.practice.switch == "confidence":
+            raise UnresetError(
+                f"{self.name} learns by implicit Q-learning (expectile), which teaches no success "
+                "critics: switch must be 'time'"
+            )
         if self.practice.offline and (self.signals or self.curriculum is not None):
             raise UnresetError(f"{self.name} has to act for its signals: it cannot be offline")
         if self.order is not None and self.order.floor <= 0:
