@@ -98,7 +98,8 @@ def _prior(arguments: list[str]) -> int:
     stem = f"{stem}-{task.rpartition(':')[2]}-{_flag(flags, 'seed', '0')}"
     folder = Path(_flag(flags, "out", f"runs/{stem}"))
     if not (folder / "config.json").is_file():
-        flags = _without(flags, "prior-learner")
+        preset = _flag(flags, "preset", preset)
+        flags = _without(_without(flags, "prior-learner"), "preset")
         return _train([method, task, "--preset", preset, *flags, "--out", str(folder)])
     print(f"{folder} is there already: it is continued if it is not done")
     return _resume([str(folder), "--no-report"])

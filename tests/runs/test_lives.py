@@ -291,3 +291,13 @@ def test_behaviour_cloning_has_no_critics_to_begin_with(tmp_path):
     cloned = api.train("bc", "toy", steps=20, out=tmp_path / "bc", report=False, **SHORT)
     with pytest.raises(UnresetError, match="has learned no critics"):
         api.life("finetuning", "toy", prior=cloned.folder, steps=20, out=tmp_path / "life", **SHORT)
+
+
+def test_a_prior_can_have_another_preset(tmp_path):
+    folder = tmp_path / "prior"
+    words = ["prior", "toy", "--prior-learner=iql", "--preset", "paper", "--steps", "20"]
+    words += ["--eval-every", "20", "--checkpoint-every", "20", "--wide-starts", "0"]
+    assert cli.main([*words, "--no-report", "--out", str(folder)]) == cli.OK
+    config = api.load(folder)._training.configuration
+    assert (config.method, config.preset) == ("iql", "paper")
+    assert config.settings.learner.reward_scale == 1.0
