@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import numpy as np
 
 from unreset import places, registry
+from unreset.core.sac import SAC
 from unreset.core.types import Task
 from unreset.core.vision import STRIDES, Vision
 from unreset.demos import formats, pictures, scripts, store
@@ -30,6 +31,7 @@ from unreset.runs.folder import Configuration
 from unreset.runs.report import write_report
 from unreset.runs.training import Observer, Training
 from unreset.runs.videos import write_videos
+from unreset.tasks.change import Change
 
 _JUDGING_SEED = 1_000_003  # of demonstrations and starts that no run is trained with
 
@@ -248,6 +250,7 @@ def train(
     supervisor: Supervisor | None = None,
     prior: str | Path | None = None,
     prior_rows: int = 50_000,
+    change: Change | None = None,
     observer: Observer | None = None,
     on_start: Callable[[Path], None] | None = None,
     report: bool = True,
@@ -286,6 +289,8 @@ def train(
         prior: the folder of a run, which begins this one: its latest practice takes the place of
             demonstrations, and all learners begin as its first seed's first one.
         prior_rows: how many rows of that practice.
+        change: what is different about the task (wind, noise, a failed actuator, another start, an
+            obstacle); its demonstrations are of the task as it was.
         observer: called with a Progress after every stretch of practice.
         on_start: called with the folder before the first step.
         report: whether to write videos and ``report.html`` at the end.
@@ -353,6 +358,7 @@ def train(
         start=start,
         horizon=horizon,
         evaluation=evaluation,
+        change=change or Change(),
     )
     folder = Path(out) if out is not None else new_folder(Path("runs"), name, made.name, seed)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -384,6 +390,7 @@ def life(
     task: str = "pointmass_windy",
     *,
     prior: str | Path | None = None,
+    prior_learner: Literal["sac", "iql"] = "sac",
     demonstrations: Sequence[Trajectory] | str | Path | None = None,
     report: bool = False,
     **given: Any,
@@ -398,6 +405,9 @@ def life(
         method: as for :func:`train`; one given by name learns on with the prior run's learner.
         task: as for :func:`train`.
         prior: the folder of the run that goes before (``unreset prior``); None for none.
+        prior_learner: where there is no prior run: ``"sac"``, to begin with fresh networks, or
+            ``"iql"``, with what implicit Q-learning makes of the demonstrations first. That is a
+            prior run, in a folder of its own, whose networks are those of settings that are given.
         demonstrations: as for :func:`train`, where there is no prior run; ``"none"`` for none.
         report: whether to write videos and ``report.html`` at the end.
         given: further arguments of :func:`train`.
@@ -405,9 +415,20 @@ def life(
     Raises:
         UnresetError: as :func:`train`; also where the prior run's learner does not fit.
     """
+    look_up("prior learner", prior_learner, ("sac", "iql"))
     if isinstance(method, str):
         method = registry.settings(method, given.get("preset", "default"))
+        if prior_learner == "iql":
+            method = dataclasses.replace(method, learner=registry.settings("iql").learner)
         method = method if prior is None else following(method, prior)
+    if prior_learner == "iql":
+        if prior is not None:
+            raise UnresetError(
+                "a life begins with what a prior run has learned, or with what implicit Q-learning "
+                "makes of demonstrations (prior_learner='iql'), not both"
+            )
+        prior = _learned(method.learner, task, demonstrations, given)
+        method, demonstrations = following(method, prior), None
     return train(
         method,
         task,
@@ -421,9 +442,43 @@ def life(
 
 
 def following(settings: Settings, prior: str | Path) -> Settings:
-    """The settings with the learner of a prior run's, given by its folder."""
+    """The settings with the learner of a prior run's, given by its folder.
+
+    It is soft actor-critic that goes on, also from implicit Q-learning.
+    """
     learner = folders.read_configuration(Path(prior)).settings.learner
-    return dataclasses.replace(settings, learner=learner)
+    return dataclasses.replace(settings, learner=dataclasses.replace(learner, expectile=0.0))
+
+
+def _learned(
+    learner: SAC,
+    task: str,
+    demonstrations: Sequence[Trajectory] | str | Path | None,
+    given: Mapping[str, Any],
+) -> Path:
+    """The folder of a new run of implicit Q-learning, by a learner that is like this one."""
+    settings = registry.settings("iql")
+    if not learner.expectile:
+        usual = settings.learner
+        learner = dataclasses.replace(
+            learner, expectile=usual.expectile, advantage_scale=usual.advantage_scale
+        )
+    seed, out = given.get("seed", 0), given.get("out")
+    folder = new_folder(Path("runs"), "prior-iql", task.rpartition(":")[2], seed)
+    folder = folder if out is None else Path(f"{out}-prior")
+    kept = ("reward", "horizon", "observer", "on_start")
+    train(
+        dataclasses.replace(settings, learner=learner),
+        task,
+        seed=seed,
+        eval_every=settings.steps,
+        wide_starts=0,
+        out=folder,
+        demonstrations=[] if demonstrations == "none" else demonstrations,
+        report=False,
+        **{name: given[name] for name in kept if name in given},
+    )
+    return folder
 
 
 def _chosen(method: str | Settings, preset: str) -> tuple[str, Settings]:
@@ -453,12 +508,20 @@ def _demonstrations(
 
 
 def _prior(folder: Path, number: int) -> tuple[list[Trajectory], dict[str, np.ndarray]]:
-    """The latest ``number`` rows of practice of a run's first seed, and its first learner."""
+    """The latest ``number`` rows of practice of a run's first seed, and its first learner.
+
+    Of a run that never acted, all that it learned from.
+    """
     if number < 1:
         raise UnresetError(f"prior_rows must be at least 1, not {number}")
-    run = load(folder)._training.driver.carry.run
+    training = load(folder)._training
+    run, method = training.driver.carry.run, training.method
+    if method.learner.cloning_only:
+        raise UnresetError(f"{folder} has learned no critics: a life needs some to begin with")
     replay, learner = jax.tree.map(lambda x: x[0], (run.replay, run.learners))
-    found = priors.trajectories(replay, number)
+    found = list(training.trajectories)
+    if not method.practice.offline:
+        found = priors.trajectories(replay, number)
     if not found:
         raise UnresetError(f"{folder} has not practised: there is nothing to begin a life with")
     return found, priors.named(jax.tree.map(lambda x: x[0], learner))

@@ -6,11 +6,12 @@ import itertools
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from unreset import __version__, api, bench_cli, check_cli, demos_cli, describe, registry
-from unreset.errors import Failure, UnresetError
+from unreset.errors import Failure, UnresetError, look_up
 from unreset.methods.settings import Settings
 from unreset.options import (
     PRIOR_HELP,
@@ -30,6 +31,9 @@ from unreset.runs.report import write_report
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
+#: By learner, how the run is named that a life begins with, its method and that one's preset.
+_PRIORS = {"sac": ("prior", "oracle", "prior"), "iql": ("prior-iql", "iql", "default")}
+
 
 def _flag(arguments: Sequence[str], name: str, default: str) -> str:
     """A flag's value before the full parse, which depends on it."""
@@ -39,6 +43,16 @@ def _flag(arguments: Sequence[str], name: str, default: str) -> str:
         if argument.startswith(f"--{name}="):
             return argument.split("=", 1)[1]
     return default
+
+
+def _without(arguments: Sequence[str], name: str) -> list[str]:
+    """The arguments without a flag and its value."""
+    before = ["", *arguments]
+    return [
+        argument
+        for last, argument in zip(before, arguments, strict=False)
+        if f"--{name}" not in (last, argument) and not argument.startswith(f"--{name}=")
+    ]
 
 
 def _named(
@@ -67,6 +81,8 @@ def _life(arguments: list[str]) -> int:
     settings = registry.settings(method, _flag(flags, "preset", "default"))
     if prior := _flag(flags, "prior", ""):
         settings = api.following(settings, prior)
+    elif _flag(flags, "prior-learner", "sac") == "iql":
+        settings = replace(settings, learner=registry.settings("iql").learner)
     settings, given = parse_training(settings, flags, "life")
     return _practised(api.life, method, task, settings, given)
 
@@ -76,10 +92,15 @@ def _prior(arguments: list[str]) -> int:
     if {"-h", "--help"} & set(flags):
         print(PRIOR_HELP)
         return OK
-    stem = f"prior-{task.rpartition(':')[2]}-{_flag(flags, 'seed', '0')}"
+    kind = _flag(flags, "prior-learner", "sac")
+    look_up("prior learner", kind, _PRIORS)
+    stem, method, preset = _PRIORS[kind]
+    stem = f"{stem}-{task.rpartition(':')[2]}-{_flag(flags, 'seed', '0')}"
     folder = Path(_flag(flags, "out", f"runs/{stem}"))
     if not (folder / "config.json").is_file():
-        return _train(["oracle", task, "--preset", "prior", *flags, "--out", str(folder)])
+        preset = _flag(flags, "preset", preset)
+        flags = _without(_without(flags, "prior-learner"), "preset")
+        return _train([method, task, "--preset", preset, *flags, "--out", str(folder)])
     print(f"{folder} is there already: it is continued if it is not done")
     return _resume([str(folder), "--no-report"])
 

@@ -10,7 +10,7 @@ import io
 import itertools
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -19,6 +19,7 @@ import tyro
 from unreset.core.vision import Vision
 from unreset.errors import UnresetError, look_up
 from unreset.methods.settings import Settings
+from unreset.tasks.change import Change
 
 Options = TypeVar("Options")
 Commands = Mapping[str, tuple[Callable[[list[str]], int], str]]
@@ -85,17 +86,23 @@ Examples:
   unreset life qwale pointmass_windy --prior runs/prior-pointmass-0 --seeds 20
   unreset life finetuning pointmass_windy --prior runs/prior-pointmass-0
   unreset life finetuning pointmass_windy --demos none                   from scratch
+  unreset life qwale pointmass --prior runs/prior-pointmass-0 --change.wind -0.2 0.5
+  unreset life qwale pointmass_windy --prior-learner iql --demos recorded.npz
 """
 
 
 PRIOR_HELP = """Make what a life begins with: practice with resets, in the task as it was.
 
-usage: unreset prior [TASK] [FLAGS of unreset train oracle]
+usage: unreset prior [TASK] [--prior-learner sac|iql] [FLAGS of unreset train oracle, or iql]
 
-It is unreset train oracle TASK --preset prior, in the folder runs/prior-TASK-SEED or --out. If a
-run is there already it is continued where it is not done, and else left as it is.
+It is unreset train oracle TASK --preset prior, in the folder runs/prior-TASK-SEED or --out. With
+--prior-learner iql nobody practises: it is unreset train iql TASK, which learns from demonstrations
+or a data set (--demos), in runs/prior-iql-TASK-SEED. If a run is there already it is continued
+where it is not done, and else left as it is.
 
-Example: unreset prior pointmass --steps 50000
+Examples:
+  unreset prior pointmass --steps 50000
+  unreset prior pointmass --prior-learner iql --demos recorded.npz
 """
 
 
@@ -109,6 +116,9 @@ class LifeOptions:
     """The folder of the run that goes before; None for the task's demonstrations alone."""
     prior_rows: int = 50_000
     """How many rows of that run's latest practice are the prior data (QWALE: 50,000)."""
+    prior_learner: Literal["sac", "iql"] = "sac"
+    """Without a prior run: begin with fresh networks, or with what implicit Q-learning makes of the
+    demonstrations (or of a data set, --demos) first."""
     seed: int = 0
     """First seed."""
     seeds: int = 1
@@ -123,6 +133,8 @@ class LifeOptions:
     """One of the task's rewards; None for its own choice."""
     start: str = "initial"
     """Where the life begins: a start that the task knows."""
+    change: Change = field(default_factory=Change)
+    """What is different about the task, besides what is so in the task itself."""
     demonstrations: Annotated[str | None, Demonstrations] = None
     """Demonstrations, without a prior run: a file, a folder or a Minari id; "none" for none; None
     for the task's own."""

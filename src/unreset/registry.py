@@ -17,6 +17,7 @@ from unreset.methods import (
     bc,
     fbrl,
     finetuning,
+    iql,
     leave_no_trace,
     medal,
     medalpp,
@@ -59,6 +60,7 @@ METHODS: Mapping[str, Mapping[str, Settings]] = {
     "multitask": multitask.PRESETS,
     "qwale": qwale.PRESETS,
     "finetuning": finetuning.PRESETS,
+    "iql": iql.PRESETS,
     "paint": paint.PRESETS,
 }
 

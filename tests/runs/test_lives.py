@@ -1,5 +1,6 @@
 """Single lives: what they begin with, when they end, what is counted."""
 
+import dataclasses
 import json
 
 import jax
@@ -204,3 +205,99 @@ def test_every_single_life_method_is_listed_with_what_it_is(capsys):
     for name in ("qwale", "finetuning"):
         assert name in registry.METHODS
         assert f"{name} " in printed
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """A data set of walks forward, and the folder of what implicit Q-learning made of it."""
+    folder = tmp_path_factory.mktemp("data")
+    shown = [one for one in toy.demonstrations() if one.direction == store.FORWARD] * 2
+    store.save(folder / "walks.safetensors", shown)
+    with pytest.MonkeyPatch.context() as patch:
+        toy.install(patch.setitem)
+        words = [
+            "prior",
+            "toy",
+            "--prior-learner",
+            "iql",
+            "--demos",
+            str(folder / "walks.safetensors"),
+        ]
+        words += ["--steps", "40", "--eval-every", "20", "--checkpoint-every", "20"]
+        words += ["--wide-starts", "0", "--no-report", "--out", str(folder / "prior")]
+        assert cli.main(words) == cli.OK
+    return folder
+
+
+def test_a_life_begins_with_what_was_learned_from_data_without_acting(data, tmp_path):
+    before = api.load(data / "prior")
+    assert before.summary["method"] == "iql"
+    assert before.summary["hard_resets"] == [0]
+    mine = api.life(
+        "qwale", "toy", prior=data / "prior", steps=1, out=tmp_path / "life", **SHORT
+    )._training
+    assert mine.demonstrations == 2
+    learner = mine.configuration.settings.learner
+    assert (learner.expectile, learner.advantage_scale) == (0.0, 10.0)
+    learned, begun = before._training.driver.run.learners, mine.driver.run.learners
+    assert learned.value is not None
+    assert begun.value is None
+    for name in ("actor", "average", "critics", "target"):
+        pairs = zip(*(jax.tree.leaves(getattr(x, name)) for x in (learned, begun)), strict=True)
+        for one, other in pairs:
+            np.testing.assert_array_equal(one, other)
+    worth = mine.driver.run.signals["prior"].worth
+    for one, other in zip(
+        jax.tree.leaves(worth.critics), jax.tree.leaves(learned.critics), strict=True
+    ):
+        np.testing.assert_array_equal(one[0], other[0, 0])
+
+
+def test_a_life_learns_from_data_first_where_that_is_asked_for(data, tmp_path, capsys, monkeypatch):
+    iql = registry.METHODS["iql"]["default"]
+    short = {"default": dataclasses.replace(iql, steps=30)}
+    monkeypatch.setitem(registry.METHODS, "iql", short)
+    folder = tmp_path / "life"
+    words = ["life", "finetuning", "toy", "--prior-learner", "iql", "--steps", "20"]
+    words += ["--demos", str(data / "walks.safetensors"), "--out", str(folder)]
+    words += ["--eval-every", "20", "--checkpoint-every", "20", "--expectile", "0.8"]
+    assert cli.main(words) == cli.OK
+    assert "2 demonstrations" in capsys.readouterr().out
+    before, after = (api.load(one)._training for one in (tmp_path / "life-prior", folder))
+    assert before.configuration.settings.learner.expectile == 0.8
+    assert after.configuration.settings.learner.expectile == 0.0
+    assert after.configuration.prior == str(tmp_path / "life-prior")
+    assert int(np.asarray(before.driver.run.learners.updates).max()) == 30 * 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"prior": "prior"}, "not both"),
+        ({"demonstrations": "none"}, "there are none for it"),
+        ({"prior_learner": "cql"}, "prior learner"),
+    ],
+)
+def test_what_implicit_learning_cannot_begin_with_is_refused(data, tmp_path, arguments, message):
+    given = {"prior_learner": "iql", "steps": 20, **SHORT} | arguments
+    if "prior" in given:
+        given["prior"] = data / given["prior"]
+    with pytest.raises(UnresetError, match=message):
+        api.life("finetuning", "toy", out=tmp_path / "life", **given)
+    assert not list(tmp_path.iterdir())
+
+
+def test_behaviour_cloning_has_no_critics_to_begin_with(tmp_path):
+    cloned = api.train("bc", "toy", steps=20, out=tmp_path / "bc", report=False, **SHORT)
+    with pytest.raises(UnresetError, match="has learned no critics"):
+        api.life("finetuning", "toy", prior=cloned.folder, steps=20, out=tmp_path / "life", **SHORT)
+
+
+def test_a_prior_can_have_another_preset(tmp_path):
+    folder = tmp_path / "prior"
+    words = ["prior", "toy", "--prior-learner=iql", "--preset", "paper", "--steps", "20"]
+    words += ["--eval-every", "20", "--checkpoint-every", "20", "--wide-starts", "0"]
+    assert cli.main([*words, "--no-report", "--out", str(folder)]) == cli.OK
+    config = api.load(folder)._training.configuration
+    assert (config.method, config.preset) == ("iql", "paper")
+    assert config.settings.learner.reward_scale == 1.0

@@ -114,7 +114,7 @@ def test_a_task_that_answers_for_its_rewards_shows_the_learned_ones_alone():
     carry = jax.tree.map(lambda x: x[0], driver.carry)
     seen = np.linspace(-1, 1, 5, dtype=np.float32)[:, None]
     goal, zeros = np.full((5, 1), toy.GOAL, np.float32), np.zeros(5, np.int32)
-    stretch = Stretch(seen, goal, zeros, zeros, zeros, zeros, {})
+    stretch = Stretch(seen, goal, zeros, zeros, zeros, zeros, {}, seen)
     told, learned = reward_films.evaluated(method, toy.point(), carry.run, stretch)
     assert told.label == "forward: environment" and learned.label == "backward: discriminator"
     scale = method.learner.reward_scale

@@ -29,23 +29,25 @@ def rewards(
     task: Task,
     run: Run,
     role: int,
-    next_observation: Array,
+    observation: Array,
     goal: Array,
     frames: Frames | None = None,
     shown: Shown | None = None,
+    action: Array | None = None,
 ) -> Array:
     """A role's rewards [N] for reaching observations [N, ...], scaled as its learner sees them.
 
-    Learned ones are those of the ``frames`` as they are, without augmentation; ``shown`` as in
+    Where :meth:`Method.sees_action`, they are for taking the ``action`` [N, action] there. Learned
+    ones are those of the ``frames`` as they are, without augmentation; ``shown`` as in
     :meth:`Method.inputs`.
 
     An environment's own can be had for pure tasks only.
     """
     name = method.roles[role].reward
     if name == ENVIRONMENT:
-        return jax.vmap(task.reward)(next_observation, goal) * method.learner.reward_scale
+        return jax.vmap(task.reward)(observation, goal) * method.learner.reward_scale
     signal = method.signals[name]
-    seen = method.judged(task, signal, next_observation, goal, frames, None, shown)
+    seen = method.judged(task, signal, observation, goal, frames, None, shown, action)
     return signals.reward(signal, run.signals[name], seen, method.vision)
 
 
@@ -102,7 +104,10 @@ def _draw_part(
     else:
         success = rows.success[positions]
     if task.pure or learned:
-        reward = rewards(method, task, run, roles[0], next_observation, goal, next_frames, shown)
+        at, seen = next_observation, next_frames
+        if method.sees_action(roles[0]):
+            at, seen = observation, frames
+        reward = rewards(method, task, run, roles[0], at, goal, seen, shown, action)
         if learned and pictured:
             # A picture chosen as the goal is reached where it was taken, and where a classifier
             # that has learned to compare any two pictures says so.

@@ -84,7 +84,7 @@ def init_signals(
     frames = replays.blank_frames(pinned)
     states = {}
     for number, (name, signal) in enumerate(method.signals.items()):
-        seen = method.judged(task, signal, *nothing, frames)
+        seen = method.judged(task, signal, *nothing, frames, action=jnp.zeros(task.action_size))
         own_key = key if not number else jax.random.fold_in(key, number)
         whose = method.encoder_of(name)
         learner = jax.tree.map(lambda x, n=whose: x[n], learners)
@@ -226,6 +226,7 @@ class Taken(NamedTuple):
 
     observation: Array
     goal: Array
+    action: Array
     frames: Frames
     shown: Shown | None = None
 
@@ -233,7 +234,8 @@ class Taken(NamedTuple):
 def _taken(replay: Replay, at: Array) -> Taken:
     """Rows at some positions."""
     rows = replay.rows
-    return Taken(*jax.tree.map(lambda x: x[at], (rows.observation, rows.goal, rows.frames)))
+    columns = (rows.observation, rows.goal, rows.action, rows.frames)
+    return Taken(*jax.tree.map(lambda x: x[at], columns))
 
 
 def _contrasted(
@@ -304,9 +306,9 @@ def _fit_matching(
 ) -> tuple[Pair, Metrics]:
     """A discriminator's update on rows [2, N, ...], expert's and own; and of a shared encoder."""
     state, learner = pair
-    observation, goal, frames, shown = rows
+    observation, goal, action, frames, shown = rows
     see_key = jax.random.fold_in(key, 1)
-    seen = method.judged(task, signal, observation, goal, frames, see_key, shown)
+    seen = method.judged(task, signal, observation, goal, frames, see_key, shown, action)
     expert, own = (jax.tree.map(lambda x, n=n: x[n], seen) for n in range(2))
     sight = signal.sight(method.vision)
     state, metrics, gradient = matching.update(signal, state, expert, own, key, sight, counts)
@@ -318,8 +320,7 @@ def _fit_matching(
 def _fit_novelty(
     method: Method, task: Task, signal: novelty.Novelty, rows: Taken, state: Any
 ) -> tuple[Any, Metrics]:
-    observation, goal, frames, _ = rows
-    seen = method.judged(task, signal, observation, goal, frames)
+    seen = method.judged(task, signal, rows.observation, rows.goal, rows.frames)
     return novelty.update(signal, state, jnp.asarray(seen))
 
 

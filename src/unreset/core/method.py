@@ -19,7 +19,7 @@ from unreset.core.signals.curriculum import Curriculum
 from unreset.core.signals.matching import Matching
 from unreset.core.signals.reversibility import Reversibility
 from unreset.core.types import Array, Boundary, Task, Transition
-from unreset.core.vision import Frames, Inputs, Shown, Vision, coarse, looked_at
+from unreset.core.vision import Frames, Inputs, Seen, Shown, Vision, coarse, looked_at
 from unreset.errors import UnresetError
 
 GoalSource = Literal["task", "initial", "demonstrations"]
@@ -177,6 +177,11 @@ class Method:
                 f"the curriculum of {self.name} chooses among states, not among pictures: it "
                 "cannot practise with pixels"
             )
+        if self.learner.expectile and self.practice.switch == "confidence":
+            raise UnresetError(
+                f"{self.name} learns by implicit Q-learning (expectile), which teaches no success "
+                "critics: switch must be 'time'"
+            )
         if self.practice.offline and (self.signals or self.curriculum is not None):
             raise UnresetError(f"{self.name} has to act for its signals: it cannot be offline")
         if self.order is not None and self.order.floor <= 0:
@@ -239,6 +244,11 @@ class Method:
         """Whether a role's reward is a classifier's yes or no."""
         signal = self.signals.get(self.roles[role].reward)
         return isinstance(signal, Matching) and signal.form == "D > 1/2"
+
+    def sees_action(self, role: int) -> bool:
+        """Whether a role is rewarded for what it does in a state, not for the state it reaches."""
+        signal = self.signals.get(self.roles[role].reward)
+        return isinstance(signal, Matching) and signal.see_action
 
     def relabels(self, role: int) -> bool:
         """Whether rows may teach a role in hindsight: a goal that was reached can be judged and
@@ -316,8 +326,21 @@ class Method:
         frames: Frames | None = None,
         key: Array | None = None,
         shown: Shown | None = None,
+        action: Array | None = None,
     ) -> Inputs:
-        """What a signal sees of observations and goals; see :meth:`inputs`."""
+        """What a signal sees of observations and goals; see :meth:`inputs`.
+
+        ``action`` [..., action] was taken there; it is not needed where the signal is blind to it.
+        """
+        if isinstance(signal, Matching) and signal.see_action:
+            assert action is not None
+            state = self.judged(
+                task, replace(signal, see_action=False), observation, goal, frames, key, shown
+            )
+            if isinstance(state, Seen):
+                vector = jnp.concatenate([state.vector, action], axis=-1)
+                return state._replace(vector=vector)
+            return jnp.concatenate([state, action], axis=-1)
         if self.vision.pixels:
             if isinstance(signal, Matching):
                 sight = signal.sight(self.vision)
@@ -337,11 +360,16 @@ class Method:
     def logits(
         self, task: Task, name: str, state: Any, transition: Transition, goal: Array
     ) -> Array:
-        """A discriminator's logit [] of where a transition led, for a goal."""
+        """A discriminator's logit [] of where a transition led, for a goal.
+
+        One that sees actions judges where the transition began, and what was done there.
+        """
         signal = self.signals[name]
         assert isinstance(signal, Matching)
         seen, frames = transition.next_observation, transition.next_frames
-        inputs = self.judged(task, signal, seen, goal, frames)
+        if signal.see_action:
+            seen, frames = transition.observation, transition.frames
+        inputs = self.judged(task, signal, seen, goal, frames, action=transition.action)
         return matching.logits(signal, state, inputs, signal.sight(self.vision))
 
     def worth(self, steps: float) -> float:

@@ -90,6 +90,16 @@ class SAC:
     """Plain behaviour cloning: no critics, no reinforcement term in the policy's loss."""
     policy_shapes_encoder: bool = False
     """Whether the policy's loss trains the encoder beside the critics' (MEDAL++: no)."""
+    expectile: float = 0.0
+    """Above 0 it is implicit Q-learning instead, V the values' expectile of this (IQL: 0.7 to 0.9,
+    1/2 their mean); what then counts are the discount, tau and ``advantage_scale``."""
+    advantage_scale: float = 3.0
+    """beta of implicit Q-learning's policy, which imitates by exp(beta (Q - V)) (IQL: 3 to 10)."""
+
+    def __post_init__(self) -> None:
+        """Refuse an expectile that is none."""
+        if not 0 <= self.expectile < 1:
+            raise UnresetError(f"expectile={self.expectile} must be 0, for none, or below 1")
 
 
 class Learner(NamedTuple):
@@ -107,6 +117,14 @@ class Learner(NamedTuple):
     success: SuccessCritic | None = None
     encoder: Any = ()  # of pictures, shared by policy and critics; () where there are none
     encoder_optimizer: Any = ()
+    value: StateValue | None = None  # of implicit Q-learning
+
+
+class StateValue(NamedTuple):
+    """The value V(s) of implicit Q-learning: a critic that sees no action."""
+
+    params: Any
+    optimizer: Any
 
 
 class SuccessCritic(NamedTuple):
@@ -161,6 +179,27 @@ def action_values(config: SAC, critics: Any, inputs: Inputs, action: Array) -> A
     return values
 
 
+def _value_network(config: SAC) -> Critics:
+    return Critics(config.critics_hidden or config.hidden, 1, _trunk(config), config.layer_norm)
+
+
+def _nothing(inputs: Inputs) -> Array:
+    """Actions [..., 0] beside encoded inputs."""
+    return (inputs.vector if isinstance(inputs, Seen) else inputs)[..., :0]
+
+
+def state_values(config: SAC, params: Any, inputs: Inputs) -> Array:
+    """V [...] of a state value's parameters, for encoded inputs."""
+    values: Any = _value_network(config).apply(params, inputs, _nothing(inputs))
+    return values[0]
+
+
+def stepped(config: SAC, params: Any, gradient: Any, optimizer: Any) -> tuple[Any, Any]:
+    """Parameters and their optimiser's state after a gradient step."""
+    updates, optimizer = _optimizer(config).update(gradient, optimizer)
+    return optax.apply_updates(params, updates), optimizer
+
+
 def _optimizer(config: SAC) -> optax.GradientTransformation:
     return optax.adam(config.learning_rate)
 
@@ -185,6 +224,11 @@ def init(
     if judges_success:
         params = critic_network(config).init(jax.random.fold_in(critic_key, 1), inputs, action)
         success = SuccessCritic(params, jax.tree.map(jnp.copy, params), optimizer.init(params))
+    value = None
+    if config.expectile:
+        own_key = jax.random.fold_in(critic_key, 2)
+        params = _value_network(config).init(own_key, inputs, _nothing(inputs))
+        value = StateValue(params, optimizer.init(params))
     learner = Learner(
         actor,
         actor,
@@ -198,6 +242,7 @@ def init(
         success,
         encoder,
         optimizer.init(encoder) if encoder else (),
+        value,
     )
     return learner._replace(average=jax.tree.map(jnp.copy, acting(learner)))
 
@@ -234,11 +279,18 @@ def target_value(config: SAC, learner: Learner, batch: Batch, key: Array) -> Arr
 def critic_step(
     config: SAC, learner: Learner, batch: Batch, key: Array
 ) -> tuple[Learner, Inputs, Metrics]:
+    """One step of :func:`fit_critics` towards the Bellman target."""
+    return fit_critics(config, learner, batch, target_value(config, learner, batch, key))
+
+
+def fit_critics(
+    config: SAC, learner: Learner, batch: Batch, target: Array
+) -> tuple[Learner, Inputs, Metrics]:
     """One gradient step on every critic and the encoder, then one Polyak step of the targets.
 
-    Also what the encoder made of the batch's inputs before it, to teach the policy with.
+    ``target`` [B] is what the critics shall say of the batch. Also what the encoder made of its
+    inputs before the step, to teach the policy with.
     """
-    target = target_value(config, learner, batch, key)
 
     def loss(params: tuple[Any, Any]) -> tuple[Array, tuple[Inputs, Array]]:
         critics, encoder = params
@@ -249,8 +301,7 @@ def critic_step(
     (value, (inputs, mean)), gradient = jax.value_and_grad(loss, has_aux=True)(
         (learner.critics, learner.encoder)
     )
-    updates, optimizer = _optimizer(config).update(gradient[0], learner.critics_optimizer)
-    critics = optax.apply_updates(learner.critics, updates)
+    critics, optimizer = stepped(config, learner.critics, gradient[0], learner.critics_optimizer)
     learner = learner._replace(
         critics=critics,
         target=optax.incremental_update(critics, learner.target, config.tau),
@@ -263,8 +314,7 @@ def shaped(config: SAC, learner: Learner, gradient: Any) -> Learner:
     """The learner after a gradient step of its encoder, if it has one."""
     if not learner.encoder:
         return learner
-    updates, optimizer = _optimizer(config).update(gradient, learner.encoder_optimizer)
-    encoder = optax.apply_updates(learner.encoder, updates)
+    encoder, optimizer = stepped(config, learner.encoder, gradient, learner.encoder_optimizer)
     return learner._replace(encoder=encoder, encoder_optimizer=optimizer)
 
 
@@ -317,9 +367,7 @@ def policy_step(
     (value, (log_density, cloning)), gradient = jax.value_and_grad(loss, has_aux=True)(
         (learner.actor, learner.encoder)
     )
-    optimizer = _optimizer(config)
-    updates, actor_optimizer = optimizer.update(gradient[0], learner.actor_optimizer)
-    actor = optax.apply_updates(learner.actor, updates)
+    actor, actor_optimizer = stepped(config, learner.actor, gradient[0], learner.actor_optimizer)
     learner = learner._replace(actor=actor, actor_optimizer=actor_optimizer)
     if shapes:
         learner = shaped(config, learner, gradient[1])
@@ -333,12 +381,11 @@ def policy_step(
     aim = config.target_entropy * batch.action.shape[-1]
     # d/d(log alpha) of alpha * (entropy - aim), with entropy = -E[log pi] (SAC, eq. 18).
     temperature_gradient = alpha * (-log_density - aim)
-    temperature_updates, temperature_optimizer = optimizer.update(
-        temperature_gradient, learner.temperature_optimizer
+    log_temperature, temperature_optimizer = stepped(
+        config, learner.log_temperature, temperature_gradient, learner.temperature_optimizer
     )
     learner = learner._replace(
-        log_temperature=learner.log_temperature + temperature_updates,
-        temperature_optimizer=temperature_optimizer,
+        log_temperature=log_temperature, temperature_optimizer=temperature_optimizer
     )
     return learner, metrics | {"entropy": -log_density, "temperature": alpha}
 
@@ -374,8 +421,7 @@ def success_step(
         return optax.sigmoid_binary_cross_entropy(logits, target).mean(axis=-1).sum()
 
     value, gradient = jax.value_and_grad(loss)(state.params)
-    updates, optimizer = _optimizer(config).update(gradient, state.optimizer)
-    params = optax.apply_updates(state.params, updates)
+    params, optimizer = stepped(config, state.params, gradient, state.optimizer)
     moved = optax.incremental_update(params, state.target, config.tau)
     learner = learner._replace(success=SuccessCritic(params, moved, optimizer))
     return learner, {"success_critic_loss": value}

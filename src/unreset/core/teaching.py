@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from unreset.core import sac
+from unreset.core import implicit, sac
 from unreset.core.batches import draw_batches
 from unreset.core.fitting import fit_signals, when
 from unreset.core.method import Method
@@ -67,7 +67,11 @@ def _update(
     """The learner's updates, once the seed steps are over."""
     return when(
         step >= method.practice.seed_steps,
-        lambda state: sac.update(method.learner, state, batches, step, key),
+        lambda state: (
+            implicit.update(method.learner, state, batches)
+            if method.learner.expectile and not method.learner.cloning_only
+            else sac.update(method.learner, state, batches, step, key)
+        ),
         learner,
     )
 

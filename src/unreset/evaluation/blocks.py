@@ -43,14 +43,22 @@ def in_blocks(function: Callable[..., Any], *columns: Any, size: int = BLOCK) ->
 
 
 def rewards_in_blocks(
-    method: Method, task: Task, role: int, run: Run, observation: Any, goal: Any, frames: Any
+    method: Method,
+    task: Task,
+    role: int,
+    run: Run,
+    observation: Any,
+    goal: Any,
+    frames: Any,
+    action: Any,
 ) -> np.ndarray:
     """Rewards [N] of a role, as its learner sees them, for reaching observations [N, ...].
 
-    ``run`` is of one seed and without its replay.
+    Or for taking actions [N, action] there, where :meth:`Method.sees_action`. ``run`` is of one
+    seed and without its replay.
     """
-    found = in_blocks(partial(_rewards, method, task, role, run), observation, goal, frames)
-    return np.asarray(found)
+    columns = (observation, goal, frames, action)
+    return np.asarray(in_blocks(partial(_rewards, method, task, role, run), *columns))
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2))
@@ -62,5 +70,6 @@ def _rewards(
     observation: Array,
     goal: Array,
     frames: Frames,
+    action: Array,
 ) -> Array:
-    return rewards(method, task, run, role, observation, goal, frames)
+    return rewards(method, task, run, role, observation, goal, frames, None, action)

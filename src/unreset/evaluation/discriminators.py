@@ -95,7 +95,7 @@ def _row(point: Point) -> str:
 
 
 def discriminators(method: Method) -> dict[str, Matching]:
-    """A method's discriminators by name; raises UnresetError where it has none."""
+    """A method's discriminators by name; raises UnresetError where none can be judged."""
     found = {name: s for name, s in method.signals.items() if isinstance(s, Matching)}
     if not found:
         rewards = ", ".join(dict.fromkeys(role.reward for role in method.roles))
@@ -103,6 +103,11 @@ def discriminators(method: Method) -> dict[str, Matching]:
             f"{method.name} has no discriminator that could be judged: what it is rewarded by is "
             f"{rewards}"
         )
+    for name, signal in found.items():
+        if signal.see_action:
+            raise UnresetError(
+                f"{name} of {method.name} sees actions, and what is judged here are states alone"
+            )
     return found
 
 

@@ -11,26 +11,14 @@ from dataclasses import dataclass, field, replace
 from unreset.core.method import Method, Practice, Role
 from unreset.core.sac import SAC
 from unreset.core.types import Task
-from unreset.methods.settings import Settings, published_learner
-
-
-def _imitation(batch_size: int, updates: int) -> Practice:
-    return Practice(
-        updates_per_step=updates,
-        batch_size=batch_size,
-        demonstration_share=1.0,
-        hindsight=0.0,
-        other_goals=0.0,
-        offline=True,
-        replay_capacity=1,
-    )
+from unreset.methods.settings import Settings, offline_practice, published_learner
 
 
 @dataclass(frozen=True)
 class BC(Settings):
     """One role that imitates the demonstrations and never acts."""
 
-    practice: Practice = field(default_factory=lambda: _imitation(128, 4))
+    practice: Practice = field(default_factory=lambda: offline_practice(128, 4))
     """The loop; a step is a round of updates, and nothing moves."""
     learner: SAC = field(
         default_factory=lambda: SAC(cloning_only=True, self_cloning=0.0, octaves=0)
@@ -49,7 +37,7 @@ class BC(Settings):
 PRESETS = {
     "default": BC(),
     "paper": BC(
-        practice=_imitation(256, 1),
+        practice=offline_practice(256, 1),
         learner=replace(published_learner(), cloning_only=True, average_tau=1.0),
     ),
 }

@@ -52,5 +52,9 @@ _ours = QWALE()
 PRESETS = {
     "default": _ours,
     "gail": replace(_ours, matching=replace(_ours.matching, weighted=False)),
+    "gail_sa": replace(
+        _ours,
+        matching=replace(_ours.matching, weighted=False, arrivals=False, see_action=True),
+    ),
     "paper": replace(_ours, matching=replace(_ours.matching, scale=10.0), task_reward=False),
 }

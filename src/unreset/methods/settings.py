@@ -63,6 +63,19 @@ def published_learner() -> SAC:
     )
 
 
+def offline_practice(batch_size: int, updates: int) -> Practice:
+    """The loop of methods that learn from demonstrations and never act."""
+    return Practice(
+        updates_per_step=updates,
+        batch_size=batch_size,
+        demonstration_share=1.0,
+        hindsight=0.0,
+        other_goals=0.0,
+        offline=True,
+        replay_capacity=1,
+    )
+
+
 def life_practice() -> Practice:
     """The loop of the released QWALE code: nothing is reset, prior data is in every batch.
 

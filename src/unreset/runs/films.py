@@ -78,7 +78,7 @@ class Camera:
                 world.frames,
                 np.int32(number),
             )
-            seen: Any = (observation, goal, phase.role, phase.steps, success, end, pictures)
+            seen: Any = (observation, goal, phase.role, phase.steps, success, end, pictures, action)
             rows.append(Stretch(*seen))
             observation = world.reset(number) if reset else after
             pictures = world.frames

@@ -15,6 +15,7 @@ from unreset.drivers.fused import remembering
 from unreset.errors import UnresetError
 from unreset.runs import machine
 from unreset.runs.folder import Configuration
+from unreset.tasks.change import changed
 
 
 def fitted_task(task: Task, config: Configuration) -> Task:
@@ -25,9 +26,9 @@ def fitted_task(task: Task, config: Configuration) -> Task:
         )
     if config.wide_starts and "wide" not in task.starts:
         raise UnresetError(f"task {task.name!r} has no wide starts; say wide_starts=0")
-    if config.horizon is None:
-        return task
-    return replace(task, horizon=config.horizon, goal_change_every=2 * config.horizon)
+    if config.horizon is not None:
+        task = replace(task, horizon=config.horizon, goal_change_every=2 * config.horizon)
+    return changed(task, config.change)
 
 
 def fitted_method(method: Method, task: Task, config: Configuration) -> tuple[Method, list[str]]:

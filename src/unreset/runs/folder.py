@@ -6,7 +6,7 @@ import csv
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from unreset import __version__, registry
 from unreset.errors import UnresetError
 from unreset.methods.settings import Settings
 from unreset.runs import stored
+from unreset.tasks.change import Change
 
 LOGS = ("metrics.csv", "eval.csv", "phases.csv", "visits.csv")
 
@@ -39,6 +40,7 @@ class Configuration:
     horizon: int | None = None
     evaluation: str = "deployed"
     prior: str | None = None
+    change: Change = field(default_factory=Change)
 
     def dictionary(self) -> dict[str, Any]:
         """As stored in ``config.json``."""
@@ -72,6 +74,7 @@ def read_configuration(folder: Path) -> Configuration:
         found.pop("version", None)
         kind = registry.settings_class(found["method"])
         found["settings"] = stored.build(kind, found["settings"])
+        found["change"] = stored.build(Change, found.get("change", {}), "change")
         return Configuration(**found)
     except (ValueError, KeyError, TypeError) as error:
         raise UnresetError(f"{path} is not a run's configuration: {error}") from error

@@ -139,7 +139,8 @@ def _measured(
             gained[at] = rows.reward[at] * method.learner.reward_scale
             continue
         role = int(np.flatnonzero(names == name)[0])
-        led = (rows.observation[at + 1], rows.goal[at], _pictures(rows, at + 1, 1))
+        there = at if method.sees_action(role) else at + 1
+        led = (rows.observation[there], rows.goal[at], _pictures(rows, there, 1), rows.action[at])
         gained[at] = rewards_in_blocks(method, task, role, light, *led)
     first = starts[whole]
     learner = np.zeros(len(first), int) if method.shared else rows.role[first]

@@ -81,7 +81,7 @@ def evaluated(method: Method, task: Task, run: Run, stretch: Stretch) -> list[Cu
         if name == ENVIRONMENT and not task.pure:
             continue
         mine = [number for number, role in enumerate(method.roles) if role.reward == name]
-        columns = (stretch.observation, stretch.goal, stretch.frames)
+        columns = (stretch.observation, stretch.goal, stretch.frames, stretch.action)
         values = rewards_in_blocks(method, task, mine[0], light, *columns)
         whose = ", ".join(method.roles[number].name for number in mine)
         curves.append(Curve(mine[0], f"{whose}: {name.replace('_', ' ')}", values))

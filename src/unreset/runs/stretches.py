@@ -29,6 +29,7 @@ class Stretch(NamedTuple):
     success: np.ndarray  # [steps] bool, after the step
     end: np.ndarray  # [steps] bool, whether the phase ended with the step
     frames: Mapping[str, np.ndarray]  # by camera [steps, height, width, 3], where the method sees
+    action: np.ndarray  # [steps, action]
 
 
 def practise(method: Method, task: Task, view: View, state: Any, steps: int) -> Stretch:
@@ -62,7 +63,7 @@ def practise(method: Method, task: Task, view: View, state: Any, steps: int) -> 
         key = practice.reset_key(acting, number)
         world = jax.tree.map(partial(jnp.where, reset), reset_task(key, "initial"), world)
         ended = (transition.success, end)
-        seen: Any = (observation, phase.goal, phase.role, phase.steps, *ended, frames)
+        seen: Any = (observation, phase.goal, phase.role, phase.steps, *ended, frames, action)
         return (then, world), Stretch(*seen)
 
     practised: Stretch = jax.lax.scan(body, (view.phase, state), jnp.arange(steps))[1]

@@ -36,6 +36,7 @@ from unreset.runs.folder import (
 from unreset.runs.interrupts import deferred
 from unreset.runs.logs import history, lifelong_reward
 from unreset.runs.summary import effort, summarize
+from unreset.tasks.change import Change
 
 CHUNK_SECONDS = 1.0  # aimed at: how long an interruption may have to wait
 
@@ -74,6 +75,11 @@ class Training:
         self.seeds = [configuration.seed + i for i in range(configuration.seeds)]
         self.step = 0
         self.notes: list[str] = []
+        if environment is not None and configuration.change != Change():
+            raise UnresetError(
+                "change is made to the environment that a task makes, not to one that is given: "
+                "wrap that in unreset.tasks.change.ChangedEnv"
+            )
         made = task or registry.task(configuration.task, configuration.reward)
         self.task = task = fitted_task(made, configuration)
         self.method, notes = fitted_method(

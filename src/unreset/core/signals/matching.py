@@ -76,6 +76,9 @@ class Matching:
     those critics (QWALE), or 1/2 without them."""
     see_goal: bool = True
     """Whether it sees the goal beside the state (MEDAL code: yes); if not, no offsets either."""
+    see_action: bool = False
+    """Whether it sees a state that was acted from and the action taken there, instead of a state
+    that was reached (GAIL; GAIL-sa of QWALE)."""
     form: RewardForm = "-log(1-D)"
     """Reward as a function of D, the probability of being expert (MEDAL: -log(1-D))."""
     scale: float = 10.0
@@ -92,6 +95,17 @@ class Matching:
             raise UnresetError(
                 "arrivals and weighted are of all states of demonstrations: last_states and pairs "
                 "must be 0"
+            )
+        if self.see_action and (
+            self.arrivals or self.last_states or self.first_states or self.pairs
+        ):
+            raise UnresetError(
+                "see_action is of states that were acted from, and nobody acts in the last one: "
+                "arrivals must be False, and last_states, first_states and pairs 0"
+            )
+        if self.see_action and self.form == "D > 1/2":
+            raise UnresetError(
+                "form='D > 1/2' sees a success, which is a state: see_action must be False"
             )
         if self.contrast + self.pairs > 1:
             raise UnresetError(
