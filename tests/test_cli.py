@@ -114,7 +114,7 @@ def flags(settings, prefix=""):
         value = getattr(settings, field.name)
         if dataclasses.is_dataclass(value):
             bare = field.name in ("practice", "learner", "vision")
-            inner = "" if bare else f"{field.name}."
+            inner = prefix if bare else f"{prefix}{field.name}."
             yield from flags(value, inner)
         else:
             yield prefix + field.name.replace("_", "-")

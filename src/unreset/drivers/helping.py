@@ -72,13 +72,14 @@ class Helping:
 
     def _judged(self, asked: asking.Asked, stuck: bool, run: Run) -> asking.Asked:
         begin, states, search = self._waiting[0]
+        asked = asked._replace(labels=asked.labels + 1)
         search = asking.answered(search, stuck)
         search = Bisection(int(search.low), int(search.high), int(search.asked))
         self._waiting[0] = _Stretch(begin, states, search)
         if asking.question(search) == search.low:
             self._waiting.popleft()
             first = begin + search.high if search.high < states else FREE
-            asked = self._labelled(asked, np.int32(begin), np.int32(first), np.int32(search.asked))
+            asked = self._labelled(asked, np.int32(begin), np.int32(first), np.int32(0))  # counted
         if self._waiting:
             self._ask(run)
         return asked

@@ -82,7 +82,8 @@ class Terminal:
 
     def question(self, question: Question) -> None:
         ago = question.states - 1 - question.state
-        self._say(f"{ago} steps before help came, at {np.round(question.observation, 2).tolist()}:")
+        place = ", ".join(f"{number:.2f}" for number in question.observation)
+        self._say(f"{ago} steps before help came, at ({place}):")
         self._say("was I stuck there already? y or n")
 
     def answers(self) -> list[Answer]:
