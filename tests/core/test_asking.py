@@ -183,7 +183,7 @@ def constant_classifier(classifier, probability):
 def test_batches_hold_absorbed_rewards_where_that_is_wanted():
     found, task = {}, dataclasses.replace(TOY, stuck=lambda observation: observation[0] < -1.2)
     for absorb in (True, False):
-        method = paint(absorb=absorb)
+        method = paint(absorb=absorb, stuck_reward=-0.1)
         driver = toy.fused(method, task)
         driver.advance(0, 200)
         run = jax.tree.map(lambda x: x[0], driver.carry.run)
