@@ -183,6 +183,7 @@ def test_a_prior_that_is_there_is_not_made_again(prior, capsys):
     ("arguments", "message"),
     [
         ({"method": "oracle"}, "oracle asks for resets, and a life has none"),
+        ({"method": "paint"}, "paint asks for resets, and a life has none"),
         ({"method": "qwale", "demonstrations": "none"}, "qwale needs forward demonstrations"),
         ({"method": "qwale", "prior_rows": 0}, "prior_rows must be at least 1, not 0"),
         ({"method": "qwale", "demonstrations": []}, "from a prior run or from demonstrations"),

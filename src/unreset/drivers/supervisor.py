@@ -72,8 +72,7 @@ class Terminal:
     def __init__(self, source: TextIO | None = None, sink: TextIO | None = None) -> None:
         self._sink = sink
         self._lines: queue.Queue[str] = queue.Queue()
-        reader = threading.Thread(target=self._read, args=(source or sys.stdin,), daemon=True)
-        reader.start()
+        self._reader = threading.Thread(target=self._read, args=(source or sys.stdin,), daemon=True)
 
     def request(self, request: Request) -> None:
         why = "time to have a look" if request.visit else "I seem to be stuck"
@@ -87,6 +86,10 @@ class Terminal:
         self._say("was I stuck there already? y or n")
 
     def answers(self) -> list[Answer]:
+        if (
+            self._reader.ident is None
+        ):  # from the first look on: a run that is only read asks nobody
+            self._reader.start()
         found: list[Answer] = []
         while not self._lines.empty():
             line = self._lines.get()

@@ -37,7 +37,8 @@ def fitted_method(method: Method, task: Task, config: Configuration) -> tuple[Me
     if practice.offline and config.evaluation != "deployed":
         raise UnresetError(f"{method.name} never acts: its evaluation can only be deployed")
     if config.evaluation == "life":
-        if any(role.reset_at_end or role.reset_after_failures for role in method.roles):
+        resets = any(role.reset_at_end or role.reset_after_failures for role in method.roles)
+        if resets or method.asking.asks:
             raise UnresetError(f"{method.name} asks for resets, and a life has none")
         practice = replace(practice, reset_every=0)
     elif config.evaluation != "deployed":
