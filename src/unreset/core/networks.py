@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -23,6 +24,7 @@ class MLP(nn.Module):
     output: int
     layer_norm: bool = False
     kernel_init: Any = xavier
+    activation: Callable[[Array], Array] = nn.relu
 
     @nn.compact
     def __call__(self, inputs: Array) -> Array:
@@ -30,7 +32,7 @@ class MLP(nn.Module):
             inputs = nn.Dense(width, kernel_init=self.kernel_init)(inputs)
             if self.layer_norm:
                 inputs = nn.LayerNorm()(inputs)
-            inputs = nn.relu(inputs)
+            inputs = self.activation(inputs)
         return nn.Dense(self.output, kernel_init=self.kernel_init)(inputs)
 
 
