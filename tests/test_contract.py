@@ -25,7 +25,7 @@ class Practised:
     """Two seeds of one method on the toy task, compiled once, started over at will."""
 
     def __init__(self, name, preset):
-        self.method = toy.tiny(registry.METHODS[name][preset]).method(TOY)
+        self.method = registry.method(toy.tiny(registry.METHODS[name][preset]), TOY)
         self.driver = toy.fused(self.method, TOY, SEEDS)
         self.task = with_sight(toy.demonstrations(), TOY, self.method)[1]
         self._first = jax.tree.map(jnp.copy, self.driver.carry)

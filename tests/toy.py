@@ -16,6 +16,8 @@ from gymnasium import spaces
 
 from unreset import cli, registry
 from unreset.core.asking import Asking
+from unreset.core.imagination import Imagination
+from unreset.core.model import Dynamics
 from unreset.core.signals.curriculum import Curriculum
 from unreset.core.signals.matching import Matching
 from unreset.core.signals.novelty import Novelty
@@ -179,6 +181,14 @@ def tiny(settings: Settings, **practice) -> Settings:
         if isinstance(value, Asking):
             changes[field.name] = dataclasses.replace(
                 value, patience=4, visit_after=20, stretches=16, classifier=_classifier()
+            )
+        if isinstance(value, Dynamics):
+            changes[field.name] = dataclasses.replace(
+                value, members=2, elites=2, hidden=(8,), octaves=1, batch_size=8
+            )
+        if isinstance(value, Imagination):
+            changes[field.name] = dataclasses.replace(
+                value, last_length=3, growing_from=10, growing_to=30
             )
         if isinstance(value, Curriculum):
             changes[field.name] = Curriculum(

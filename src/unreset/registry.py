@@ -179,9 +179,11 @@ def method(settings: Settings, task: Task) -> Method:
         raise UnresetError(f"{kind}.method() raises {places.told(error)}") from error
     if not isinstance(made, Method):
         raise UnresetError(f"{kind}.method() returns {type(made).__name__}, not a Method")
-    model = settings.model if settings.imagination.share else None
     return dataclasses.replace(
-        made, asking=settings.asking, imagination=settings.imagination, model=model
+        made,
+        asking=settings.asking,
+        imagination=settings.imagination,
+        model=settings.model if settings.imagination.share else None,
     )
 
 

@@ -224,6 +224,8 @@ class Method:
 
     def _check_model(self) -> None:
         """Refuse what cannot be imagined."""
+        if self.practice.offline:
+            raise UnresetError(f"{self.name} is offline, and a model learns from practice")
         if self.vision.pixels:
             raise UnresetError(
                 f"the model of {self.name} predicts numbers, not pictures: it cannot practise with "
