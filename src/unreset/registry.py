@@ -19,6 +19,8 @@ from unreset.methods import (
     finetuning,
     iql,
     leave_no_trace,
+    mbarl,
+    mbpo,
     medal,
     medalpp,
     multitask,
@@ -63,6 +65,8 @@ METHODS: Mapping[str, Mapping[str, Settings]] = {
     "finetuning": finetuning.PRESETS,
     "iql": iql.PRESETS,
     "paint": paint.PRESETS,
+    "mbarl": mbarl.PRESETS,
+    "mbpo": mbpo.PRESETS,
 }
 
 #: What makes each task; a benchmark's task takes the name of its reward.
@@ -177,7 +181,10 @@ def method(settings: Settings, task: Task) -> Method:
         raise UnresetError(f"{kind}.method() raises {places.told(error)}") from error
     if not isinstance(made, Method):
         raise UnresetError(f"{kind}.method() returns {type(made).__name__}, not a Method")
-    return dataclasses.replace(made, asking=settings.asking)
+    model = settings.model if settings.imagination.share else None
+    return dataclasses.replace(
+        made, asking=settings.asking, imagination=settings.imagination, model=model
+    )
 
 
 def task(name: str, reward: str | None = None) -> Task:

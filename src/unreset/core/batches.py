@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from unreset.core import asking, signals
+from unreset.core import asking, sac, signals
 from unreset.core import replay as replays
-from unreset.core.fitting import CURRICULUM
+from unreset.core.fitting import CURRICULUM, MODEL
+from unreset.core.imagination import imagine
 from unreset.core.method import ENVIRONMENT, Method, draw_goal
+from unreset.core.networks import sample_tanh_normal
 from unreset.core.replay import GOAL_SOURCES, Replay
 from unreset.core.signals.matching import Matching
 from unreset.core.types import Array, Batch, Task
@@ -52,19 +54,34 @@ def rewards(
 
 
 def draw_batches(
-    method: Method, task: Task, run: Run, roles: tuple[int, ...], updates: int, key: Array
+    method: Method,
+    task: Task,
+    run: Run,
+    roles: tuple[int, ...],
+    updates: int,
+    key: Array,
+    step: Array | int = 0,
 ) -> Batch:
-    """Batches [updates, B, ...] for the learner of ``roles``.
+    """Batches [updates, B, ...] for the learner of ``roles`` at an environment step.
 
     Roles with one reward are taught by every row alike; else each role gets its part of a batch.
+    A method with a model imagines the last rows of each part.
     """
     parts = [(role,) for role in roles] if method.told_roles else [roles]
     size = method.practice.batch_size // len(parts)
     keys = jax.random.split(key, len(parts))
+    imagined = round(method.imagination.share * size) if method.model is not None else 0
     drawn = [
-        _draw_part(method, task, run, part, (updates, size), part_key)
+        _draw_part(method, task, run, part, (updates, size - imagined), part_key)
         for part, part_key in zip(parts, keys, strict=True)
     ]
+    if imagined:
+        drawn += [
+            _imagine_part(
+                method, task, run, part, (updates, imagined), step, jax.random.fold_in(part_key, 2)
+            )
+            for part, part_key in zip(parts, keys, strict=True)
+        ]
     return jax.tree.map(lambda *x: jnp.concatenate(x, axis=1), *drawn)
 
 
@@ -154,6 +171,94 @@ def _draw_part(
         success=success.astype(jnp.float32),
     )
     return jax.tree.map(lambda x: x.reshape(*shape, *x.shape[1:]), batch)
+
+
+def _imagine_part(
+    method: Method,
+    task: Task,
+    run: Run,
+    roles: tuple[int, ...],
+    shape: tuple[int, int],
+    step: Array | int,
+    key: Array,
+) -> Batch:
+    """Rows [*shape, ...] that teach ``roles``, of one reward, from the model's world."""
+    config, role, total = method.imagination, roles[0], shape[0] * shape[1]
+    assert method.model is not None
+    number = -(-total // config.turns)
+    start_key, act_key, order_key = jax.random.split(key, 3)
+    learned = method.roles[role].reward != ENVIRONMENT
+    which = method.learner_of(role)
+    actor = jax.tree.map(lambda x: x[which], run.learners.actor)
+
+    def policy(observation: Array, goal: Array, key: Array) -> Array:
+        seen = method.inputs(task, observation, goal, role)
+        return sample_tanh_normal(*sac.policy(method.learner, actor, seen), key)[0]
+
+    ends = method.practice.boundary != "bootstrap" and not learned
+    starts = _draw_starts(method, task, run, roles, (config.turns, number), start_key)
+    length = config.length_at(jnp.asarray(step))
+    found = imagine(
+        config, method.model, task, run.signals[MODEL], policy, starts, length, ends, act_key
+    )
+    order = jax.random.permutation(order_key, config.turns * number)[:total]
+    rows = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:])[order], found)
+    told = rows.reward
+    if task.pure:
+        told = jax.vmap(task.reward)(rows.next_observation, rows.goal)
+    reward, terminal = told * method.learner.reward_scale, rows.success & ends
+    if learned:
+        at = rows.observation if method.sees_action(role) else rows.next_observation
+        matched = rewards(method, task, run, role, at, rows.goal, action=rows.action)
+        reward = matched + reward * method.roles[role].task_reward
+        if method.practice.boundary != "bootstrap" and method.sees_success(role):
+            terminal = matched > 0
+    batch = Batch(
+        inputs=method.inputs(task, rows.observation, rows.goal, role),
+        action=rows.action,
+        next_inputs=method.inputs(task, rows.next_observation, rows.goal, role),
+        reward=reward,
+        discount=1.0 - terminal,
+        imitate=jnp.zeros(total),
+        success=rows.success.astype(jnp.float32),
+    )
+    return jax.tree.map(lambda x: x.reshape(*shape, *x.shape[1:]), batch)
+
+
+def _draw_starts(
+    method: Method,
+    task: Task,
+    run: Run,
+    roles: tuple[int, ...],
+    shape: tuple[int, int],
+    key: Array,
+) -> tuple[Array, Array]:
+    """Observations and goals [*shape, ...] from which imagined rollouts begin."""
+    config, replay, number = method.imagination, run.replay, shape[0] * shape[1]
+    keys = jax.random.split(key, 6)
+    own = tuple(range(len(method.roles))) if method.practice.teach == "everyone" else roles
+    at = replays.sample(replay, own, number, keys[0])
+    kind = jax.random.uniform(keys[1], (number,))
+    if replay.pinned:
+        shown = replays.sample_pinned(replay, roles, number, keys[2])
+        at = jnp.where(kind < config.demonstrations, shown, at)
+    observation = replay.rows.observation[at]
+    goal = _draw_goals(method, task, run, roles, at, keys[3]).goal
+    if config.initial:
+        fresh = _beginnings(task, number, keys[4])
+        sources = jnp.array(method.sources(roles)[:1] * number)
+        first = kind > 1 - config.initial
+        observation = jnp.where(first[:, None], fresh, observation)
+        goal = jnp.where(first[:, None], draw_goal(task, sources, keys[5]), goal)
+    return observation.reshape(*shape, -1), goal.reshape(*shape, -1)
+
+
+def _beginnings(task: Task, number: int, key: Array) -> Array:
+    """Observations [number, observation] after resets."""
+    if task.reset is not None and task.observe is not None:
+        return jax.vmap(task.observe)(jax.vmap(task.reset)(jax.random.split(key, number)))
+    known = jnp.asarray(task.beginnings)
+    return known[jax.random.randint(key, (number,), 0, len(known))]
 
 
 def _draw_rows(

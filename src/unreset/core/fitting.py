@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from unreset.core import asking, sac, signals
+from unreset.core import model as dynamics
 from unreset.core import replay as replays
 from unreset.core.method import Method
 from unreset.core.replay import Replay, Rows
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 State = TypeVar("State")
 CURRICULUM = "curriculum"  # its name among the states of the run's signals
+MODEL = "model"  # likewise
 
 
 def when(
@@ -98,6 +100,9 @@ def init_signals(
             states[name] = states[name]._replace(worth=found)
     if method.curriculum is not None:
         states[CURRICULUM] = _init_curriculum(method, task, pinned, pinned_last)
+    if method.model is not None:
+        own_key = jax.random.fold_in(key, len(method.signals) + 2)
+        states[MODEL] = dynamics.init(method.model, task, own_key, rewards=not task.pure)
     if method.asking.asks:
         seen = method.judged(task, method.asking.classifier, *nothing, frames)
         own_key = jax.random.fold_in(key, len(method.signals) + 1)
@@ -189,6 +194,9 @@ def fit_signals(
         metrics |= {f"{name}_{what}": value for what, value in found.items()}
     if method.curriculum is not None:
         states[CURRICULUM], found = _refresh(method, task, run, step, key)
+        metrics |= found
+    if method.model is not None:
+        states[MODEL], found = _fit_model(method, method.model, task, run, step, key)
         metrics |= found
     if method.asking.asks:
         states[asking.ASKING], found = _fit_asking(method, task, run, step, key)
@@ -343,6 +351,39 @@ def _fit_asking(
     return asked._replace(classifier=classifier), metrics
 
 
+def _fit_model(
+    method: Method, config: dynamics.Dynamics, task: Task, run: Run, step: Array, key: Array
+) -> tuple[dynamics.Model, dict[str, Measurement]]:
+    """The update of the model, on everyone's rows and the demonstrations', also in seed steps."""
+    replay, everyone = run.replay, tuple(range(len(method.roles)))
+    keys = jax.random.split(jax.random.fold_in(key, 3), 3)
+    shape = (config.members, config.batch_size)
+    at = replays.sample(replay, everyone, shape[0] * shape[1], keys[0])
+    if replay.pinned:
+        shown = replays.sample_pinned(replay, everyone, len(at), keys[1])
+        practised = (replay.heads - replay.tails).sum()
+        known = (replay.rows.role[: replay.pinned] >= 0).sum()
+        share = known / jnp.maximum(known + practised, 1)
+        at = jnp.where(jax.random.uniform(keys[2], at.shape) < share, shown, at)
+    at = at.reshape(shape)
+    # Always the same rows are held out: those whose scattered position is a low number.
+    scattered = at.astype(jnp.uint32) * jnp.uint32(2654435761) / jnp.float32(2**32)
+    rows = replay.rows
+    taken = dynamics.Rows(
+        observation=rows.observation[at],
+        action=rows.action[at],
+        next_observation=rows.observation[replays.following(replay, at)],
+        goal=rows.goal[at],
+        reward=rows.reward[at],
+        held_out=scattered < config.held_out,
+    )
+    due = step % config.interval == 0
+    state, found = when(
+        due, lambda state: dynamics.update(config, task, state, taken), run.signals[MODEL]
+    )
+    return state, {f"{MODEL}_{what}": value for what, value in found.items()}
+
+
 def _refresh(
     method: Method, task: Task, run: Run, step: Array, key: Array
 ) -> tuple[curriculum.Candidates, dict[str, Measurement]]:
@@ -379,8 +420,14 @@ def reach(method: Method) -> float:
 def freshly_judged(
     method: Method, task: Task, states: dict[str, Any], phase: Phase, transition: Transition
 ) -> dict[str, Measurement]:
-    """How often discriminators take a state just reached, never trained on, for what it is."""
+    """How well a step just made, on which nothing was trained, is judged.
+
+    How often discriminators take the state for what it is, and the error of the model.
+    """
     found = {}
+    if method.model is not None:
+        error = dynamics.error(method.model, task, states[MODEL], transition, phase.goal)
+        found[f"{MODEL}_fresh_error"] = Measurement(error, jnp.float32(1))
     for name, signal in method.signals.items():
         if isinstance(signal, Matching):
             right = method.logits(task, name, states[name], transition, phase.goal) < 0

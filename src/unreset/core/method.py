@@ -11,6 +11,8 @@ import jax.numpy as jnp
 
 from unreset.core import sac
 from unreset.core.asking import Asking
+from unreset.core.imagination import Imagination
+from unreset.core.model import Dynamics
 from unreset.core.networks import octaves
 from unreset.core.replay import GOAL_SOURCES
 from unreset.core.signals import Signal, matching
@@ -140,6 +142,10 @@ class Method:
     """Which role acts next; None: they take turns."""
     asking: Asking = field(default_factory=Asking)
     """When a person is asked for help."""
+    model: Dynamics | None = None
+    """The model of the world that all roles share, if it has one."""
+    imagination: Imagination = field(default_factory=Imagination)
+    """How a model is rolled out."""
 
     def __post_init__(self) -> None:
         """Refuse parts that do not go together."""
@@ -177,6 +183,8 @@ class Method:
                 f"the curriculum of {self.name} chooses among states, not among pictures: it "
                 "cannot practise with pixels"
             )
+        if self.model is not None:
+            self._check_model()
         if self.learner.expectile and self.practice.switch == "confidence":
             raise UnresetError(
                 f"{self.name} learns by implicit Q-learning (expectile), which teaches no success "
@@ -214,6 +222,18 @@ class Method:
                 f"{self.practice.goals_per_row} goal(s) per row, can share a batch"
             )
 
+    def _check_model(self) -> None:
+        """Refuse what cannot be imagined."""
+        if self.vision.pixels:
+            raise UnresetError(
+                f"the model of {self.name} predicts numbers, not pictures: it cannot practise with "
+                "pixels"
+            )
+        if self.practice.goals_per_row > 1:
+            raise UnresetError(
+                f"{self.name} imagines each row for one goal: goals_per_row must be 1"
+            )
+
     def _leads_back(self, role: int) -> bool:
         """Whether the role after one returns to initial states, for the environment's reward."""
         after = self.roles[(role + 1) % len(self.roles)]
@@ -236,7 +256,7 @@ class Method:
         everyone = tuple(range(len(self.roles)))
         return (everyone,) if self.shared else tuple((role,) for role in everyone)
 
-    def learner_of(self, role: Array) -> Array | int:
+    def learner_of(self, role: Array | int) -> Array | int:
         """The number of the learner that acts in a role []."""
         return 0 if self.shared else role
 

@@ -17,7 +17,7 @@ import numpy as np
 import optax
 
 from unreset.core.networks import MLP, octaves
-from unreset.core.types import Array, Metrics, Task
+from unreset.core.types import Array, Metrics, Task, Transition
 from unreset.errors import UnresetError
 
 LEAST_STD = 1e-4  # of a number that hardly changes, so that dividing by it stays finite
@@ -51,8 +51,6 @@ class Dynamics:
     """Decoupled weight decay (MBPO: 2.5e-5 to 1e-4 by layer)."""
     interval: int = 1
     """Environment steps between two updates (ours; MBPO: a refit after every 250)."""
-    first_updates: int = 0
-    """Updates on demonstrations before the first step (ours)."""
     batch_size: int = 128
     """Rows of one update of each member, drawn anew for each (MBPO: 256)."""
     held_out: float = 0.1
@@ -334,3 +332,12 @@ def predict(
     if predicts_rewards(task, model):
         reward = jnp.clip(change[:, size], model.outputs.low[size], model.outputs.high[size])
     return Prediction(seen, reward, jnp.sqrt(jnp.mean(apart[:, :size] ** 2, axis=-1)))
+
+
+def error(config: Dynamics, task: Task, model: Model, step: Transition, goal: Array) -> Array:
+    """Root mean square [] of what the members together get wrong of a step, in deviations."""
+    rows = jax.tree.map(lambda x: x[None], (step.observation, step.action, goal))
+    change = step.next_observation - step.observation
+    mean = expected(config, task, model, *rows)[0].mean(axis=0)[0, : len(change)]
+    deviation = model.outputs.deviation[: len(change)]
+    return jnp.sqrt(jnp.mean(((change - mean) / deviation) ** 2)) * (model.updates > 0)

@@ -144,7 +144,20 @@ def misfit(method: Method, task: Task, shown: Collection[int]) -> str | None:
     if (practice.offline or practice.cloning_updates) and not imitated & set(shown):
         return f"{name} has to clone demonstrations first, and there are none for it"
     unanswered = asking.misfit(method.asking, task, acts=not practice.offline)
-    return f"{name} asks for help: {unanswered}" if unanswered else _blindness(method, task)
+    helpless = f"{name} asks for help: {unanswered}" if unanswered else None
+    return helpless or _beginless(method, task) or _blindness(method, task)
+
+
+def _beginless(method: Method, task: Task) -> str | None:
+    """Why a method cannot imagine from initial states."""
+    if not (method.model is not None and method.imagination.initial):
+        return None
+    if task.reset is not None or task.beginnings is not None:
+        return None
+    return (
+        f"{method.name} imagines from initial states, and task {task.name!r} does not say which "
+        "those are: imagination.initial must be 0"
+    )
 
 
 def _blindness(method: Method, task: Task) -> str | None:

@@ -38,7 +38,7 @@ def _teach(
     practice, groups = method.practice, method.learners
     if practice.teach == "acting" and len(groups) > 1:
         branches = [
-            draw_batches(method, task, run, roles, practice.updates_per_step, key)
+            draw_batches(method, task, run, roles, practice.updates_per_step, key, step)
             for roles, key in zip(groups, jax.random.split(batch_key, len(groups)), strict=True)
         ]
         batches = jax.tree.map(lambda *x: jnp.stack(x)[run.phase.role], *branches)
@@ -52,7 +52,7 @@ def _teach(
     draw_keys = jax.random.split(batch_key, len(groups))
     update_keys = jax.random.split(update_key, len(groups))
     for number, roles in enumerate(groups):
-        batches = draw_batches(method, task, run, roles, each, draw_keys[number])
+        batches = draw_batches(method, task, run, roles, each, draw_keys[number], step)
         learner = jax.tree.map(lambda x, n=number: x[n], run.learners)
         learner, learner_metrics = _update(method, learner, batches, step, update_keys[number])
         taught.append(learner)
@@ -90,7 +90,7 @@ def clone(method: Method, task: Task, run: Run) -> Run:
         seed_steps=0,
     )
     learner = replace(method.learner, cloning_only=True, policy_every=1)
-    cloner = replace(method, practice=practice, learner=learner)
+    cloner = replace(method, practice=practice, learner=learner, model=None)
 
     def once(number: Array, learners: sac.Learner) -> sac.Learner:
         batch_key, update_key = jax.random.split(jax.random.fold_in(key, number))

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from unreset.core.asking import Asking
+from unreset.core.imagination import Imagination
 from unreset.core.method import Method, Practice
+from unreset.core.model import Dynamics
 from unreset.core.sac import SAC
 from unreset.core.types import Task
 
@@ -22,6 +24,10 @@ class Settings:
     """Environment steps of each seed."""
     asking: Asking = field(default_factory=Asking)
     """Whether, when and whom to ask for help."""
+    imagination: Imagination = field(default_factory=Imagination)
+    """How much it learns from what a model imagines, and of what."""
+    model: Dynamics = field(default_factory=Dynamics)
+    """That model of the world."""
 
     def method(self, task: Task) -> Method:
         """The method for a task."""
