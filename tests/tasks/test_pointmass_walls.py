@@ -109,3 +109,8 @@ def test_demonstrations_reach_both_ends_in_about_thirty_steps():
         np.testing.assert_allclose(walls.observe(replayed), one.observations[-1], atol=1e-5)
     np.testing.assert_array_equal(shown[0].observations[-1], shown[3].observations[0])
     np.testing.assert_array_equal(walls.demonstrations(number=3)[4].actions, shown[4].actions)
+
+
+def test_a_drive_that_gets_stuck_at_a_wall_begins_anew():
+    shown = walls.demonstrations(seed=100)  # among them one whose first drive never arrives
+    assert max(len(one.actions) for one in shown) <= 36

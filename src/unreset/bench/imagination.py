@@ -22,7 +22,7 @@ from unreset.core.imagination import Imagination, Imagined, imagine
 from unreset.core.method import Method, Practice, Role
 from unreset.core.model import Dynamics, Model
 from unreset.core.networks import sample_tanh_normal
-from unreset.core.planning import Planning, World
+from unreset.core.planning import Planner, Planning, World
 from unreset.core.sac import SAC, Learner
 from unreset.core.types import FORWARD, Array, Batch, Task
 from unreset.evaluation import deployed
@@ -82,7 +82,9 @@ class Study:
     planning: Planning = field(
         default_factory=lambda: Planning(horizon=15, samples=128, elites=16, iterations=3)
     )
-    """The planner, without value and policy."""
+    """The planners, without value and policy."""
+    others: tuple[Planner, ...] = ("mppi", "shooting", "gradient")
+    """Planners besides CEM, in the first model of each seed."""
 
     def method(self) -> Method:
         """Who practises: one role, and that in imagination alone."""

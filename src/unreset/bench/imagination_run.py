@@ -31,7 +31,7 @@ from unreset.bench.imagination import (
 )
 from unreset.bench.output import write_csv
 from unreset.core.model import Model
-from unreset.core.planning import Planning
+from unreset.core.planning import Planner, Planning
 from unreset.core.types import Array, Task
 from unreset.errors import UnresetError
 from unreset.evaluation import dynamics
@@ -105,15 +105,14 @@ class _Program:
         self._cells = np.array(list(cells))
         self._practise = jax.jit(self._practised)
         known = replace(study.planning, planner="cem")
-        self._planners = {
-            ("cem", "real"): jax.jit(partial(self._real, known)),
-            ("cem", "model"): jax.jit(jax.vmap(partial(self._planned, known), (0, None))),
+        self._planners: dict[tuple[str, str], Any] = {
+            ("cem", "real"): jax.jit(partial(self._real, known))
         }
-        for planner in ("mppi", "shooting", "gradient"):
-            other = replace(study.planning, planner=planner)
-            self._planners[planner, "model"] = jax.jit(
-                jax.vmap(partial(self._planned, other), (0, None))
-            )
+        planners: tuple[Planner, ...] = ("cem", *study.others)
+        for planner in planners:
+            config = replace(study.planning, planner=planner)
+            each = jax.vmap(partial(self._planned, config), (0, None))
+            self._planners[planner, "model"] = jax.jit(each)
 
     def models(self, seed: int) -> list[Row]:
         """Fit the models of a seed; a row for each."""

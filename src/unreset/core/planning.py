@@ -20,6 +20,7 @@ import optax
 from unreset.core.types import Array
 from unreset.errors import UnresetError
 
+Planner = Literal["cem", "mppi", "shooting", "gradient"]
 #: (observation [N, o], action [N, a], key) -> next observation [N, o], reward [N], done [N].
 World = Callable[[Array, Array, Array], tuple[Array, Array, Array]]
 #: observation [N, o] -> what is still to come [N].
@@ -32,7 +33,7 @@ Policy = Callable[[Array, Array], Array]
 class Planning:
     """Hyper-parameters of planning."""
 
-    planner: Literal["cem", "mppi", "shooting", "gradient"] = "cem"
+    planner: Planner = "cem"
     """The cross-entropy method, path-integral weights, the best of uniform samples, or ascent."""
     horizon: int = 15
     """Steps that a plan looks ahead (PETS: 15 to 30, TD-MPC2: 3)."""

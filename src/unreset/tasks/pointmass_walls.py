@@ -27,6 +27,7 @@ NARROW = 0.1  # largest distance of a start from START, on each axis
 WAY = np.array([[-0.6, 0.75], [0.6, -0.75]], np.float32)  # which demonstrations follow
 PASS_AT = 0.25  # distance from a waypoint at which a demonstration turns to the next
 PROTOCOL = OURS["pointmass_walls"]
+_LONGEST = 60  # steps of a demonstration; one that takes more has hit a wall
 _TRIES = 32  # a place is in a wall in one try of fifteen: 1e-38 remains
 
 
@@ -120,20 +121,23 @@ _step, _observe, _success = jax.jit(step), jax.jit(observe), jax.jit(success)
 
 
 def _drive(
-    generator: np.random.Generator, state: State, way: np.ndarray, direction: int
+    generator: np.random.Generator, begin: State, way: np.ndarray, direction: int
 ) -> Trajectory:
-    """From a state along waypoints [n, 2] to within reach of the last, with a wavering hand."""
-    seen, actions, left = [np.asarray(_observe(state))], [], list(way)
-    pace = generator.uniform(0.85, 1.0)
-    while not _success(seen[-1], way[-1]):
-        if len(left) > 1 and np.linalg.norm(left[0] - seen[-1][:2]) < PASS_AT:
-            left.pop(0)
-        wanted = np.clip((left[0] - seen[-1][:2]) / (2 * SPEED), -pace, pace)
-        push = (wanted - (1 - DRAG) * seen[-1][2:]) / DRAG + generator.normal(0.0, 0.3, 2)
-        actions.append(np.clip(push, -1, 1).astype(np.float32))
-        state = _step(state, actions[-1])
-        seen.append(np.asarray(_observe(state)))
-    return Trajectory(np.stack(seen), np.stack(actions), way[-1], direction)
+    """From a state along waypoints [n, 2] to within reach of the last; anew where it gets stuck."""
+    while True:
+        state, seen, left = begin, [np.asarray(_observe(begin))], list(way)
+        actions: list[np.ndarray] = []
+        pace = generator.uniform(0.85, 1.0)
+        while len(actions) < _LONGEST:
+            if len(left) > 1 and np.linalg.norm(left[0] - seen[-1][:2]) < PASS_AT:
+                left.pop(0)
+            wanted = np.clip((left[0] - seen[-1][:2]) / (2 * SPEED), -pace, pace)
+            push = (wanted - (1 - DRAG) * seen[-1][2:]) / DRAG + generator.normal(0.0, 0.3, 2)
+            actions.append(np.clip(push, -1, 1).astype(np.float32))
+            state = _step(state, actions[-1])
+            seen.append(np.asarray(_observe(state)))
+            if _success(seen[-1], way[-1]):
+                return Trajectory(np.stack(seen), np.stack(actions), way[-1], direction)
 
 
 def demonstrations(number: int = 10, seed: int = 0) -> list[Trajectory]:
