@@ -212,10 +212,26 @@ def test_discriminators_are_judged(main, tmp_path):
         assert message in err
 
 
+def test_a_model_is_judged(main, tmp_path):
+    folder = tmp_path / "run"
+    assert main("train", "mbarl", "toy", *SMALL, "--no-report", "--out", folder)[0] == cli.OK
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    code, out, err = main("eval", folder, "--dynamics", "--episodes", "2")
+    assert code == cli.OK, err
+    lines = out.splitlines()
+    assert lines[0] == "the policy, initial starts"
+    assert lines[1].split() == ["horizon", "error", "nothing", "changes"]
+    assert lines[2].split()[0] == "1"
+    assert {"the policy, wide starts", "fresh demonstrations"} <= set(lines)
+    assert out.count("within the 95% interval") == 3
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
 def test_what_cannot_be_judged_is_one_line(main, folder):
-    code, _, err = main("eval", folder, "--rewards")
-    assert code == cli.USAGE
-    assert "naive has no discriminator that could be judged" in err and err.count("\n") == 1
+    for flag, what in (("--rewards", "discriminator"), ("--dynamics", "model")):
+        code, _, err = main("eval", folder, flag)
+        assert code == cli.USAGE
+        assert f"naive has no {what} that could be judged" in err and err.count("\n") == 1
 
 
 def test_resume_behind_the_run_is_refused(main, folder):

@@ -12,6 +12,7 @@ import jax
 import numpy as np
 
 from unreset import places, registry
+from unreset.core.fitting import MODEL
 from unreset.core.sac import SAC
 from unreset.core.types import Task
 from unreset.core.vision import STRIDES, Vision
@@ -20,8 +21,9 @@ from unreset.demos.store import FORWARD, Trajectory
 from unreset.drivers.live import Live
 from unreset.drivers.supervisor import Supervisor
 from unreset.errors import UnresetError, look_up
-from unreset.evaluation import deployed, discriminators
+from unreset.evaluation import deployed, discriminators, dynamics
 from unreset.evaluation.discriminators import Judgement
+from unreset.evaluation.dynamics import Quality
 from unreset.methods.settings import Settings
 from unreset.policy import Policy
 from unreset.runs import folder as folders
@@ -153,19 +155,59 @@ class Run:
         self._check_seed(seed_number)
         discriminators.discriminators(training.method)  # refuse before anything takes time
         method, task = training.method, training.task
-        if episodes is None:
-            episodes = 10 if task.step is not None else 2
-        if episodes < 1:
-            raise UnresetError(f"episodes must be at least 1, not {episodes}")
-        shown = _fresh(task) if demonstrations is None else _demonstrations(task, demonstrations)
-        store.check(shown, task)
-        shown = [one for one in shown if one.direction == FORWARD]
+        episodes = _judged_episodes(task, episodes)
+        shown = [one for one in _unseen(task, demonstrations) if one.direction == FORWARD]
         if method.vision.pixels:
             shown = pictures.seen(shown, task, method.watched)
         actor, signals = jax.tree.map(
             lambda x: x[seed_number], (training.actors, training.driver.run.signals)
         )
         return discriminators.judge(method, task, actor, signals, shown, episodes, _JUDGING_SEED)
+
+    def judge_model(
+        self,
+        seed_number: int = 0,
+        episodes: int | None = None,
+        demonstrations: Sequence[Trajectory] | str | Path | None = None,
+    ) -> dict[str, Quality]:
+        """How well the run's model predicts where none of its rows is from; nothing changes.
+
+        Its error by steps ahead and its calibration, where the deployed policy leads from each
+        kind of start, and along fresh demonstrations.
+
+        Args:
+            seed_number: which of the run's seeds, counted from 0.
+            episodes: how many by the policy, from each kind of start; by default 10 on a JAX task,
+                else 2.
+            demonstrations: as in :meth:`judge_rewards`; a task without any is judged without.
+
+        Raises:
+            UnresetError: where the method has no model.
+        """
+        training = self._training
+        self._check_seed(seed_number)
+        method, task = training.method, training.task
+        if method.model is None:
+            raise UnresetError(
+                f"{method.name} has no model that could be judged; mbarl has one, and every method "
+                "with --imagination.share above 0"
+            )
+        episodes = _judged_episodes(task, episodes)
+        actor, model = jax.tree.map(
+            lambda x: x[seed_number], (training.actors, training.driver.run.signals[MODEL])
+        )
+        led = {
+            f"the policy, {start} starts": dynamics.episodes(
+                method, task, actor, start, episodes, _JUDGING_SEED
+            )
+            for start in ("initial", "wide")
+            if start in task.starts
+        }
+        if demonstrations is not None or task.demonstrations is not None:
+            led["fresh demonstrations"] = list(_unseen(task, demonstrations))
+        return {
+            name: dynamics.quality(method.model, task, model, found) for name, found in led.items()
+        }
 
     def resume(self, steps: int | None = None, observer: Observer | None = None) -> Run:
         """Continue to the budget, or to a new one of ``steps``."""
@@ -525,6 +567,22 @@ def _prior(folder: Path, number: int) -> tuple[list[Trajectory], dict[str, np.nd
     if not found:
         raise UnresetError(f"{folder} has not practised: there is nothing to begin a life with")
     return found, priors.named(jax.tree.map(lambda x: x[0], learner))
+
+
+def _judged_episodes(task: Task, episodes: int | None) -> int:
+    """How many episodes of a policy judge a run's signals."""
+    if episodes is None:
+        return 10 if task.step is not None else 2
+    if episodes < 1:
+        raise UnresetError(f"episodes must be at least 1, not {episodes}")
+    return episodes
+
+
+def _unseen(task: Task, given: Sequence[Trajectory] | str | Path | None) -> Sequence[Trajectory]:
+    """Demonstrations on which a run was not trained, checked."""
+    shown = _fresh(task) if given is None else _demonstrations(task, given)
+    store.check(shown, task)
+    return shown
 
 
 def _fresh(task: Task) -> Sequence[Trajectory]:

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import shlex
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 from unreset import bench
+from unreset.bench import imagination_page, imagination_run
 from unreset.bench.display import GridDisplay
 from unreset.bench.suites import find, suites
+from unreset.errors import UnresetError
 from unreset.options import parse
+
+STUDY = "imagination"
+_ABOUT = "policies that practise in a model alone: its data, rollouts' lengths and starts (offline)"
+_OF_STUDY = {"suite", "seeds", "first_seed", "out", "tables_only"}  # the options that it has
 
 
 @dataclass(frozen=True)
@@ -26,6 +32,7 @@ class BenchOptions:
       unreset bench tabletop --seeds 5
       unreset bench tabletop --methods fbrl my_method:Mine
       unreset bench boundary --out here --tables-only
+      unreset bench imagination
     """
 
     suite: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="[SUITE]")] = None
@@ -62,7 +69,10 @@ def main(arguments: list[str]) -> int:
     if options.suite is None:
         for suite in suites().values():
             print(f"{suite.name:14} {suite.summary}: {len(suite.cells)} cells")
+        print(f"{STUDY:14} {_ABOUT}")
         return 0
+    if options.suite == STUDY:
+        return _study(options, arguments)
     out = options.out or Path("bench") / find(options.suite).name
     if options.tables_only:
         for path in bench.tables(out, options.threshold):
@@ -92,3 +102,20 @@ def main(arguments: list[str]) -> int:
             f"unreset: {state.job.name} failed: {state.message} ({state.job.log})", file=sys.stderr
         )
     return int(bool(failed))
+
+
+def _study(options: BenchOptions, arguments: list[str]) -> int:
+    """The offline study, which trains no runs."""
+    for field in fields(BenchOptions):
+        if field.name not in _OF_STUDY and getattr(options, field.name) != field.default:
+            flag = field.name.replace("_", "-")
+            raise UnresetError(f"--{flag} is of suites that train methods, not of {STUDY}")
+    out = options.out or Path("bench") / STUDY
+    if options.tables_only:
+        paths = imagination_page.write(out)
+    else:
+        called = shlex.join(["unreset", "bench", *arguments])
+        paths = imagination_run.run(out, options.seeds, options.first_seed, called=called)
+    for path in paths:
+        print(path)
+    return 0

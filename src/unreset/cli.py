@@ -145,6 +145,11 @@ def _eval(arguments: list[str]) -> int:
         found = run.judge_rewards(options.seed_number, options.episodes, options.demonstrations)
         print("\n\n".join(f"{name}: {judgement.text()}" for name, judgement in found.items()))
         return OK
+    if options.dynamics:
+        run = _load(options.run)
+        told = run.judge_model(options.seed_number, options.episodes, options.demonstrations)
+        print("\n\n".join(f"{name}\n{quality.text()}" for name, quality in told.items()))
+        return OK
     figures = _load(options.run).evaluate(options.starts, options.episodes)
     for name, value in figures.items():
         print(f"{name:18} {value:.4g}")

@@ -180,11 +180,12 @@ class ResumeOptions:
 
 @dataclass(frozen=True)
 class EvalOptions:
-    """Evaluate a run's deterministic policy, or its discriminators; the run does not change.
+    """Evaluate a run's deterministic policy, its discriminators or its model, which all stay.
 
     Examples:
       unreset eval runs/fbrl-tabletop-0 --starts wide --episodes 200
       unreset eval runs/medal-tabletop-0 --rewards
+      unreset eval runs/mbarl-tabletop-0 --dynamics
     """
 
     run: RunFolder
@@ -196,10 +197,14 @@ class EvalOptions:
     rewards: bool = False
     """Judge the discriminators instead, on states of the policy, of random actions (from both kinds
     of start, 10 episodes each by default, in a simulator 2) and of fresh demonstrations."""
+    dynamics: bool = False
+    """Judge the model instead, on as many of the policy's episodes from each kind of start, and on
+    fresh demonstrations: its error by steps ahead, and whether it knows how sure it may be."""
     demonstrations: Annotated[str | None, Demonstrations] = None
-    """Fresh demonstrations for --rewards; None for the script's, with another seed."""
+    """Fresh demonstrations for --rewards and --dynamics; None for the script's, with another
+    seed."""
     seed_number: int = 0
-    """Which of the run's seeds --rewards judges, counted from 0."""
+    """Which of the run's seeds --rewards and --dynamics judge, counted from 0."""
 
 
 @dataclass(frozen=True)

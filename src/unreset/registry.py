@@ -40,6 +40,7 @@ from unreset.tasks.kitchen import kitchen
 from unreset.tasks.kitchen_combination import kitchen_combination
 from unreset.tasks.minitaur import minitaur
 from unreset.tasks.pointmass import pointmass
+from unreset.tasks.pointmass_walls import pointmass_walls
 from unreset.tasks.sawyer_door import sawyer_door
 from unreset.tasks.sawyer_peg import sawyer_peg
 from unreset.tasks.sawyer_peg_small import sawyer_peg_small
@@ -87,6 +88,7 @@ TASKS: dict[str, Callable[..., Task]] = {
     "pointmass_windy": partial(pointmass, windy=True),
     "tabletop_placing": tabletop_placing,
     "tabletop_placing_moved": partial(tabletop_placing, new_mug=True),
+    "pointmass_walls": pointmass_walls,
     "sticky_maze": sticky_maze,
     "tabletop_edge": tabletop_edge,
 }

@@ -70,7 +70,8 @@ def _at_once(jobs: int) -> str:
     return "one run at a time" if jobs == 1 else f"up to {jobs} runs at once, each on one core"
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of Markdown."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
@@ -97,7 +98,7 @@ def _cells(rows: Sequence[Row], manifest: Manifest) -> str:
     head = ["cell", "seeds", "final success, IQM", "mean", "area, IQM", "from wide starts, IQM"]
     together = all("steps_to_threshold" not in row for row in rows)
     head += [] if together else ["steps", f"steps {at}", f"seconds {at}", "hard resets"]
-    return _table(
+    return table(
         head,
         [
             [
@@ -128,7 +129,7 @@ def _published(known: Sequence[published.Published]) -> str:
         steps = curve.steps_to(level)
         return MISSING if steps == float("inf") else _count(steps)
 
-    return _table(
+    return table(
         ["published", *(f"{level:g}" for level in published.LEVELS), "seeds"],
         [
             [curve.method, *(first(curve, level) for level in published.LEVELS), str(curve.seeds)]
@@ -138,14 +139,14 @@ def _published(known: Sequence[published.Published]) -> str:
 
 
 def _improvement(matrix: Mapping[str, Row]) -> str:
-    return _table(
+    return table(
         ["", *matrix],
         [[one, *(_share(value) for value in row.values())] for one, row in matrix.items()],
     )
 
 
 def _seeds(rows: Sequence[Row]) -> str:
-    return _table(
+    return table(
         [
             "cell",
             "task",
@@ -177,7 +178,7 @@ def _seeds(rows: Sequence[Row]) -> str:
 
 
 def _commands(manifest: Manifest) -> str:
-    return _table(
+    return table(
         ["cell", "command", "seeds"],
         [
             [

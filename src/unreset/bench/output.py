@@ -48,10 +48,10 @@ def tables(out: str | Path, threshold: float | None = None) -> list[Path]:
     pairs = [{"cell": one, **row} for one, row in matrix.items()]
     try:
         written = [
-            _write_csv(out / "results.csv", seeds),
-            _write_csv(out / "summary.csv", summary),
-            _write_csv(out / "improvement.csv", pairs),
-            _replace(out / "tables.md", page.encode()),
+            write_csv(out / "results.csv", seeds),
+            write_csv(out / "summary.csv", summary),
+            write_csv(out / "improvement.csv", pairs),
+            replaced(out / "tables.md", page.encode()),
         ]
         return written + (_plots(out, cells) if cells else [])
     except OSError as error:
@@ -66,27 +66,28 @@ def _plots(out: Path, cells: Sequence[CellResult]) -> list[Path]:
         "reset-every.png": plots.reset_every(cells),
     }
     return [
-        _replace(out / name, to_png(figure))
+        replaced(out / name, to_png(figure))
         for name, figure in figures.items()
         if figure is not None
     ]
 
 
-def _write_csv(path: Path, rows: Sequence[Row]) -> Path:
+def write_csv(path: Path, rows: Sequence[Row]) -> Path:
+    """Write rows, whose columns are those of any of them; returns the path."""
     columns = list(dict.fromkeys(name for row in rows for name in row))
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
     writer.writeheader()
     for row in rows:
         writer.writerow({name: _short(value) for name, value in row.items()})
-    return _replace(path, text.getvalue().encode())
+    return replaced(path, text.getvalue().encode())
 
 
 def _short(value: object) -> object:
     return f"{value:.6g}" if isinstance(value, float) else value
 
 
-def _replace(path: Path, content: bytes) -> Path:
+def replaced(path: Path, content: bytes) -> Path:
     """Write a file in one step: somebody may be reading the one before."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     partial.write_bytes(content)

@@ -61,4 +61,5 @@ PAINT: Mapping[str, Protocol] = {
 OURS: Mapping[str, Protocol] = {
     "dexterous": Protocol(200, 100_000, 50_000, 400, 0.1),
     "cube_grasp": Protocol(100, 100_000, 50_000, 200, 0.05),
+    "pointmass_walls": Protocol(100, 100_000, 50_000, 200, 0.2),
 }

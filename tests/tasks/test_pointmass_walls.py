@@ -1,0 +1,116 @@
+"""The point mass with walls: drag and contact by hand, and what its demonstrations show."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from unreset.demos import store
+from unreset.errors import UnresetError
+from unreset.tasks import pointmass_walls as walls
+from unreset.tasks.pointmass_walls import State
+
+move = jax.jit(walls.step)
+
+
+def at(position, velocity=(0.0, 0.0)):
+    return State(jnp.array(position), jnp.array(velocity))
+
+
+def test_drag_takes_a_quarter_of_the_velocity_and_the_action_gives_a_quarter():
+    # v' = .75 (.4, -.8) + .25 (1, 0) = (.55, -.6); x' = (-1.5, 0) + .2 v'
+    out = move(at((-1.5, 0.0), (0.4, -0.8)), jnp.array([1.0, 0.0]))
+    np.testing.assert_allclose(out.velocity, [0.55, -0.6], atol=1e-6)
+    np.testing.assert_allclose(out.position, [-1.39, -0.12], atol=1e-6)
+    assert float(move(at((0.0, 0.0)), jnp.array([5.0, 0.0])).velocity[0]) == 0.25  # clipped
+
+
+def test_the_top_speed_is_two_tenths_a_step():
+    state = at((-1.9, 1.0))
+    for _ in range(12):
+        before, state = state, move(state, jnp.array([1.0, 0.0]))
+    np.testing.assert_allclose(state.velocity[0], 1 - 0.75**12, atol=1e-5)
+    np.testing.assert_allclose(state.position[0] - before.position[0], 0.194, atol=1e-3)
+
+
+def test_a_wall_stops_the_motion_towards_it_and_no_other():
+    # towards the left face, at -.7, of the wall from below; v' = (.85, .55)
+    out = move(at((-0.8, 0.0), (0.8, 0.4)), jnp.array([1.0, 1.0]))
+    np.testing.assert_allclose(out.position, [-0.7, 0.11], atol=1e-6)
+    np.testing.assert_allclose(out.velocity, [0.0, 0.55], atol=1e-6)
+    out = move(out, jnp.array([1.0, 0.0]))  # and along it
+    np.testing.assert_allclose(out.position[0], -0.7, atol=1e-6)
+    assert float(out.velocity[0]) == 0
+    away = move(out, jnp.array([-1.0, 0.0]))
+    np.testing.assert_allclose(away.position[0], -0.75, atol=1e-6)
+    over = move(at((-0.8, 0.61), (1.0, 0.0)), jnp.array([1.0, 0.0]))  # its top is at .6
+    np.testing.assert_allclose(over.position[0], -0.6, atol=1e-6)
+    # landing on the top of it
+    on = move(at((-0.6, 0.65), (0.0, -1.0)), jnp.array([0.0, -1.0]))
+    np.testing.assert_allclose([*on.position, *on.velocity], [-0.6, 0.6, 0.0, 0.0], atol=1e-6)
+
+
+def test_nothing_leaves_the_arena_or_enters_a_wall():
+    def life(key):
+        begin, acts = jax.random.split(key)
+
+        def body(state, key):
+            state = walls.step(state, jax.random.uniform(key, (2,), minval=-3.0, maxval=3.0))
+            return state, walls.observe(state)
+
+        return jax.lax.scan(body, walls.uniform(begin), jax.random.split(acts, 60))[1]
+
+    seen = jax.jit(jax.vmap(life))(jax.random.split(jax.random.key(0), 200)).reshape(-1, 4)
+    assert not jax.vmap(walls.in_wall)(seen[:, :2]).any()
+    assert float(jnp.abs(seen[:, :2]).max()) == walls.ARENA
+    assert float(jnp.abs(seen[:, 2:]).max()) <= 1
+    crossed = (seen[:-1, 0] < -0.7) & (seen[1:, 0] > -0.5)
+    assert not crossed[np.arange(len(crossed)) % 60 < 59].any()  # a wall is as wide as a step
+
+
+def test_starts_and_uniform_states_are_outside_the_walls():
+    keys = jax.random.split(jax.random.key(1), 2000)
+    wide = jax.vmap(partial(walls.reset, start="wide"))(keys)
+    anywhere = jax.vmap(walls.uniform)(keys)
+    for state in (wide, anywhere):
+        assert not jax.vmap(walls.in_wall)(state.position).any()
+        assert float(state.position.min()) < -1.95 and float(state.position.max()) > 1.95
+    assert float(jnp.abs(wide.velocity).max()) == 0
+    np.testing.assert_allclose(anywhere.velocity.std(axis=0), 3**-0.5, atol=0.02)
+    narrow = jax.vmap(walls.reset)(keys).position
+    assert float(jnp.abs(narrow - jnp.array(walls.START)).max()) <= walls.NARROW
+
+
+def test_both_rewards():
+    goal = jnp.array(walls.GOAL)
+    near, far = jnp.array([1.45, 0.0, 0.3, 0.0]), jnp.array([1.3, 0.4, 0.0, 0.0])
+    assert bool(walls.success(near, goal)) and not bool(walls.success(far, goal))
+    sparse, dense = walls.pointmass_walls(), walls.pointmass_walls("dense")
+    assert sparse.sparse and not dense.sparse
+    assert (float(sparse.reward(near, goal)), float(sparse.reward(far, goal))) == (1, 0)
+    np.testing.assert_allclose(dense.reward(far, goal), -0.5, atol=1e-6)
+    with pytest.raises(UnresetError, match="reward of pointmass_walls"):
+        walls.pointmass_walls("shaped")
+
+
+def test_demonstrations_reach_both_ends_in_about_thirty_steps():
+    shown = walls.demonstrations(number=3)
+    store.check(shown, walls.pointmass_walls())
+    assert [one.direction for one in shown] == [0, 0, 0, 1, 1, 1]
+    for one in shown:
+        assert 26 <= len(one.actions) <= 36
+        reached = jax.vmap(walls.success, in_axes=(0, None))(one.observations, one.goal)
+        np.testing.assert_array_equal(np.flatnonzero(reached), [len(one.actions)])
+        replayed = walls.from_observation(jnp.asarray(one.observations[0]))
+        for action in one.actions:
+            replayed = move(replayed, action)
+        np.testing.assert_allclose(walls.observe(replayed), one.observations[-1], atol=1e-5)
+    np.testing.assert_array_equal(shown[0].observations[-1], shown[3].observations[0])
+    np.testing.assert_array_equal(walls.demonstrations(number=3)[4].actions, shown[4].actions)
+
+
+def test_a_drive_that_gets_stuck_at_a_wall_begins_anew():
+    shown = walls.demonstrations(seed=100)  # among them one whose first drive never arrives
+    assert max(len(one.actions) for one in shown) <= 36
