@@ -18,6 +18,7 @@ from unreset import cli, registry
 from unreset.core.asking import Asking
 from unreset.core.imagination import Imagination
 from unreset.core.model import Dynamics
+from unreset.core.planning import Planning
 from unreset.core.signals.curriculum import Curriculum
 from unreset.core.signals.matching import Matching
 from unreset.core.signals.novelty import Novelty
@@ -185,6 +186,10 @@ def tiny(settings: Settings, **practice) -> Settings:
         if isinstance(value, Dynamics):
             changes[field.name] = dataclasses.replace(
                 value, members=2, elites=2, hidden=(8,), octaves=1, batch_size=8
+            )
+        if isinstance(value, Planning):
+            changes[field.name] = dataclasses.replace(
+                value, horizon=2, samples=4, elites=2, iterations=1, policy_share=0.25
             )
         if isinstance(value, Imagination):
             changes[field.name] = dataclasses.replace(

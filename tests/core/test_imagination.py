@@ -11,6 +11,7 @@ import toy
 from unreset import registry
 from unreset.core import batches, imagination
 from unreset.core.imagination import Imagination
+from unreset.core.method import Practice
 from unreset.core.model import Dynamics, Prediction
 from unreset.errors import UnresetError
 from unreset.methods.bc import BC
@@ -128,6 +129,6 @@ def test_what_cannot_be_imagined_is_refused():
         Imagination(last_length=0)
     imagining = Imagination(share=0.5)
     with pytest.raises(UnresetError, match="goals_per_row must be 1"):
-        registry.method(VaPRL(imagination=imagining), TOY)
+        registry.method(VaPRL(imagination=imagining, practice=Practice(goals_per_row=4)), TOY)
     with pytest.raises(UnresetError, match="offline"):
         registry.method(BC(imagination=imagining), TOY)
