@@ -1,5 +1,6 @@
-"""Compiled programs are kept for the length of a test run, also between its processes."""
+"""Compiled programs are kept for a test run, also between its processes; equal ones are shared."""
 
+import importlib
 import os
 import shutil
 import tempfile
@@ -9,7 +10,8 @@ os.environ.setdefault("MUJOCO_GL", "egl")  # before MuJoCo is imported, by whate
 # The tests' programs run for moments: compiling them well costs more than it saves.
 os.environ.setdefault(
     "XLA_FLAGS",
-    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
+    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true "
+    "--xla_cpu_use_fusion_emitters=false --xla_cpu_opt_preset=CPU_OPT_PRESET_FAST_COMPILE",
 )
 
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # before JAX is imported; workers inherit it
@@ -18,6 +20,9 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # before JAX is imported; wor
     _OWNED = os.environ["JAX_COMPILATION_CACHE_DIR"]
 else:
     _OWNED = ""
+
+sharing = importlib.import_module("sharing")  # after the above: it imports JAX
+sharing.install()
 
 
 def pytest_unconfigure():

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import sharing
 import toy
 from unreset import registry
 from unreset.core import practice
@@ -26,7 +27,8 @@ class Practised:
 
     def __init__(self, name, preset):
         self.method = toy.tiny(registry.METHODS[name][preset]).method(TOY)
-        self.driver = toy.fused(self.method, TOY, SEEDS)
+        with sharing.alone():  # it is counted how often it is compiled
+            self.driver = toy.fused(self.method, TOY, SEEDS)
         self.task = with_sight(toy.demonstrations(), TOY, self.method)[1]
         self._first = jax.tree.map(jnp.copy, self.driver.carry)
 

@@ -6,11 +6,9 @@ import shlex
 import shutil
 import sys
 import types
-from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path
 
-import jax
 import pages
 import pytest
 
@@ -45,15 +43,6 @@ def smaller(settings: Settings) -> Settings:
         learner=replace(settings.learner, hidden=(8,), trunk=min(settings.learner.trunk, 4)),
         **signals,
     )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quickly_compiled() -> Iterator[None]:
-    """Programs that run for a moment are not worth optimising."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-    jax.clear_caches()
 
 
 @pytest.fixture
