@@ -5,6 +5,8 @@ import os
 import shutil
 import tempfile
 
+import pytest
+
 os.environ.setdefault("MUJOCO_GL", "egl")  # before MuJoCo is imported, by whatever test
 
 # The tests' programs run for moments: compiling them well costs more than it saves.
@@ -23,6 +25,23 @@ else:
 
 sharing = importlib.import_module("sharing")  # after the above: it imports JAX
 sharing.install()
+
+PARTED = "test_contract.py"  # its parameters share nothing, and it would take one process too long
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """``--dist loadfile``, but a file can be parted by its parameters."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling  # noqa: PLC0415 - where it is installed
+
+    class Parts(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            file, _, test = nodeid.partition("::")
+            return file + test.partition("[")[2] if file.endswith(PARTED) else file
+
+    return Parts(config, log)
 
 
 def pytest_unconfigure():

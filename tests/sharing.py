@@ -46,7 +46,7 @@ class Same:
         return id(self.held)
 
 
-def content(value: Any, depth: int = 0) -> Any:
+def content(value: Any, depth: int = 0) -> Any:  # noqa: PLR0911 - one for each kind
     """Hashable, and equal for two values only if a program cannot tell them apart."""
     if depth > DEPTH or isinstance(value, jax.core.Tracer):
         raise Unsaid

@@ -32,7 +32,7 @@ class Practised:
         self.task = with_sight(toy.demonstrations(), TOY, self.method)[1]
         self._first = jax.tree.map(jnp.copy, self.driver.carry)
         # Else a loaded run, whose leaves are strongly typed, would be another program.
-        assert not [leaf for leaf in jax.tree.leaves(self._first) if leaf.weak_type]
+        assert not [x for x in jax.tree.leaves(self._first) if getattr(x, "weak_type", False)]
 
     def __call__(self, *stops):
         self.driver.carry = jax.tree.map(jnp.copy, self._first)

@@ -30,6 +30,8 @@ def smaller(settings: Settings) -> Settings:
         if isinstance(getattr(settings, field.name), Matching | Novelty)
     }
     asking = replace(settings.asking, stretches=16, patience=5)
+    learner, vision = settings.learner, settings.learner.vision
+    vision = replace(vision, patch_widths=(4,), channels=2, features=min(vision.features, 4))
     return replace(
         settings,
         asking=asking,
@@ -40,7 +42,13 @@ def smaller(settings: Settings) -> Settings:
             seed_steps=0,
             cloning_updates=min(settings.practice.cloning_updates, 3),
         ),
-        learner=replace(settings.learner, hidden=(8,), trunk=min(settings.learner.trunk, 4)),
+        learner=replace(
+            learner,
+            vision=vision,
+            hidden=(8,),
+            critics_hidden=(8, 8) if learner.critics_hidden else (),
+            trunk=min(learner.trunk, 4),
+        ),
         **signals,
     )
 
