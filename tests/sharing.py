@@ -21,7 +21,7 @@ import numpy as np
 
 import unreset
 
-MOST = 64  # programs that are kept, the latest used
+MOST = 32  # programs that are kept, the latest used
 DEPTH = 40  # of what a function closes over; beyond it nothing is said
 _OURS = (str(Path(unreset.__file__).parent), str(Path(jax.__file__).parent))
 _plain_jit = jax.jit
