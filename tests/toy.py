@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import functools
 import os
 import signal
 import sys
@@ -34,6 +35,7 @@ START, GOAL, SPEED, RADIUS, WALL = -1.0, 1.0, 0.25, 0.2, 1.5
 STUCK = 1.3  # beyond it a supervisor thinks that the point is stuck
 
 
+@functools.cache  # one object: its programs are shared
 def point() -> Task:
     """A point on a line that shall go from -1 to +1; an action of 1 moves it by 0.25."""
     return Task(

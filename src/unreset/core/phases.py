@@ -61,7 +61,7 @@ def first_phase(method: Method, task: Task, key: Array) -> Phase:
     goal = draw_goal(task, source, key)
     if method.roles[0].goal is not None:
         goal = jnp.asarray(_places(task, method.roles[0].goals)[method.roles[0].goal])
-    rates, failures = jnp.full(count, 0.5), jnp.zeros(count, jnp.int32)
+    rates, failures = jnp.full(count, 0.5, jnp.float32), jnp.zeros(count, jnp.int32)
     return Phase(zero, goal, source, zero, zero, zero, goal, zero, goal, rates, failures, zero)
 
 
