@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from unreset.core import asking, foresight, sac
+from unreset.core import asking, mpc, sac
 from unreset.core.fitting import CURRICULUM, reach
 from unreset.core.method import Method, draw_goal
 from unreset.core.networks import sample_tanh_normal
@@ -81,7 +81,7 @@ def act(
     key = step_keys(view.key, step)[0]
     action = sample_tanh_normal(mean, log_std, key)[0]
     if method.planning.planner != "none":
-        plan = foresight.planned(method, task, view, observation, key)
+        plan = mpc.planned(method, task, view, observation, key)
         action = jnp.where(step < method.practice.seed_steps, action, plan)
     if method.practice.seed_actions == "uniform":
         anything = jax.random.uniform(key, action.shape, minval=-1.0, maxval=1.0)

@@ -9,7 +9,7 @@ import pytest
 
 import toy
 from unreset import registry
-from unreset.core import foresight, practice, sac
+from unreset.core import mpc, practice, sac
 from unreset.core.model import Prediction
 from unreset.core.phases import act
 from unreset.core.planning import Planning
@@ -29,8 +29,8 @@ def exact(monkeypatch):
         after = jax.vmap(TOY.step)(observation, action)
         return Prediction(after, jnp.zeros(len(after)), jnp.zeros(len(after)))
 
-    monkeypatch.setattr(foresight, "predict", predict)
-    monkeypatch.setattr(foresight, "elites", lambda config, model: None)
+    monkeypatch.setattr(mpc, "predict", predict)
+    monkeypatch.setattr(mpc, "elites", lambda config, model: None)
     nothing = lambda config, critics, inputs, action: jnp.zeros((2, len(action)))  # noqa: E731
     monkeypatch.setattr(sac, "action_values", nothing)
 
@@ -62,7 +62,7 @@ def test_a_matched_role_plans_for_its_discriminator(exact, monkeypatch):
         assert role == 1
         return -observation[:, 0]
 
-    monkeypatch.setattr(foresight, "rewards", rewards)
+    monkeypatch.setattr(mpc, "rewards", rewards)
     forward, backward = (
         float(act(method, TOY, view_of(method, role, 0.65), jnp.zeros(1), jnp.int32(0))[0])
         for role in (0, 1)
