@@ -1,10 +1,10 @@
 """Single lives: add runs to a CSV file of one row per life, and print the table of them.
 
-    python benchmarks/lives.py OUT.csv PRIOR WHAT=RUN ...
+    python benchmarks/lives.py OUT.csv PRIOR BUDGET WHAT=RUN ...
 
 ``PRIOR`` says in a word what went before, ``WHAT`` is how the life differs from its method's
-default. A life without a success counts with its budget; of one that was stopped nothing is
-printed but how far it came.
+default, ``BUDGET`` the steps after which a life counts as one without success, and with which it
+then counts; of one that was stopped before them nothing is printed but how far it came.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from unreset.runs.folder import append_rows, read_configuration
 from unreset.runs.lives import figures
 
 
-def collected(folder: Path, prior: str, what: str) -> list[dict[str, object]]:
+def collected(folder: Path, prior: str, budget: int, what: str) -> list[dict[str, object]]:
     """A row for each seed of a run."""
     config = read_configuration(folder)
     summary = json.loads((folder / "summary.json").read_text())
@@ -27,9 +27,9 @@ def collected(folder: Path, prior: str, what: str) -> list[dict[str, object]]:
             **shared,
             "what": what,
             "seed": seed,
-            "budget": config.steps,
+            "budget": budget,
             "env_steps": summary["env_steps"],
-            "life_steps": "" if steps is None else steps,
+            "life_steps": "" if steps is None or steps > budget else steps,
             "wall_seconds": summary["wall_seconds"],
         }
         for seed, steps in zip(summary["seeds"], summary["life_steps"], strict=True)
@@ -50,15 +50,15 @@ def line(rows: list[dict[str, object]]) -> str:
     return f"{begin}{len(solved)} of {len(steps)} | {mean} | {found['life_median']:,.0f} |"
 
 
-def main(out: Path, prior: str, runs: list[str]) -> None:
+def main(out: Path, prior: str, budget: int, runs: list[str]) -> None:
     print("| task | prior | life | reached the goal | mean (95 %) | median |")
     print("|---|---|---|---|---|---|")
     for run in runs:
         what, folder = run.split("=", 1)
-        rows = collected(Path(folder), prior, what)
+        rows = collected(Path(folder), prior, budget, what)
         append_rows(out, rows)
         print(line(rows))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3:])
+    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4:])
