@@ -156,6 +156,9 @@ def _draw_part(
         reward, discount = asking.absorbed(
             method, task, asked, replay, positions, after, reward, discount
         )
+    stuck = None
+    if method.asking.rule == "safety":
+        stuck = asking.next_labels(run.signals[asking.ASKING], replay, positions) * 1.0
     imitated = {direction for role in roles for direction in method.roles[role].imitate}
     direction = rows.role[positions]
     imitate = (positions < replay.pinned) & aims.expected
@@ -170,6 +173,7 @@ def _draw_part(
         discount=discount,
         imitate=imitate.astype(jnp.float32),
         success=success.astype(jnp.float32),
+        stuck=stuck,
     )
     return jax.tree.map(lambda x: x.reshape(*shape, *x.shape[1:]), batch)
 
@@ -222,6 +226,7 @@ def _imagine_part(
         discount=1.0 - terminal,
         imitate=jnp.zeros(total),
         success=rows.success.astype(jnp.float32),
+        stuck=jnp.full(total, -1.0) if method.asking.rule == "safety" else None,
     )
     return jax.tree.map(lambda x: x.reshape(*shape, *x.shape[1:]), batch)
 

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from unreset.core import asking, mpc, sac
+from unreset.core import asking, foresight, mpc, sac
 from unreset.core.fitting import CURRICULUM, reach
 from unreset.core.method import Method, draw_goal
 from unreset.core.networks import sample_tanh_normal
@@ -45,6 +45,7 @@ class View(NamedTuple):
     actor: Any  # see :func:`unreset.core.sac.acting`, stacked [learners]
     critics: Any  # the targets, stacked [learners]
     success: Any  # success critics, stacked [learners], or None
+    safety: Any  # critics of getting stuck, the same
     signals: dict[str, Any]
     phase: Phase
 
@@ -99,8 +100,7 @@ def switch(
     if due:
         reset = reset | (phase.since_reset + 1 >= due)
     if method.asking.asks:
-        asked_for = view.signals[asking.ASKING]
-        since, _ = asking.alarm(method, task, asked_for, phase, transition, step)
+        since, _ = asking.alarm(method, task, view, transition, step)
         phase = phase._replace(alarm=since)
         if method.asking.supervisor == "simulated":
             reset = reset | (since > method.asking.patience)
@@ -185,11 +185,7 @@ def _sure(
 ) -> tuple[Array, Array]:
     """Whether the phase is left because its success is sure, and how sure it is (RISC)."""
     phase = view.phase
-    which = method.learner_of(phase.role)
-    critics, encoder = jax.tree.map(lambda x: x[which], (view.success, view.actor.get("encoder")))
-    inputs = method.inputs(task, transition.observation, phase.goal, phase.role, transition.frames)
-    inputs = encode(method.vision, encoder, inputs)
-    success = sac.success_probability(method.learner, critics, inputs, transition.action)
+    success = foresight.of_step(method, task, view, view.success, transition).min()
     phase_key = jax.random.fold_in(jax.random.fold_in(view.key, _PHASE_KEYS), phase.segment)
     key = jax.random.fold_in(step_keys(view.key, step)[2], 2)
     config, steps = method.practice.confidence, phase.steps + 1
