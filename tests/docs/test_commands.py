@@ -35,6 +35,8 @@ def smaller(settings: Settings) -> Settings:
     return replace(
         settings,
         asking=asking,
+        model=replace(settings.model, members=2, elites=2, hidden=(8,), batch_size=8),
+        planning=replace(settings.planning, samples=4, elites=2),
         practice=replace(
             settings.practice,
             batch_size=8,
