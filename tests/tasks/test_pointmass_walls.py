@@ -91,6 +91,15 @@ def test_both_rewards():
     assert sparse.sparse and not dense.sparse
     assert (float(sparse.reward(near, goal)), float(sparse.reward(far, goal))) == (1, 0)
     np.testing.assert_allclose(dense.reward(far, goal), -0.5, atol=1e-6)
+    # Round the end of the second wall, (.6, -.6), by legs of 1.2 and sqrt(1 + .36).
+    between = jnp.array([-0.6 + 1e-6, -0.6, 0.0, 0.0])
+    np.testing.assert_allclose(dense.reward(between, goal), -1.2 - 1.36**0.5, atol=1e-5)
+    # From below the end of the first one, (-.6, .6), by 1.6; between both ends 1.2 sqrt 2.
+    below = jnp.array([-0.6, -1.0, 0.0, 0.0])
+    legs = 1.6 + 1.2 * 2**0.5 + 1.36**0.5
+    np.testing.assert_allclose(dense.reward(below, goal), -legs, atol=1e-5)
+    there = walls.way(jnp.array(walls.START), goal)
+    np.testing.assert_allclose(there, walls.way(goal, jnp.array(walls.START)), atol=1e-6)
     with pytest.raises(UnresetError, match="reward of pointmass_walls"):
         walls.pointmass_walls("shaped")
 

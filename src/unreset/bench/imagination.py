@@ -40,9 +40,9 @@ class Study:
     """Transitions that teach a model (poster)."""
     lengths: tuple[int, ...] = (20, 35, 50)
     """Steps of an imagined rollout (poster)."""
-    model_updates: int = 4_000
+    model_updates: int = 3_000
     """Updates of each model."""
-    updates: int = 3_000
+    updates: int = 2_400
     """Updates of each policy."""
     round_updates: int = 25
     """Updates between two rounds of rollouts."""
@@ -71,7 +71,7 @@ class Study:
             learning_rate=1e-3,
             tau=0.01,
             average_tau=0.01,
-            reward_scale=1.0,
+            reward_scale=0.2,
             target_entropy=-1.0,
             cloning_start=0.0,
             cloning_end=0.0,

@@ -22,6 +22,7 @@ SPEED = 0.2  # top speed, per step and axis
 DRAG = 0.25  # share of the velocity that a step takes, and of the action that it gives
 #: [walls, 2, 2]: lower left and upper right corner of each.
 WALLS = np.array([[[-0.7, -2.0], [-0.5, 0.6]], [[0.5, -0.6], [0.7, 2.0]]], np.float32)
+ENDS = ((-0.6, 0.6), (0.6, -0.6))  # of the walls, round which the way bends
 START, GOAL = (-1.6, -1.4), (1.6, 0.0)
 NARROW = 0.1  # largest distance of a start from START, on each axis
 WAY = np.array([[-0.6, 0.75], [0.6, -0.75]], np.float32)  # which demonstrations follow
@@ -111,9 +112,22 @@ def sparse_reward(observation: Array, goal: Array) -> Array:
     return success(observation, goal).astype(jnp.float32)
 
 
+def way(begin: Array, end: Array) -> Array:
+    """Length [] of the way between positions [2] by the ends of the walls that are between them."""
+    sides = [(position[0] > jnp.array(ENDS)[:, 0]).sum() for position in (begin, end)]
+    first = jnp.where(sides[0] <= sides[1], begin, end)
+    last = jnp.where(sides[0] <= sides[1], end, begin)
+    low, ends = jnp.minimum(*sides), jnp.array(ENDS)
+    near, far = ends[jnp.minimum(low, 1)], ends[1]
+    one = jnp.linalg.norm(first - near) + jnp.linalg.norm(near - last)
+    two = sum(jnp.linalg.norm(leg) for leg in (first - near, near - far, far - last))
+    straight = jnp.linalg.norm(begin - end)
+    return jnp.stack([straight, one, two])[jnp.abs(sides[0] - sides[1])]
+
+
 def dense_reward(observation: Array, goal: Array) -> Array:
-    """Minus the straight distance to the goal, walls or not."""
-    return -jnp.linalg.norm(observation[:2] - goal)
+    """Minus the length of the way to the goal, round the ends of the walls."""
+    return -way(observation[:2], goal)
 
 
 REWARDS = {"sparse": sparse_reward, "dense": dense_reward}
