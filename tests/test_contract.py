@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import sharing
 import toy
 from unreset import registry
 from unreset.core import practice
@@ -25,10 +26,13 @@ class Practised:
     """Two seeds of one method on the toy task, compiled once, started over at will."""
 
     def __init__(self, name, preset):
-        self.method = toy.tiny(registry.METHODS[name][preset]).method(TOY)
-        self.driver = toy.fused(self.method, TOY, SEEDS)
+        self.method = registry.method(toy.tiny(registry.METHODS[name][preset]), TOY)
+        with sharing.alone():  # it is counted how often it is compiled
+            self.driver = toy.fused(self.method, TOY, SEEDS)
         self.task = with_sight(toy.demonstrations(), TOY, self.method)[1]
         self._first = jax.tree.map(jnp.copy, self.driver.carry)
+        # Else a loaded run, whose leaves are strongly typed, would be another program.
+        assert not [x for x in jax.tree.leaves(self._first) if getattr(x, "weak_type", False)]
 
     def __call__(self, *stops):
         self.driver.carry = jax.tree.map(jnp.copy, self._first)

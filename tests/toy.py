@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import functools
 import os
 import signal
 import sys
@@ -16,6 +17,9 @@ from gymnasium import spaces
 
 from unreset import cli, registry
 from unreset.core.asking import Asking
+from unreset.core.imagination import Imagination
+from unreset.core.model import Dynamics
+from unreset.core.planning import Planning
 from unreset.core.signals.curriculum import Curriculum
 from unreset.core.signals.matching import Matching
 from unreset.core.signals.novelty import Novelty
@@ -31,6 +35,7 @@ START, GOAL, SPEED, RADIUS, WALL = -1.0, 1.0, 0.25, 0.2, 1.5
 STUCK = 1.3  # beyond it a supervisor thinks that the point is stuck
 
 
+@functools.cache  # one object: its programs are shared
 def point() -> Task:
     """A point on a line that shall go from -1 to +1; an action of 1 moves it by 0.25."""
     return Task(
@@ -179,6 +184,18 @@ def tiny(settings: Settings, **practice) -> Settings:
         if isinstance(value, Asking):
             changes[field.name] = dataclasses.replace(
                 value, patience=4, visit_after=20, stretches=16, classifier=_classifier()
+            )
+        if isinstance(value, Dynamics):
+            changes[field.name] = dataclasses.replace(
+                value, members=2, elites=2, hidden=(8,), octaves=1, batch_size=8
+            )
+        if isinstance(value, Planning):
+            changes[field.name] = dataclasses.replace(
+                value, horizon=2, samples=4, elites=2, iterations=1, policy_share=0.25
+            )
+        if isinstance(value, Imagination):
+            changes[field.name] = dataclasses.replace(
+                value, last_length=3, growing_from=10, growing_to=30
             )
         if isinstance(value, Curriculum):
             changes[field.name] = Curriculum(

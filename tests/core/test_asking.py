@@ -15,7 +15,7 @@ from unreset.core import asking, practice
 from unreset.core import replay as replays
 from unreset.core.asking import ASKING, FREE, UNKNOWN, Asking
 from unreset.core.batches import draw_batches
-from unreset.core.phases import first_phase
+from unreset.core.phases import View, first_phase
 from unreset.core.signals import reversibility
 from unreset.core.signals.reversibility import Reversibility
 from unreset.core.types import Transition
@@ -211,7 +211,8 @@ def alarms(states, since_reset=0, before=0, probability=0.9, **changes):
         step = Transition(seen, seen, seen, 0, jnp.asarray(False), False, False)
         # The classifier is a constant: it is the oracle whose answer depends on the state.
         asked = asked._replace(classifier=classifier)
-        since, visit = asking.alarm(method, TOY, asked, phase, step, jnp.int32(100))
+        view = View(**dict.fromkeys(View._fields) | {"signals": {ASKING: asked}, "phase": phase})
+        since, visit = asking.alarm(method, TOY, view, step, jnp.int32(100))
         phase = phase._replace(alarm=since, since_reset=phase.since_reset + 1)
         found.append(int(since))
     return found, bool(visit)

@@ -10,7 +10,7 @@ from test_practice import INITIAL_SOURCE, LENGTH, TABLETOP, TOY, method, switche
 
 import toy
 from unreset import registry
-from unreset.core import sac
+from unreset.core import foresight
 from unreset.core.method import Order
 from unreset.core.phases import first_phase
 from unreset.core.signals import confidence
@@ -123,7 +123,7 @@ def test_a_phase_left_for_a_sure_success_is_no_failure():
 
 def test_a_phase_left_though_success_was_not_likely_counts_as_failed():
     chosen = method("leave_no_trace", TOY, switch="confidence")
-    state = critics_that_say(begun(chosen), 10.0, -sac.UNSURE - 1.0)  # a probability of .27
+    state = critics_that_say(begun(chosen), 10.0, -foresight.UNSURE - 1.0)  # a probability of .27
     for failures, helped in [(0, False), (2, True)]:
         left = [
             switched(chosen, 1, LENGTH - 2, failures=failures, task=TOY, state=state, key=key)

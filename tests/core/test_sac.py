@@ -254,25 +254,3 @@ def test_an_experts_extreme_action_has_no_density_to_break():
     after, metrics = sac.policy_step(settings, learner(settings), rows, jnp.int32(0), KEY)
     leaves = jax.tree.leaves((after.actor, metrics))
     assert all(np.isfinite(np.asarray(leaf)).all() for leaf in leaves)
-
-
-def test_success_critics_are_fitted_to_the_discounted_probability_of_success():
-    fresh = sac.init(LINEAR, KEY, INPUTS, ACTIONS, judges_success=True)
-    critics = fresh.success
-    log_odds = (1 - sac.UNSURE, 1 - sac.UNSURE), (-sac.UNSURE, -sac.UNSURE)  # 1, 0 with the offset
-    critics = critics._replace(
-        params=constant(critics.params, log_odds[0]), target=constant(critics.target, log_odds[1])
-    )
-    rows = batch(2, success=jnp.array([0.0, 1.0]))
-    after, metrics = sac.success_step(LINEAR, fresh._replace(success=critics), rows, KEY)
-    # Targets .99 * .5 and 1; cross-entropy softplus(1) - target, the mean of rows, of two critics.
-    wanted = 2 * (math.log(1 + math.e) - (0.495 + 1.0) / 2)
-    assert float(metrics["success_critic_loss"]) == pytest.approx(wanted, rel=1e-5)
-    # sigmoid(1) = .731 is less than the mean target .7475: up it goes.
-    bias = [leaf for leaf in jax.tree.leaves(after.success.params) if leaf.shape == (2, 1)]
-    assert (np.asarray(bias) > log_odds[0][0]).all()
-    assert int(after.updates) == 0
-    seen, action = jnp.zeros((1, INPUTS)), jnp.zeros((1, ACTIONS))
-    unsure = constant(critics.params, (0.0, 0.0))  # before anything is learned
-    first = sac.success_probability(LINEAR, unsure, seen, action)
-    assert float(first[0]) == pytest.approx(1 / (1 + math.exp(5)))

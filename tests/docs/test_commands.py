@@ -6,11 +6,9 @@ import shlex
 import shutil
 import sys
 import types
-from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path
 
-import jax
 import pages
 import pytest
 
@@ -32,6 +30,8 @@ def smaller(settings: Settings) -> Settings:
         if isinstance(getattr(settings, field.name), Matching | Novelty)
     }
     asking = replace(settings.asking, stretches=16, patience=5)
+    learner, vision = settings.learner, settings.learner.vision
+    vision = replace(vision, patch_widths=(4,), channels=2, features=min(vision.features, 4))
     return replace(
         settings,
         asking=asking,
@@ -42,18 +42,15 @@ def smaller(settings: Settings) -> Settings:
             seed_steps=0,
             cloning_updates=min(settings.practice.cloning_updates, 3),
         ),
-        learner=replace(settings.learner, hidden=(8,), trunk=min(settings.learner.trunk, 4)),
+        learner=replace(
+            learner,
+            vision=vision,
+            hidden=(8,),
+            critics_hidden=(8, 8) if learner.critics_hidden else (),
+            trunk=min(learner.trunk, 4),
+        ),
         **signals,
     )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quickly_compiled() -> Iterator[None]:
-    """Programs that run for a moment are not worth optimising."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-    jax.clear_caches()
 
 
 @pytest.fixture

@@ -96,14 +96,14 @@ def test_a_life_without_success_counts_with_its_budget():
 
 @pytest.mark.parametrize("method", ["qwale", "finetuning"])
 def test_a_life_begins_with_what_the_prior_run_did_and_learned(prior, tmp_path, method):
-    run = api.life(method, "toy", prior=prior, steps=25, out=tmp_path / "life", **SHORT)
+    run = api.life(method, "toy", prior=prior, steps=20, out=tmp_path / "life", **SHORT)
     before = api.load(prior)._training
     mine = run._training
     assert mine.demonstrations == len(
         priors.trajectories(jax.tree.map(lambda x: x[0], before.driver.carry.run.replay), 50_000)
     )
     fresh = api.life(
-        FineTuning(learner=mine.configuration.settings.learner),
+        dataclasses.replace(toy.tiny(FineTuning()), learner=mine.configuration.settings.learner),
         "toy",
         prior=prior,
         steps=1,

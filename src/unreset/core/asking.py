@@ -21,6 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from unreset.core import foresight
 from unreset.core import replay as replays
 from unreset.core.replay import Replay
 from unreset.core.signals import reversibility
@@ -29,7 +30,7 @@ from unreset.core.types import Array, Measurement, Task, Transition
 
 if TYPE_CHECKING:
     from unreset.core.method import Method
-    from unreset.core.phases import Phase
+    from unreset.core.phases import Phase, View
 
 ASKING = "asking"  # its name among the states of the run's signals
 UNKNOWN = -1  # where nobody has said yet from where on a stretch is stuck
@@ -40,10 +41,11 @@ FREE = np.iinfo(np.int32).max  # it never is
 class Asking:
     """When a person is asked for help, and what is learned from it (PAINT)."""
 
-    rule: Literal["never", "classifier", "oracle"] = "never"
-    """"classifier": once it takes the agent for stuck (PAINT); "oracle": once the task knows it."""
+    rule: Literal["never", "classifier", "safety", "oracle"] = "never"
+    """"classifier": once it takes the agent for stuck (PAINT); "safety": once critics foresee that
+    it will be, discounted; "oracle": once the task knows it."""
     threshold: float = 0.5
-    """Probability of being stuck that is an alarm (PAINT: 0.5)."""
+    """Probability of being stuck, or of getting there, that is an alarm (PAINT: 0.5)."""
     patience: int = 100
     """Steps for which the agent goes on after an alarm before help comes (PAINT: 300 or 500)."""
     withdraw: bool = True
@@ -176,6 +178,12 @@ def label_of(asked: Asked, ids: Array) -> Array:
     return jnp.where((first == UNKNOWN) | (stretch < 0), -1, ids >= first)
 
 
+def next_labels(asked: Asked, replay: Replay, positions: Array) -> Array:
+    """The same of the states that rows at ``positions`` [N] lead to; demonstrated ones are free."""
+    label = label_of(asked, replays.row_id(replay, positions) + 1)
+    return jnp.where(positions < replay.pinned, 0, label)
+
+
 def known_rows(asked: Asked, replay: Replay, number: int, key: Array) -> tuple[Array, Array, Array]:
     """Positions [number] of free and of stuck states, drawn alike; and whether any is stuck.
 
@@ -219,16 +227,20 @@ def probability(method: Method, task: Task, asked: Asked, observation: Array, fr
 
 
 def alarm(
-    method: Method, task: Task, asked: Asked, phase: Phase, transition: Transition, step: Array
+    method: Method, task: Task, view: View, transition: Transition, step: Array
 ) -> tuple[Array, Array]:
     """Steps [] since the alarm that is on, and whether that is for a visit that is due; 0 for none.
 
     With more than ``patience`` help is due.
     """
-    config, before, after = method.asking, phase.alarm, transition.next_observation
+    config, phase, after = method.asking, view.phase, transition.next_observation
+    asked, before = view.signals[ASKING], phase.alarm
     if config.rule == "oracle":
         assert task.stuck is not None
         stuck = task.stuck(after)
+    elif config.rule == "safety":
+        foreseen = foresight.of_step(method, task, view, view.safety, transition).mean()
+        stuck = foreseen > config.threshold
     else:
         found = probability(method, task, asked, after, transition.next_frames)
         stuck = found > config.threshold
@@ -236,7 +248,7 @@ def alarm(
     on = stuck | (before > (config.patience if config.withdraw else 0))  # a call is a call
     since = jnp.where(on, before + 1, 0)
     visit = (phase.since_reset + 1 >= asked.visit) & (since <= config.patience)
-    visit &= config.rule == "classifier"
+    visit &= config.rule != "oracle"
     return jnp.where(visit, config.patience + 1, since), visit
 
 
@@ -294,8 +306,7 @@ def absorbed(
     ``after`` are the next states' observations and pictures.
     """
     guessed = probability(method, task, asked, *after)
-    label = label_of(asked, replays.row_id(replay, positions) + 1)
-    label = jnp.where(positions < replay.pinned, 0, label)
+    label = next_labels(asked, replay, positions)
     stuck = jnp.where(label < 0, guessed, label)
     worth = method.asking.worth(method.learner.discount)
     return stuck * worth + (1 - stuck) * reward, (1 - stuck) * discount

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -29,7 +29,7 @@ NOW = 0.2  # share of the pictures chosen in hindsight that are the next one
 def rewards(
     method: Method,
     task: Task,
-    run: Run,
+    states: dict[str, Any],
     role: int,
     observation: Array,
     goal: Array,
@@ -39,6 +39,7 @@ def rewards(
 ) -> Array:
     """A role's rewards [N] for reaching observations [N, ...], scaled as its learner sees them.
 
+    ``states`` are those of the run's signals.
     Where :meth:`Method.sees_action`, they are for taking the ``action`` [N, action] there. Learned
     ones are those of the ``frames`` as they are, without augmentation; ``shown`` as in
     :meth:`Method.inputs`.
@@ -50,7 +51,7 @@ def rewards(
         return jax.vmap(task.reward)(observation, goal) * method.learner.reward_scale
     signal = method.signals[name]
     seen = method.judged(task, signal, observation, goal, frames, None, shown, action)
-    return signals.reward(signal, run.signals[name], seen, method.vision)
+    return signals.reward(signal, states[name], seen, method.vision)
 
 
 def draw_batches(
@@ -124,7 +125,7 @@ def _draw_part(
         at, seen = next_observation, next_frames
         if method.sees_action(roles[0]):
             at, seen = observation, frames
-        reward = rewards(method, task, run, roles[0], at, goal, seen, shown, action)
+        reward = rewards(method, task, run.signals, roles[0], at, goal, seen, shown, action)
         if learned and pictured:
             # A picture chosen as the goal is reached where it was taken, and where a classifier
             # that has learned to compare any two pictures says so.
@@ -155,6 +156,9 @@ def _draw_part(
         reward, discount = asking.absorbed(
             method, task, asked, replay, positions, after, reward, discount
         )
+    stuck = None
+    if method.asking.rule == "safety":
+        stuck = asking.next_labels(run.signals[asking.ASKING], replay, positions) * 1.0
     imitated = {direction for role in roles for direction in method.roles[role].imitate}
     direction = rows.role[positions]
     imitate = (positions < replay.pinned) & aims.expected
@@ -169,6 +173,7 @@ def _draw_part(
         discount=discount,
         imitate=imitate.astype(jnp.float32),
         success=success.astype(jnp.float32),
+        stuck=stuck,
     )
     return jax.tree.map(lambda x: x.reshape(*shape, *x.shape[1:]), batch)
 
@@ -209,7 +214,7 @@ def _imagine_part(
     reward, terminal = told * method.learner.reward_scale, rows.success & ends
     if learned:
         at = rows.observation if method.sees_action(role) else rows.next_observation
-        matched = rewards(method, task, run, role, at, rows.goal, action=rows.action)
+        matched = rewards(method, task, run.signals, role, at, rows.goal, action=rows.action)
         reward = matched + reward * method.roles[role].task_reward
         if method.practice.boundary != "bootstrap" and method.sees_success(role):
             terminal = matched > 0
@@ -221,6 +226,7 @@ def _imagine_part(
         discount=1.0 - terminal,
         imitate=jnp.zeros(total),
         success=rows.success.astype(jnp.float32),
+        stuck=jnp.full(total, -1.0) if method.asking.rule == "safety" else None,
     )
     return jax.tree.map(lambda x: x.reshape(*shape, *x.shape[1:]), batch)
 

@@ -14,6 +14,7 @@ from unreset.core.asking import Asking
 from unreset.core.imagination import Imagination
 from unreset.core.model import Dynamics
 from unreset.core.networks import octaves
+from unreset.core.planning import Planning
 from unreset.core.replay import GOAL_SOURCES
 from unreset.core.signals import Signal, matching
 from unreset.core.signals.confidence import Confidence
@@ -146,6 +147,8 @@ class Method:
     """The model of the world that all roles share, if it has one."""
     imagination: Imagination = field(default_factory=Imagination)
     """How a model is rolled out."""
+    planning: Planning = field(default_factory=lambda: Planning(planner="none"))
+    """How its roles plan their actions in the model, if they do."""
 
     def __post_init__(self) -> None:
         """Refuse parts that do not go together."""
@@ -185,6 +188,8 @@ class Method:
             )
         if self.model is not None:
             self._check_model()
+        elif self.planning.planner != "none":
+            raise UnresetError(f"{self.name} plans with {self.planning.planner}: it needs a model")
         if self.learner.expectile and self.practice.switch == "confidence":
             raise UnresetError(
                 f"{self.name} learns by implicit Q-learning (expectile), which teaches no success "
@@ -224,12 +229,14 @@ class Method:
 
     def _check_model(self) -> None:
         """Refuse what cannot be imagined."""
+        if self.practice.offline:
+            raise UnresetError(f"{self.name} is offline, and a model learns from practice")
         if self.vision.pixels:
             raise UnresetError(
                 f"the model of {self.name} predicts numbers, not pictures: it cannot practise with "
                 "pixels"
             )
-        if self.practice.goals_per_row > 1:
+        if self.practice.goals_per_row > 1 and self.imagination.share:
             raise UnresetError(
                 f"{self.name} imagines each row for one goal: goals_per_row must be 1"
             )

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from unreset.core import asking, sac
+from unreset.core import asking, foresight, mpc, sac
 from unreset.core.fitting import CURRICULUM, reach
 from unreset.core.method import Method, draw_goal
 from unreset.core.networks import sample_tanh_normal
@@ -45,6 +45,7 @@ class View(NamedTuple):
     actor: Any  # see :func:`unreset.core.sac.acting`, stacked [learners]
     critics: Any  # the targets, stacked [learners]
     success: Any  # success critics, stacked [learners], or None
+    safety: Any  # critics of getting stuck, the same
     signals: dict[str, Any]
     phase: Phase
 
@@ -61,7 +62,7 @@ def first_phase(method: Method, task: Task, key: Array) -> Phase:
     goal = draw_goal(task, source, key)
     if method.roles[0].goal is not None:
         goal = jnp.asarray(_places(task, method.roles[0].goals)[method.roles[0].goal])
-    rates, failures = jnp.full(count, 0.5), jnp.zeros(count, jnp.int32)
+    rates, failures = jnp.full(count, 0.5, jnp.float32), jnp.zeros(count, jnp.int32)
     return Phase(zero, goal, source, zero, zero, zero, goal, zero, goal, rates, failures, zero)
 
 
@@ -80,6 +81,9 @@ def act(
     mean, log_std = sac.policy(method.learner, actor, seen)
     key = step_keys(view.key, step)[0]
     action = sample_tanh_normal(mean, log_std, key)[0]
+    if method.planning.planner != "none":
+        plan = mpc.planned(method, task, view, observation, key)
+        action = jnp.where(step < method.practice.seed_steps, action, plan)
     if method.practice.seed_actions == "uniform":
         anything = jax.random.uniform(key, action.shape, minval=-1.0, maxval=1.0)
         action = jnp.where(step < method.practice.seed_steps, anything, action)
@@ -96,8 +100,7 @@ def switch(
     if due:
         reset = reset | (phase.since_reset + 1 >= due)
     if method.asking.asks:
-        asked_for = view.signals[asking.ASKING]
-        since, _ = asking.alarm(method, task, asked_for, phase, transition, step)
+        since, _ = asking.alarm(method, task, view, transition, step)
         phase = phase._replace(alarm=since)
         if method.asking.supervisor == "simulated":
             reset = reset | (since > method.asking.patience)
@@ -182,11 +185,7 @@ def _sure(
 ) -> tuple[Array, Array]:
     """Whether the phase is left because its success is sure, and how sure it is (RISC)."""
     phase = view.phase
-    which = method.learner_of(phase.role)
-    critics, encoder = jax.tree.map(lambda x: x[which], (view.success, view.actor.get("encoder")))
-    inputs = method.inputs(task, transition.observation, phase.goal, phase.role, transition.frames)
-    inputs = encode(method.vision, encoder, inputs)
-    success = sac.success_probability(method.learner, critics, inputs, transition.action)
+    success = foresight.of_step(method, task, view, view.success, transition).min()
     phase_key = jax.random.fold_in(jax.random.fold_in(view.key, _PHASE_KEYS), phase.segment)
     key = jax.random.fold_in(step_keys(view.key, step)[2], 2)
     config, steps = method.practice.confidence, phase.steps + 1

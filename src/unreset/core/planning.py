@@ -20,7 +20,7 @@ import optax
 from unreset.core.types import Array
 from unreset.errors import UnresetError
 
-Planner = Literal["cem", "mppi", "shooting", "gradient"]
+Planner = Literal["none", "cem", "mppi", "shooting", "gradient"]
 #: (observation [N, o], action [N, a], key) -> next observation [N, o], reward [N], done [N].
 World = Callable[[Array, Array, Array], tuple[Array, Array, Array]]
 #: observation [N, o] -> what is still to come [N].
@@ -34,7 +34,8 @@ class Planning:
     """Hyper-parameters of planning."""
 
     planner: Planner = "cem"
-    """The cross-entropy method, path-integral weights, the best of uniform samples, or ascent."""
+    """The cross-entropy method, path-integral weights, the best of uniform samples, or ascent;
+    "none": the policy acts."""
     horizon: int = 15
     """Steps that a plan looks ahead (PETS: 15 to 30, TD-MPC2: 3)."""
     samples: int = 256
@@ -177,7 +178,7 @@ def refit(config: Planning, found: Search, candidates: Array, value_of: Array) -
     """What is known after candidates [N, horizon, action] have returned ``value_of`` [N].
 
     CEM: mean and deviation of the elites, of which ``1 - keep`` counts (PETS, section 5). MPPI: the
-    mean by weights ``exp((R - max R) / lambda)``, normalised (Williams et al. 2017, eq. 26), with
+    mean by weights ``exp((R - max R) / lambda)``, normalised (Williams et al. 2017), with
     the deviation that it began with. Shooting: the best candidate.
     """
     if config.planner == "mppi":

@@ -112,8 +112,8 @@ def fresh_learner(method: Method, task: Task, key: Array, frames: Frames) -> sac
     """One of a method's learners; ``frames`` are blank pictures."""
     nothing = jnp.zeros(task.observation_size), jnp.zeros(task.goal_size)
     blank = method.inputs(task, *nothing, 0, frames)
-    judges = method.practice.switch == "confidence"
-    return sac.init(method.learner, key, blank, task.action_size, judges)
+    judges = method.practice.switch == "confidence", method.asking.rule == "safety"
+    return sac.init(method.learner, key, blank, task.action_size, *judges)
 
 
 def misfit(method: Method, task: Task, shown: Collection[int]) -> str | None:
@@ -184,7 +184,9 @@ def view(run: Run) -> View:
     """The run's view."""
     learners = run.learners
     success = None if learners.success is None else learners.success.params
-    return View(run.key, sac.acting(learners), learners.target, success, run.signals, run.phase)
+    safety = None if learners.safety is None else learners.safety.params
+    actor, critics = sac.acting(learners), learners.target
+    return View(run.key, actor, critics, success, safety, run.signals, run.phase)
 
 
 def observed(
@@ -238,10 +240,9 @@ def advance(
     )
     signals = dict(run.signals)
     if method.asking.asks:
-        asked = signals[asking.ASKING]
-        alarm = asking.alarm(method, task, asked, phase, transition, step)
+        alarm = asking.alarm(method, task, view(run), transition, step)
         signals[asking.ASKING] = asking.lived(
-            method.asking, task, asked, replay, transition, *alarm, reset
+            method.asking, task, signals[asking.ASKING], replay, transition, *alarm, reset
         )
     run = run._replace(replay=replay, signals=signals)
     run, metrics = _taught(method, task, run, transition, step)

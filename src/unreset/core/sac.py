@@ -23,8 +23,6 @@ from unreset.core.types import Array, Batch, Metrics
 from unreset.core.vision import Encoder, Inputs, Seen, Vision, encode
 from unreset.errors import UnresetError
 
-UNSURE = -5.0  # log-odds of success that success critics begin with: nothing is sure at first
-
 
 @dataclass(frozen=True)
 class SAC:
@@ -114,10 +112,11 @@ class Learner(NamedTuple):
     critics_optimizer: Any
     temperature_optimizer: Any
     updates: Array  # [] int32
-    success: SuccessCritic | None = None
+    success: EventCritic | None = None
     encoder: Any = ()  # of pictures, shared by policy and critics; () where there are none
     encoder_optimizer: Any = ()
     value: StateValue | None = None  # of implicit Q-learning
+    safety: EventCritic | None = None
 
 
 class StateValue(NamedTuple):
@@ -127,8 +126,8 @@ class StateValue(NamedTuple):
     optimizer: Any
 
 
-class SuccessCritic(NamedTuple):
-    """Critics of the discounted probability of success (RISC, section 4)."""
+class EventCritic(NamedTuple):
+    """Critics of the discounted probability of an event: see :mod:`unreset.core.foresight`."""
 
     params: Any
     target: Any
@@ -205,9 +204,17 @@ def _optimizer(config: SAC) -> optax.GradientTransformation:
 
 
 def init(
-    config: SAC, key: Array, inputs: Inputs | int, action_size: int, judges_success: bool = False
+    config: SAC,
+    key: Array,
+    inputs: Inputs | int,
+    action_size: int,
+    judges_success: bool = False,
+    judges_safety: bool = False,
 ) -> Learner:
-    """A fresh learner for inputs such as these, or so many numbers, and actions [action_size]."""
+    """A fresh learner for inputs such as these, or so many numbers, and actions [action_size].
+
+    It may have critics of success, and of whether it will be stuck.
+    """
     actor_key, critic_key = jax.random.split(key)
     if isinstance(inputs, int):
         inputs = jnp.zeros(inputs)
@@ -220,10 +227,12 @@ def init(
     critics = critic_network(config).init(critic_key, inputs, action)
     log_temperature = jnp.log(jnp.float32(config.initial_temperature or 1.0))
     optimizer = _optimizer(config)
-    success = None
-    if judges_success:
-        params = critic_network(config).init(jax.random.fold_in(critic_key, 1), inputs, action)
-        success = SuccessCritic(params, jax.tree.map(jnp.copy, params), optimizer.init(params))
+
+    def event_critic(number: int) -> EventCritic:
+        own_key = jax.random.fold_in(critic_key, number)
+        params = critic_network(config).init(own_key, inputs, action)
+        return EventCritic(params, jax.tree.map(jnp.copy, params), optimizer.init(params))
+
     value = None
     if config.expectile:
         own_key = jax.random.fold_in(critic_key, 2)
@@ -239,10 +248,11 @@ def init(
         optimizer.init(critics),
         optimizer.init(log_temperature),
         jnp.int32(0),
-        success,
+        event_critic(1) if judges_success else None,
         encoder,
         optimizer.init(encoder) if encoder else (),
         value,
+        event_critic(3) if judges_safety else None,
     )
     return learner._replace(average=jax.tree.map(jnp.copy, acting(learner)))
 
@@ -390,50 +400,10 @@ def policy_step(
     return learner, metrics | {"entropy": -log_density, "temperature": alpha}
 
 
-def _success_logits(config: SAC, critics: Any, inputs: Inputs, action: Array) -> Array:
-    return action_values(config, critics, inputs, action) + UNSURE
-
-
-def success_probability(config: SAC, critics: Any, inputs: Inputs, action: Array) -> Array:
-    """The smallest of the critics' discounted probabilities of success [...]."""
-    return jax.nn.sigmoid(_success_logits(config, critics, inputs, action)).min(axis=0)
-
-
-def success_step(
-    config: SAC, learner: Learner, batch: Batch, key: Array
-) -> tuple[Learner, Metrics]:
-    """One step of the success critics: the target is ``c + (1 - c) gamma min_j C'_j(s', a')``.
-
-    c is 1 where the row succeeds (RISC, section 4). Critics that put out probabilities are fitted
-    by cross-entropy.
-    """
-    state = learner.success
-    assert state is not None
-    following = encode(config.vision, learner.encoder, batch.next_inputs)
-    mean, log_std = policy(config, learner.actor, following)
-    action, _ = sample_tanh_normal(mean, log_std, key)
-    ahead = success_probability(config, state.target, following, action)
-    inputs = encode(config.vision, learner.encoder, batch.inputs)
-    target = batch.success + (1 - batch.success) * config.discount * ahead
-
-    def loss(params: Any) -> Array:
-        logits = _success_logits(config, params, inputs, batch.action)
-        return optax.sigmoid_binary_cross_entropy(logits, target).mean(axis=-1).sum()
-
-    value, gradient = jax.value_and_grad(loss)(state.params)
-    params, optimizer = stepped(config, state.params, gradient, state.optimizer)
-    moved = optax.incremental_update(params, state.target, config.tau)
-    learner = learner._replace(success=SuccessCritic(params, moved, optimizer))
-    return learner, {"success_critic_loss": value}
-
-
 def update(
     config: SAC, learner: Learner, batches: Batch, step: Array, key: Array
 ) -> tuple[Learner, Metrics]:
-    """Teach a learner from stacked batches [U, B, ...]: U critic steps, U / policy_every others.
-
-    Success critics, where there are any, learn from the last batch alone.
-    """
+    """Teach a learner from stacked batches [U, B, ...]: U critic steps, U / policy_every others."""
     count = batches.reward.shape[0]
     if count % config.policy_every:
         raise UnresetError(
@@ -459,9 +429,4 @@ def update(
     keys = jax.random.split(key, count // config.policy_every)
     learner, metrics = jax.lax.scan(one_group, learner, (groups, keys))
     metrics = jax.tree.map(lambda x: x[-1], metrics)
-    learner = learner._replace(updates=learner.updates + count)
-    if learner.success is not None and not config.cloning_only:
-        last = jax.tree.map(lambda x: x[-1], batches)
-        learner, judged = success_step(config, learner, last, jax.random.fold_in(key, 1))
-        metrics |= judged
-    return learner, metrics
+    return learner._replace(updates=learner.updates + count), metrics

@@ -9,11 +9,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from unreset.core import implicit, sac
+from unreset.core import foresight, implicit, sac
 from unreset.core.batches import draw_batches
 from unreset.core.fitting import fit_signals, when
 from unreset.core.method import Method
-from unreset.core.types import Array, Batch, Measurement, Task
+from unreset.core.types import Array, Batch, Measurement, Metrics, Task
 
 if TYPE_CHECKING:
     from unreset.core.practice import Run
@@ -64,16 +64,22 @@ def _teach(
 def _update(
     method: Method, learner: sac.Learner, batches: Batch, step: Array, key: Array
 ) -> tuple[sac.Learner, dict[str, Measurement]]:
-    """The learner's updates, once the seed steps are over."""
-    return when(
-        step >= method.practice.seed_steps,
-        lambda state: (
-            implicit.update(method.learner, state, batches)
-            if method.learner.expectile and not method.learner.cloning_only
-            else sac.update(method.learner, state, batches, step, key)
-        ),
-        learner,
-    )
+    """The learner's updates, once the seed steps are over; critics of events learn from the last
+    batch alone."""
+    config = method.learner
+
+    def update(learner: sac.Learner) -> tuple[sac.Learner, Metrics]:
+        if config.cloning_only:
+            return sac.update(config, learner, batches, step, key)
+        if config.expectile:
+            learner, metrics = implicit.update(config, learner, batches)
+        else:
+            learner, metrics = sac.update(config, learner, batches, step, key)
+        last = jax.tree.map(lambda x: x[-1], batches)
+        learner, foreseen = foresight.update(config, learner, last, jax.random.fold_in(key, 1))
+        return learner, metrics | foreseen
+
+    return when(step >= method.practice.seed_steps, update, learner)
 
 
 def clone(method: Method, task: Task, run: Run) -> Run:

@@ -62,6 +62,7 @@ class Batch(NamedTuple):
     discount: Array  # [B]: 1 to bootstrap through the row, 0 to end there
     imitate: Array  # [B]: 1 where the row is an expert's and its goal is the expert's own
     success: Array  # [B]: 1 where the row reaches its goal
+    stuck: Array | None = None  # [B]: 1 where the row leads to a stuck state, 0 not, -1 unknown
 
 
 FORWARD, BACKWARD = 0, 1  # the directions of a demonstration

@@ -121,7 +121,8 @@ class Live:
             self._show_goal()
         else:
             self._seed = int(self._run.ledger.hard_resets)
-            self._run = practice.interrupted(self._method, self._task, self._run)
+            # In one program: the operations one by one take seconds to compile.
+            self._run = jax.jit(partial(practice.interrupted, self._method, self._task))(self._run)
             self._observation = None
 
     def forget_totals(self) -> None:

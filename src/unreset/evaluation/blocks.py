@@ -72,4 +72,4 @@ def _rewards(
     frames: Frames,
     action: Array,
 ) -> Array:
-    return rewards(method, task, run, role, observation, goal, frames, None, action)
+    return rewards(method, task, run.signals, role, observation, goal, frames, None, action)

@@ -13,6 +13,7 @@ from typing import Literal
 
 from unreset.core.imagination import Imagination
 from unreset.core.method import Method
+from unreset.core.planning import Planning
 from unreset.core.types import Task
 from unreset.methods.fbrl import FBRL
 from unreset.methods.medal import Medal
@@ -36,4 +37,7 @@ class Mbarl(Settings):
         return replace(base.method(task), name="mbarl")
 
 
-PRESETS = {"default": Mbarl()}
+PRESETS = {
+    "default": Mbarl(),
+    "mpc": Mbarl(planning=Planning(horizon=5, samples=128, iterations=3, elites=16)),
+}

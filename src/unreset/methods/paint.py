@@ -46,6 +46,7 @@ class Paint(Settings):
 
 PRESETS = {
     "default": Paint(),
+    "safety": Paint(asking=Asking(rule="safety")),
     "paper": Paint(
         base="medal",
         practice=replace(published_practice(), seed_steps=1_000, phase_length=300),

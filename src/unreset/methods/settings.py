@@ -8,6 +8,7 @@ from unreset.core.asking import Asking
 from unreset.core.imagination import Imagination
 from unreset.core.method import Method, Practice
 from unreset.core.model import Dynamics
+from unreset.core.planning import Planning
 from unreset.core.sac import SAC
 from unreset.core.types import Task
 
@@ -28,6 +29,8 @@ class Settings:
     """How much it learns from what a model imagines, and of what."""
     model: Dynamics = field(default_factory=Dynamics)
     """That model of the world."""
+    planning: Planning = field(default_factory=lambda: Planning(planner="none"))
+    """Whether roles act by planning in it (MPC) instead of by their policies."""
 
     def method(self, task: Task) -> Method:
         """The method for a task."""

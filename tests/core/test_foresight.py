@@ -1,0 +1,153 @@
+"""Critics of the probability of an event against numbers worked out by hand.
+
+Networks without hidden layers and with zero weights are constants, their biases.
+"""
+
+import dataclasses
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import toy
+from unreset import registry
+from unreset.core import asking, foresight, practice, sac
+from unreset.core.asking import ASKING, Asking
+from unreset.core.batches import draw_batches
+from unreset.core.foresight import UNSURE
+from unreset.core.sac import SAC
+from unreset.core.types import Batch, Transition
+
+TOY = toy.point()
+LINEAR = SAC(hidden=(), trunk=0, layer_norm=False, octaves=0, critics=2, target_subset=2)
+KEY = jax.random.key(3)
+
+
+def constant(tree, *log_odds):
+    """Critics' parameters that say these log-odds whatever they see."""
+    bias = jnp.array(log_odds, jnp.float32) - UNSURE
+
+    def one(path, leaf):
+        if path[-1].key == "bias":
+            return jnp.broadcast_to(bias.reshape(2, 1), leaf.shape)
+        return jnp.zeros_like(leaf)
+
+    return jax.tree_util.tree_map_with_path(one, tree)
+
+
+def batch(**changes):
+    ones = jnp.ones(2)
+    seen = jax.random.normal(KEY, (2, 3))
+    made = Batch(seen, jnp.zeros((2, 2)), seen, ones, ones, ones, ones)
+    return made._replace(**changes)
+
+
+def taught(event, rows, log_odds, target):
+    """The critics of one event after a step, and the loss, where they said ``log_odds``."""
+    judges = {"success": (True, False), "safety": (False, True)}[event]
+    fresh = sac.init(LINEAR, KEY, 3, 2, *judges)
+    critics = getattr(fresh, event)
+    critics = critics._replace(
+        params=constant(critics.params, *log_odds), target=constant(critics.target, *target)
+    )
+    after, metrics = foresight.update(LINEAR, fresh._replace(**{event: critics}), rows, KEY)
+    assert set(metrics) == {f"{event}_critic_loss"}
+    biases = [x for x in jax.tree.leaves(getattr(after, event).params) if x.shape == (2, 1)]
+    return np.asarray(biases[0])[:, 0] + UNSURE, float(metrics[f"{event}_critic_loss"])
+
+
+def test_success_critics_are_fitted_to_the_discounted_probability_of_success():
+    rows = batch(success=jnp.array([0.0, 1.0]))
+    after, loss = taught("success", rows, (1, 1), (0, 3))
+    # The least counts: targets .99 * .5 and 1; cross-entropy softplus(1) - target, of two critics.
+    assert loss == pytest.approx(2 * (math.log(1 + math.e) - (0.495 + 1) / 2), rel=1e-5)
+    assert (after > 1).all()  # sigmoid(1) = .731 is less than the mean target, .7475
+
+
+def test_safety_critics_are_fitted_to_the_discounted_probability_of_getting_stuck():
+    odds = (0, math.log(3))  # one half and three quarters, .625 on average
+    after, loss = taught("safety", batch(stuck=jnp.array([0.0, 1.0])), (2, 2), odds)
+    assert loss == pytest.approx(2 * (math.log(1 + math.e**2) - 2 * (0.99 * 0.625 + 1) / 2))
+    assert (after < 2).all()  # sigmoid(2) = .88 is more than the mean target, .809
+
+
+def test_nothing_is_learned_from_where_nobody_knows():
+    odds = (0, math.log(3))
+    _, loss = taught("safety", batch(stuck=jnp.array([0.0, -1.0])), (2, 2), odds)
+    assert loss == pytest.approx(2 * (math.log(1 + math.e**2) - 2 * 0.99 * 0.625))
+    after, loss = taught("safety", batch(stuck=-jnp.ones(2)), (2, 2), odds)
+    assert loss == 0
+    np.testing.assert_allclose(after, 2)
+
+
+def test_before_anything_is_learned_nothing_is_foreseen():
+    critics = sac.init(LINEAR, KEY, 3, 2, judges_safety=True).safety.params
+    unsure = jax.tree.map(jnp.zeros_like, critics)
+    found = foresight.probabilities(LINEAR, unsure, jnp.zeros((1, 3)), jnp.zeros((1, 2)))
+    np.testing.assert_allclose(found, 1 / (1 + math.exp(5)))
+
+
+def safety(task=TOY, **changes):
+    settings = toy.tiny(registry.settings("fbrl"))
+    asks = Asking(rule="safety", patience=3, visit_after=20, classifier=toy._classifier())
+    asks = dataclasses.replace(asks, **changes)
+    return registry.method(dataclasses.replace(settings, asking=asks), task)
+
+
+@pytest.mark.parametrize(
+    ("log_odds", "before", "since"),
+    [((0, math.log(3)), 1, 2), ((0, -1), 1, 0), ((0, -1), 4, 5)],
+)
+def test_an_alarm_is_on_where_the_critics_mean_is_above_the_threshold(log_odds, before, since):
+    method = safety()
+    run = jax.tree.map(lambda x: x[0], toy.fused(method, TOY).carry.run)
+    critics = run.learners.safety
+    critics = critics._replace(params=constant_stacked(critics.params, log_odds))
+    learners = run.learners._replace(safety=critics)
+    phase = run.phase._replace(alarm=jnp.int32(before))
+    view = practice.view(run._replace(learners=learners, phase=phase))
+    seen = jnp.zeros(1)
+    step = Transition(seen, seen, seen, 0, jnp.asarray(False), False, False)
+    found, visit = asking.alarm(method, TOY, view, step, jnp.int32(100))
+    assert (int(found), bool(visit)) == (since, False)
+
+
+def constant_stacked(params, log_odds):
+    """The same for one stacked learner of networks with hidden layers."""
+    zero = jax.tree.map(jnp.zeros_like, params)
+    flat, structure = jax.tree_util.tree_flatten_with_path(zero)
+    bias = jnp.array(log_odds, jnp.float32)[None, :, None] - UNSURE
+    last = max(i for i, (path, x) in enumerate(flat) if x.shape == bias.shape)
+    leaves = [bias if i == last else x for i, (_, x) in enumerate(flat)]
+    return jax.tree_util.tree_unflatten(structure, leaves)
+
+
+def test_batches_say_which_rows_lead_to_stuck_states():
+    task = dataclasses.replace(TOY, stuck=lambda observation: observation[0] < -1.2)
+    method = safety(task)
+    driver = toy.fused(method, task)
+    driver.advance(0, 200)
+    run = jax.tree.map(lambda x: x[0], driver.carry.run)
+    drawn = draw_batches(method, task, run, (0, 1), 100, jax.random.key(0))
+    stuck, led = np.asarray(drawn.stuck), np.asarray(run.signals[ASKING].requests)
+    assert led > 0
+    assert set(np.unique(stuck)) == {-1, 0, 1}
+    assert (stuck >= 0).mean() > 0.5  # demonstrations, and what was visited
+
+
+def test_getting_stuck_is_foreseen_and_discounted_over_the_steps_to_it():
+    config = dataclasses.replace(LINEAR, learning_rate=0.1, tau=0.1, discount=0.5)
+    states = jnp.eye(4)  # 0 leads to 1, 1 to 2, which is stuck and leads to itself; so does 3
+    led = jnp.array([1, 2, 2, 3])
+    rows = Batch(states, jnp.zeros((4, 2)), states[led], *[jnp.ones(4)] * 4)
+    rows = rows._replace(stuck=jnp.array([0.0, 1.0, 1.0, 0.0]))
+    learner = sac.init(config, KEY, 4, 2, judges_safety=True)
+
+    def step(learner, key):
+        return foresight.update(config, learner, rows, key)
+
+    learner, _ = jax.lax.scan(step, learner, jax.random.split(KEY, 500))
+    found = foresight.probabilities(config, learner.safety.params, states, rows.action)
+    np.testing.assert_allclose(found.mean(axis=0), [0.5, 1, 1, 0], atol=0.03)

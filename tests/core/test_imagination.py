@@ -1,0 +1,134 @@
+"""Imagined rollouts: lengths, restarts, goals and rewards, in a world whose model is exact."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import toy
+from unreset import registry
+from unreset.core import batches, imagination
+from unreset.core.imagination import Imagination
+from unreset.core.method import Practice
+from unreset.core.model import Dynamics, Prediction
+from unreset.errors import UnresetError
+from unreset.methods.bc import BC
+from unreset.methods.fbrl import FBRL
+from unreset.methods.mbarl import Mbarl
+from unreset.methods.vaprl import VaPRL
+
+TOY = toy.point()
+KEY = jax.random.key(0)
+DYNAMICS = Dynamics(members=2, elites=2, hidden=(4,))
+
+
+@pytest.fixture
+def exact(monkeypatch):
+    """The model is the toy task itself; to the right of 0 its elites disagree by 1."""
+
+    def predict(config, task, model, chosen, observation, action, goal, key):
+        after = jax.vmap(TOY.step)(observation, action)
+        return Prediction(after, jnp.zeros(len(after)), (after[:, 0] > 0).astype(jnp.float32))
+
+    monkeypatch.setattr(imagination, "predict", predict)
+    monkeypatch.setattr(imagination, "elites", lambda config, model: None)
+
+
+def rolled(config, starts, goals, length, ends=True):
+    """Four turns of going right by 0.25."""
+    starts, goals = (jnp.array(x, jnp.float32)[..., None] for x in (starts, goals))
+    return imagination.imagine(
+        config,
+        DYNAMICS,
+        TOY,
+        None,
+        lambda observation, goal, key: jnp.ones_like(observation),
+        (starts, goals),
+        length,
+        ends,
+        KEY,
+    )
+
+
+def test_a_rollout_that_has_ended_gives_way_to_the_next_start(exact):
+    starts, goals = [[-1.0], [-0.9], [-0.8], [-0.7]], [[1.0], [0.9], [0.8], [0.7]]
+    found = rolled(Imagination(), starts, goals, 3)
+    np.testing.assert_allclose(found.observation[:, 0, 0], [-1.0, -0.75, -0.5, -0.7])
+    np.testing.assert_allclose(found.next_observation[:, 0, 0], [-0.75, -0.5, -0.25, -0.45])
+    np.testing.assert_allclose(found.goal[:, 0, 0], [1.0, 1.0, 1.0, 0.7])
+    np.testing.assert_array_equal(found.age[:, 0], [0, 1, 2, 0])
+
+
+@pytest.mark.parametrize(("ends", "third"), [(True, -0.8), (False, -0.5)])
+def test_success_ends_a_rollout_where_it_ends_the_task(exact, ends, third):
+    # Of the goal -0.5 within 0.2: -0.75 is not, -0.5 is.
+    found = rolled(Imagination(), [[-1.0], [-0.9], [-0.8], [-0.7]], [[-0.5]] * 4, 9, ends)
+    np.testing.assert_array_equal(found.success[:2, 0], [False, True])
+    assert float(found.observation[2, 0, 0]) == pytest.approx(third)
+
+
+def test_disagreement_ends_a_rollout(exact):
+    config = Imagination(disagreement=0.5)
+    found = rolled(config, [[-0.1], [-0.9], [-0.8], [-0.7]], [[5.0]] * 4, 9)
+    np.testing.assert_allclose(found.observation[:, 0, 0], [-0.1, -0.9, -0.65, -0.4], rtol=1e-6)
+
+
+def test_lengths_grow_in_whole_steps_between_two_times():
+    config = Imagination(length=1, last_length=5, growing_from=100, growing_to=300)
+    lengths = [int(config.length_at(jnp.int32(step))) for step in (0, 100, 149, 150, 299, 300, 999)]
+    assert lengths == [1, 1, 1, 2, 4, 5, 5]
+    assert config.turns == 5
+
+
+def test_rows_without_a_known_model_are_not_imagined_and_shares_are_kept():
+    method = registry.method(toy.tiny(FBRL(imagination=Imagination(share=0.75))), TOY)
+    run = jax.tree.map(lambda x: x[0], toy.fused(method, TOY).carry.run)
+    batch = batches.draw_batches(method, TOY, run, (0, 1), 3, KEY)
+    assert batch.reward.shape == (3, 8)
+    # Two of eight rows are real, one of them a demonstration; imagined ones are nobody's example.
+    assert (np.asarray(batch.imitate).sum(axis=1) <= 2).all()
+    assert (np.asarray(batch.imitate)[:, 2:] == 0).all()
+
+
+def test_each_reward_has_its_part_real_and_imagined():
+    method = registry.method(toy.tiny(Mbarl()), TOY)
+    run = jax.tree.map(lambda x: x[0], toy.fused(method, TOY).carry.run)
+    batch = batches.draw_batches(method, TOY, run, (0, 1), 5, KEY)
+    told = np.asarray(batch.inputs)[..., -2:]
+    # Rows of forward and of backward, real and then imagined, two of each.
+    order = np.repeat([0, 1, 0, 1], 2)
+    np.testing.assert_array_equal(told, np.broadcast_to(np.eye(2)[order], told.shape))
+    # A matched role never ends; a rewarded one ends with its success.
+    discount, reward = np.asarray(batch.discount), np.asarray(batch.reward)
+    assert (discount[:, order == 1] == 1).all()
+    ended = discount[:, order == 0] == 0
+    np.testing.assert_array_equal(ended, reward[:, order == 0] == method.learner.reward_scale)
+
+
+def test_initial_states_and_demonstrations_are_starts():
+    shares = Imagination(share=0.5, initial=1.0, demonstrations=0.0)
+    method = registry.method(toy.tiny(FBRL(imagination=shares)), TOY)
+    run = jax.tree.map(lambda x: x[0], toy.fused(method, TOY).carry.run)
+    seen, goal = batches._draw_starts(method, TOY, run, (0, 1), (2, 50), KEY)
+    assert seen.shape == goal.shape == (2, 50, 1)
+    assert (np.asarray(seen) == toy.START).all() and (np.asarray(goal) == toy.GOAL).all()
+    shown = dataclasses.replace(method, imagination=Imagination(share=0.5, demonstrations=1.0))
+    seen, _ = batches._draw_starts(shown, TOY, run, (0, 1), (2, 50), KEY)
+    given = {float(x) for one in toy.demonstrations() for x in one.observations[:-1, 0]}
+    assert set(np.asarray(seen).ravel().tolist()) <= given
+
+
+def test_what_cannot_be_imagined_is_refused():
+    with pytest.raises(UnresetError, match=r"share=1\.5"):
+        Imagination(share=1.5)
+    with pytest.raises(UnresetError, match=r"demonstrations=0\.7 and initial"):
+        Imagination(demonstrations=0.7, initial=0.7)
+    with pytest.raises(UnresetError, match="last_length=0"):
+        Imagination(last_length=0)
+    imagining = Imagination(share=0.5)
+    with pytest.raises(UnresetError, match="goals_per_row must be 1"):
+        registry.method(VaPRL(imagination=imagining, practice=Practice(goals_per_row=4)), TOY)
+    with pytest.raises(UnresetError, match="offline"):
+        registry.method(BC(imagination=imagining), TOY)
