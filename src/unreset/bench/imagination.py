@@ -40,9 +40,9 @@ class Study:
     """Transitions that teach a model (poster)."""
     lengths: tuple[int, ...] = (20, 35, 50)
     """Steps of an imagined rollout (poster)."""
-    model_updates: int = 3_000
+    model_updates: int = 4_000
     """Updates of each model."""
-    updates: int = 2_400
+    updates: int = 3_000
     """Updates of each policy."""
     round_updates: int = 25
     """Updates between two rounds of rollouts."""
@@ -61,7 +61,9 @@ class Study:
     planned_steps: int = 60
     """Steps of each of those."""
     dynamics: Dynamics = field(
-        default_factory=lambda: Dynamics(members=4, elites=3, hidden=(64, 64), learning_rate=2e-3)
+        default_factory=lambda: Dynamics(
+            members=4, elites=3, hidden=(64, 64), octaves=5, learning_rate=2e-3
+        )
     )
     """The models."""
     learner: SAC = field(
