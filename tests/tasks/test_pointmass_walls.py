@@ -36,20 +36,25 @@ def test_the_top_speed_is_two_tenths_a_step():
 
 
 def test_a_wall_stops_the_motion_towards_it_and_no_other():
-    # towards the left face, at -.7, of the wall from below; v' = (.85, .55)
-    out = move(at((-0.8, 0.0), (0.8, 0.4)), jnp.array([1.0, 1.0]))
-    np.testing.assert_allclose(out.position, [-0.7, 0.11], atol=1e-6)
+    # towards the left face, at -.8, of the wall from below; v' = (.85, .55)
+    out = move(at((-0.9, 0.0), (0.8, 0.4)), jnp.array([1.0, 1.0]))
+    np.testing.assert_allclose(out.position, [-0.8, 0.11], atol=1e-6)
     np.testing.assert_allclose(out.velocity, [0.0, 0.55], atol=1e-6)
     out = move(out, jnp.array([1.0, 0.0]))  # and along it
-    np.testing.assert_allclose(out.position[0], -0.7, atol=1e-6)
+    np.testing.assert_allclose(out.position[0], -0.8, atol=1e-6)
     assert float(out.velocity[0]) == 0
     away = move(out, jnp.array([-1.0, 0.0]))
-    np.testing.assert_allclose(away.position[0], -0.75, atol=1e-6)
-    over = move(at((-0.8, 0.61), (1.0, 0.0)), jnp.array([1.0, 0.0]))  # its top is at .6
-    np.testing.assert_allclose(over.position[0], -0.6, atol=1e-6)
+    np.testing.assert_allclose(away.position[0], -0.85, atol=1e-6)
+    over = move(at((-0.9, 0.61), (1.0, 0.0)), jnp.array([1.0, 0.0]))  # its top is at .6
+    np.testing.assert_allclose(over.position[0], -0.7, atol=1e-6)
     # landing on the top of it
     on = move(at((-0.6, 0.65), (0.0, -1.0)), jnp.array([0.0, -1.0]))
     np.testing.assert_allclose([*on.position, *on.velocity], [-0.6, 0.6, 0.0, 0.0], atol=1e-6)
+
+
+def test_what_is_put_into_a_wall_stays():
+    out = move(at((-0.5, 0.0), (0.9, -0.3)), jnp.array([1.0, 1.0]))
+    np.testing.assert_array_equal([*out.position, *out.velocity], [-0.5, 0.0, 0.0, 0.0])
 
 
 def test_nothing_leaves_the_arena_or_enters_a_wall():
@@ -60,22 +65,23 @@ def test_nothing_leaves_the_arena_or_enters_a_wall():
             state = walls.step(state, jax.random.uniform(key, (2,), minval=-3.0, maxval=3.0))
             return state, walls.observe(state)
 
-        return jax.lax.scan(body, walls.uniform(begin), jax.random.split(acts, 60))[1]
+        first = walls.reset(begin, "wide")
+        return jax.lax.scan(body, first, jax.random.split(acts, 60))[1]
 
     seen = jax.jit(jax.vmap(life))(jax.random.split(jax.random.key(0), 200)).reshape(-1, 4)
     assert not jax.vmap(walls.in_wall)(seen[:, :2]).any()
     assert float(jnp.abs(seen[:, :2]).max()) == walls.ARENA
     assert float(jnp.abs(seen[:, 2:]).max()) <= 1
-    crossed = (seen[:-1, 0] < -0.7) & (seen[1:, 0] > -0.5)
-    assert not crossed[np.arange(len(crossed)) % 60 < 59].any()  # a wall is as wide as a step
 
 
-def test_starts_and_uniform_states_are_outside_the_walls():
+def test_starts_are_outside_the_walls_and_uniform_states_everywhere():
     keys = jax.random.split(jax.random.key(1), 2000)
     wide = jax.vmap(partial(walls.reset, start="wide"))(keys)
     anywhere = jax.vmap(walls.uniform)(keys)
+    assert not jax.vmap(walls.in_wall)(wide.position).any()
+    share = jax.vmap(walls.in_wall)(anywhere.position).mean()
+    np.testing.assert_allclose(share, 2 * 0.4 * 2.6 / 16, atol=0.02)
     for state in (wide, anywhere):
-        assert not jax.vmap(walls.in_wall)(state.position).any()
         assert float(state.position.min()) < -1.95 and float(state.position.max()) > 1.95
     assert float(jnp.abs(wide.velocity).max()) == 0
     np.testing.assert_allclose(anywhere.velocity.std(axis=0), 3**-0.5, atol=0.02)
@@ -85,12 +91,25 @@ def test_starts_and_uniform_states_are_outside_the_walls():
 
 def test_both_rewards():
     goal = jnp.array(walls.GOAL)
-    near, far = jnp.array([1.45, 0.0, 0.3, 0.0]), jnp.array([1.3, 0.4, 0.0, 0.0])
+    near, far = jnp.array([1.25, -0.2, 0.3, 0.0]), jnp.array([1.1, 0.2, 0.0, 0.0])
     assert bool(walls.success(near, goal)) and not bool(walls.success(far, goal))
     sparse, dense = walls.pointmass_walls(), walls.pointmass_walls("dense")
     assert sparse.sparse and not dense.sparse
     assert (float(sparse.reward(near, goal)), float(sparse.reward(far, goal))) == (1, 0)
     np.testing.assert_allclose(dense.reward(far, goal), -0.5, atol=1e-6)
+    # Round the end of the second wall, (.6, -.6), by legs of 1 and sqrt(.64 + .16).
+    between = jnp.array([-0.4, -0.6, 0.0, 0.0])
+    np.testing.assert_allclose(dense.reward(between, goal), -1.0 - 0.8**0.5, atol=1e-5)
+    # From before the first one by its end, (-.6, .6), then 1.2 sqrt 2 between the ends.
+    before = jnp.array([-0.9, 0.2, 0.0, 0.0])
+    legs = 0.5 + 1.2 * 2**0.5 + 0.8**0.5
+    np.testing.assert_allclose(dense.reward(before, goal), -legs, atol=1e-5)
+    # In a wall nothing is won: from either side the way is by its end.
+    inside = jnp.array([-0.6, 0.1])
+    np.testing.assert_allclose(walls.way(inside, goal), 0.5 + legs - 0.5, atol=1e-5)
+    np.testing.assert_allclose(walls.way(jnp.array([-1.6, 0.6]), inside), 1.5, atol=1e-5)
+    there = walls.way(jnp.array(walls.START), goal)
+    np.testing.assert_allclose(there, walls.way(goal, jnp.array(walls.START)), atol=1e-6)
     with pytest.raises(UnresetError, match="reward of pointmass_walls"):
         walls.pointmass_walls("shaped")
 
@@ -100,7 +119,7 @@ def test_demonstrations_reach_both_ends_in_about_thirty_steps():
     store.check(shown, walls.pointmass_walls())
     assert [one.direction for one in shown] == [0, 0, 0, 1, 1, 1]
     for one in shown:
-        assert 26 <= len(one.actions) <= 36
+        assert 30 <= len(one.actions) <= 39
         reached = jax.vmap(walls.success, in_axes=(0, None))(one.observations, one.goal)
         np.testing.assert_array_equal(np.flatnonzero(reached), [len(one.actions)])
         replayed = walls.from_observation(jnp.asarray(one.observations[0]))
@@ -113,4 +132,4 @@ def test_demonstrations_reach_both_ends_in_about_thirty_steps():
 
 def test_a_drive_that_gets_stuck_at_a_wall_begins_anew():
     shown = walls.demonstrations(seed=100)  # among them one whose first drive never arrives
-    assert max(len(one.actions) for one in shown) <= 36
+    assert max(len(one.actions) for one in shown) <= 39

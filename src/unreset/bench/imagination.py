@@ -61,7 +61,9 @@ class Study:
     planned_steps: int = 60
     """Steps of each of those."""
     dynamics: Dynamics = field(
-        default_factory=lambda: Dynamics(members=4, elites=3, hidden=(64, 64), learning_rate=2e-3)
+        default_factory=lambda: Dynamics(
+            members=4, elites=3, hidden=(64, 64), octaves=5, learning_rate=2e-3
+        )
     )
     """The models."""
     learner: SAC = field(
@@ -71,7 +73,7 @@ class Study:
             learning_rate=1e-3,
             tau=0.01,
             average_tau=0.01,
-            reward_scale=1.0,
+            reward_scale=0.2,
             target_entropy=-1.0,
             cloning_start=0.0,
             cloning_end=0.0,

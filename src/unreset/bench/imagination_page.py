@@ -25,8 +25,8 @@ SMALL = 0.1  # of the starts' effect: what "hardly matters" may be at most
 _CAPTION = """\
 Mean over seeds, in brackets its 95% interval by bootstrapping over seeds. An episode begins at the
 narrow start and ends with its first success, or after {horizon} steps; its return is the sum of the
-dense reward, minus the distance to the goal at every step. Every policy has practised in its model
-alone, with as many updates and as many imagined steps whatever the length of a rollout."""
+dense reward, minus the length of the way to the goal at every step. Every policy has practised in
+its model alone, with as many updates and as many imagined steps whatever a rollout's length."""
 _FINDINGS = """\
 Effects are differences between means over cells, seed by seed; "confirmed" says that the 95%
 interval of the effect on the return is above 0, "refuted" that it is below, "open" that it holds 0.

@@ -21,14 +21,16 @@ ARENA = 2.0  # the square from -ARENA to ARENA, which stops the point as walls d
 SPEED = 0.2  # top speed, per step and axis
 DRAG = 0.25  # share of the velocity that a step takes, and of the action that it gives
 #: [walls, 2, 2]: lower left and upper right corner of each.
-WALLS = np.array([[[-0.7, -2.0], [-0.5, 0.6]], [[0.5, -0.6], [0.7, 2.0]]], np.float32)
-START, GOAL = (-1.6, -1.4), (1.6, 0.0)
+WALLS = np.array([[[-0.8, -2.0], [-0.4, 0.6]], [[0.4, -0.6], [0.8, 2.0]]], np.float32)
+ENDS = ((-0.6, 0.6), (0.6, -0.6))  # of the walls, round which the way bends
+START, GOAL = (-1.4, -1.2), (1.4, -0.2)
 NARROW = 0.1  # largest distance of a start from START, on each axis
-WAY = np.array([[-0.6, 0.75], [0.6, -0.75]], np.float32)  # which demonstrations follow
-PASS_AT = 0.25  # distance from a waypoint at which a demonstration turns to the next
+#: [n, 2], which demonstrations follow.
+WAY = np.array([[-0.9, 0.75], [-0.3, 0.75], [0.3, -0.75], [0.9, -0.75]], np.float32)
+PASS_AT = 0.2  # distance from a waypoint at which a demonstration turns to the next
 PROTOCOL = OURS["pointmass_walls"]
 _LONGEST = 60  # steps of a demonstration; one that takes more has hit a wall
-_TRIES = 32  # a place is in a wall in one try of fifteen: 1e-38 remains
+_TRIES = 32  # a place is in a wall in one try of eight: 1e-28 remains
 
 
 class State(NamedTuple):
@@ -59,8 +61,10 @@ def step(state: State, action: Array) -> State:
     """Accelerate, then move along the first axis, then along the second, each up to a wall.
 
     ``v' = (1 - DRAG) v + DRAG a`` and ``x' = x + SPEED v'`` for an action [2] in [-1, 1]; the
-    velocity towards what stops the point is lost, the other kept.
+    velocity towards what stops the point is lost, the other kept. Nothing gets into a wall; what is
+    put there stays, at rest.
     """
+    held = in_wall(state.position)
     velocity = (1 - DRAG) * state.velocity + DRAG * jnp.clip(action, -1.0, 1.0)
     position = state.position
     for axis in range(2):
@@ -68,7 +72,7 @@ def step(state: State, action: Array) -> State:
         reached = _slide(position, axis, to)
         velocity = velocity.at[axis].multiply(reached == to)
         position = position.at[axis].set(reached)
-    return State(position, velocity)
+    return State(jnp.where(held, state.position, position), jnp.where(held, 0.0, velocity))
 
 
 def _free(key: Array) -> Array:
@@ -86,9 +90,10 @@ def reset(key: Array, start: str = "initial") -> State:
 
 
 def uniform(key: Array) -> State:
-    """Anywhere outside the walls, with any velocity: what an offline model learns from."""
+    """Anywhere, in walls too, with any velocity: what an offline model learns from."""
     place, motion = jax.random.split(key)
-    return State(_free(place), jax.random.uniform(motion, (2,), minval=-1.0))
+    position = jax.random.uniform(place, (2,), minval=-ARENA, maxval=ARENA)
+    return State(position, jax.random.uniform(motion, (2,), minval=-1.0))
 
 
 def observe(state: State) -> Array:
@@ -111,9 +116,24 @@ def sparse_reward(observation: Array, goal: Array) -> Array:
     return success(observation, goal).astype(jnp.float32)
 
 
+def way(begin: Array, end: Array) -> Array:
+    """Length [] of the way between positions [2] by the ends of the walls that are between them.
+
+    Out of a wall the way leads by its end.
+    """
+    turned = begin[0] > end[0]
+    first, last = jnp.where(turned, end, begin), jnp.where(turned, begin, end)
+    low, high = (first[0] >= WALLS[:, 1, 0]).sum(), (last[0] > WALLS[:, 0, 0]).sum()
+    near, far = jnp.array(ENDS)[jnp.minimum(low, 1)], jnp.array(ENDS)[1]
+    straight = jnp.linalg.norm(begin - end)
+    one = jnp.linalg.norm(first - near) + jnp.linalg.norm(near - last)
+    two = jnp.linalg.norm(first - near) + jnp.linalg.norm(near - far) + jnp.linalg.norm(far - last)
+    return jnp.stack([straight, one, two])[high - low]
+
+
 def dense_reward(observation: Array, goal: Array) -> Array:
-    """Minus the straight distance to the goal, walls or not."""
-    return -jnp.linalg.norm(observation[:2] - goal)
+    """Minus the length of the way to the goal, round the ends of the walls."""
+    return -way(observation[:2], goal)
 
 
 REWARDS = {"sparse": sparse_reward, "dense": dense_reward}
