@@ -10,8 +10,9 @@ import pytest
 import toy
 from unreset import registry
 from unreset.core import batches, imagination
+from unreset.core.fitting import MODEL
 from unreset.core.imagination import Imagination
-from unreset.core.method import Practice
+from unreset.core.method import Practice, without_relabelling
 from unreset.core.model import Dynamics, Prediction
 from unreset.errors import UnresetError
 from unreset.methods.bc import BC
@@ -118,6 +119,24 @@ def test_initial_states_and_demonstrations_are_starts():
     seen, _ = batches._draw_starts(shown, TOY, run, (0, 1), (2, 50), KEY)
     given = {float(x) for one in toy.demonstrations() for x in one.observations[:-1, 0]}
     assert set(np.asarray(seen).ravel().tolist()) <= given
+
+
+def test_where_rewards_are_observed_the_model_predicts_them():
+    task = dataclasses.replace(TOY, score=lambda environment, observation, goal: (0.0, False))
+    settings = toy.tiny(FBRL(imagination=Imagination(share=1.0)))
+    method = without_relabelling(registry.method(settings, task))
+    run = jax.tree.map(lambda x: x[0], toy.fused(method, task).carry.run)
+    model = run.signals[MODEL]
+    assert model.outputs.mean.shape == (2,)
+    half = jnp.full(2, 0.5)  # predictions are kept within what was observed
+    model = model._replace(
+        inputs=model.inputs._replace(low=-jnp.ones_like(model.inputs.low)),
+        outputs=model.outputs._replace(low=half, high=half),
+    )
+    run = run._replace(signals=run.signals | {MODEL: model})
+    batch = batches.draw_batches(method, task, run, (0, 1), 2, KEY)
+    np.testing.assert_allclose(batch.reward, 0.5 * method.learner.reward_scale)
+    assert (np.asarray(batch.discount) == 1).all()  # and nobody knows of success
 
 
 def test_what_cannot_be_imagined_is_refused():
