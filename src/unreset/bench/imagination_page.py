@@ -30,8 +30,8 @@ its model alone, with as many updates and as many imagined steps whatever a roll
 _FINDINGS = """\
 Effects are differences between means over cells, seed by seed; "confirmed" says that the 95%
 interval of the effect on the return is above 0, "refuted" that it is below, "open" that it holds 0.
-The "hardly" of the last lines asks instead whether the whole interval is within a tenth of the effect
-of the starts."""
+The "hardly" of the last lines asks instead whether the whole interval is within a tenth of what the
+starts are worth."""
 _MODELS = """\
 Error by steps ahead, open loop along fresh demonstrations, in deviations of each number; and the
 share of one step's changes within the predicted intervals. Mean over seeds."""
