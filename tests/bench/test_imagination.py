@@ -88,7 +88,7 @@ def test_verdicts_follow_the_intervals(tmp_path):
 
     page, verdicts = known(tmp_path, value)
     assert list(verdicts.values()) == ["confirmed", "open"] + ["confirmed"] * 4
-    assert "(c) from demonstrations a larger model is hardly better" in verdicts
+    assert "(c) from demonstrations 50,000 transitions are hardly better than 1,000" in verdicts
     # Starts: 20 - (4 + 3) / 2 over both lengths and sizes.
     row = next(line for line in page.splitlines() if line.startswith("| (b) demonstrated"))
     assert "| 16.5 [16.5, 16.5] |" in row
