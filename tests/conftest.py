@@ -1,6 +1,5 @@
-"""Compiled programs are kept for a test run, also between its processes; equal ones are shared."""
+"""Compiled programs are kept for the length of a test run, also between its processes."""
 
-import importlib
 import os
 import shutil
 import tempfile
@@ -12,8 +11,7 @@ os.environ.setdefault("MUJOCO_GL", "egl")  # before MuJoCo is imported, by whate
 # The tests' programs run for moments: compiling them well costs more than it saves.
 os.environ.setdefault(
     "XLA_FLAGS",
-    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true "
-    "--xla_cpu_use_fusion_emitters=false --xla_cpu_opt_preset=CPU_OPT_PRESET_FAST_COMPILE",
+    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
 )
 
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # before JAX is imported; workers inherit it
@@ -23,25 +21,14 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # before JAX is imported; wor
 else:
     _OWNED = ""
 
-sharing = importlib.import_module("sharing")  # after the above: it imports JAX
-sharing.install()
 
-PARTED = "test_contract.py"  # its parameters share nothing, and it would take one process too long
+@pytest.fixture(scope="module", autouse=True)
+def forgotten():
+    """A process may hold only so many programs: none is kept from one file of tests to the next."""
+    yield
+    import jax  # noqa: PLC0415 - after the above
 
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config, log):
-    """``--dist loadfile``, but a file can be parted by its parameters."""
-    if config.getvalue("dist") != "loadfile":
-        return None
-    from xdist.scheduler import LoadFileScheduling  # noqa: PLC0415 - where it is installed
-
-    class Parts(LoadFileScheduling):
-        def _split_scope(self, nodeid):
-            file, _, test = nodeid.partition("::")
-            return file + test.partition("[")[2] if file.endswith(PARTED) else file
-
-    return Parts(config, log)
+    jax.clear_caches()
 
 
 def pytest_unconfigure():

@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import sharing
 import toy
 from unreset import registry
 from unreset.core import practice
@@ -27,8 +26,7 @@ class Practised:
 
     def __init__(self, name, preset):
         self.method = registry.method(toy.tiny(registry.METHODS[name][preset]), TOY)
-        with sharing.alone():  # it is counted how often it is compiled
-            self.driver = toy.fused(self.method, TOY, SEEDS)
+        self.driver = toy.fused(self.method, TOY, SEEDS)
         self.task = with_sight(toy.demonstrations(), TOY, self.method)[1]
         self._first = jax.tree.map(jnp.copy, self.driver.carry)
         # Else a loaded run, whose leaves are strongly typed, would be another program.
