@@ -161,7 +161,7 @@ def init(config: Dynamics, task: Task, key: Array, rewards: bool = False) -> Mod
 
 
 def _moments(size: int) -> Moments:
-    nothing, most = jnp.zeros(size), jnp.full(size, jnp.inf)
+    nothing, most = jnp.zeros(size), jnp.full(size, jnp.inf, jnp.float32)
     return Moments(nothing, nothing, most, -most, nothing)
 
 
