@@ -100,7 +100,13 @@ def test_without_hindsight_goals_are_the_tasks_and_the_classifier_says_what_is_r
     after = replays.following(run.replay, at)
     seen = {name: column[after] for name, column in run.replay.rows.frames.items()}
     wanted = drawing.rewards(
-        method, task, run, 0, run.replay.rows.observation[after], jnp.asarray(goals), seen
+        method,
+        task,
+        run.signals,
+        0,
+        run.replay.rows.observation[after],
+        jnp.asarray(goals),
+        seen,
     )
     np.testing.assert_allclose(rows.reward, wanted)
     assert set(np.unique(rows.reward)) <= {0.0, SCALE}

@@ -82,7 +82,7 @@ def test_phases_by_hand(medal, fresh, record):
         one = jax.tree.map(lambda x, n=number: x[n], run)
         came = jnp.stack([place(step) for step in range(4, 11)])
         goal = jnp.broadcast_to(place(-99), came.shape)
-        rewards = batches.rewards(medal, task, one, BACKWARD, came, goal)
+        rewards = batches.rewards(medal, task, one.signals, BACKWARD, came, goal)
         expected = float(rewards @ discount ** jnp.arange(7))
         assert mine[1]["return"] == pytest.approx(expected, rel=1e-4)
         # What the critics said where it began, of the action taken there.
