@@ -72,10 +72,12 @@ def draw_batches(
     size = method.practice.batch_size // len(parts)
     keys = jax.random.split(key, len(parts))
     imagined = round(method.imagination.share * size) if method.model is not None else 0
-    drawn = [
-        _draw_part(method, task, run, part, (updates, size - imagined), part_key)
-        for part, part_key in zip(parts, keys, strict=True)
-    ]
+    drawn: list[Batch] = []
+    if imagined < size:
+        drawn += [
+            _draw_part(method, task, run, part, (updates, size - imagined), part_key)
+            for part, part_key in zip(parts, keys, strict=True)
+        ]
     if imagined:
         drawn += [
             _imagine_part(
