@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 import toy
+from unreset.core import discriminating
 from unreset.core.batches import draw_batches
-from unreset.core.fitting import _fit_matching, _taken, judged_rows
+from unreset.core.discriminating import _fit_matching, judged_rows
 from unreset.core.signals import matching
 from unreset.core.signals.matching import Matching
 from unreset.core.types import Transition
@@ -38,11 +39,11 @@ def test_experts_rows_are_those_acted_from(practised):
     expert = judged_rows(method, pinned, last)[0]
     ahead = [n for n, role in enumerate(pinned.role) if role >= 0 and pinned.source[n] == 0]
     assert expert.tolist() == ahead
-    taken = _taken(run.replay, jnp.array(expert))
+    taken = discriminating.taken(run.replay, jnp.array(expert))
     assert (np.asarray(taken.action) == np.float32(0.8)).all()  # the toy's only expert action
 
 
-def test_a_reward_is_for_the_action_where_it_was_taken(practised):
+def test_a_reward_is_for_the_action_where_it_wastaken(practised):
     method, task, run = practised
     batch = jax.tree.map(lambda x: x[0], draw_batches(method, task, run, (0,), 1, KEY))
     signal = method.signals["prior"]
@@ -74,7 +75,7 @@ def test_a_transition_is_judged_by_where_it_began_and_what_was_done(practised):
 def test_only_who_sees_actions_tells_apart_who_acts_otherwise_in_the_same_place(practised):
     method, task, run = practised
     # Expert's and own rows at one place for one goal; the expert goes right, the agent left.
-    taken = _taken(run.replay, jnp.zeros((2, 32), jnp.int32))
+    taken = discriminating.taken(run.replay, jnp.zeros((2, 32), jnp.int32))
     taken = taken._replace(action=jnp.array([[[1.0]], [[-1.0]]]) * jnp.ones((2, 32, 1)))
 
     def accuracy(sees):

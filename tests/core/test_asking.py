@@ -149,9 +149,9 @@ def test_a_stuck_next_state_is_worth_its_reward_for_ever():
     replay = toy_replay(40)
     asked = known([0, 10, 20], [7, FREE, UNKNOWN])
     at = replay.pinned + jnp.array([5, 6, 12, 25])
-    rows = jnp.ones((4, 1)), {}
+    label, rows = asking.next_labels(asked, replay, at), (jnp.ones((4, 1)), {})
     reward, discount = asking.absorbed(
-        method, TOY, asked, replay, at, rows, jnp.full(4, 2.0), jnp.array([1.0, 1.0, 0.0, 1.0])
+        method, TOY, asked, label, rows, jnp.full(4, 2.0), jnp.array([1.0, 1.0, 0.0, 1.0])
     )
     # Row 6 leads to row 7, the first stuck one: -.1 / (1 - .99). Of row 25 nothing is known, and
     # the classifier knows no stuck state.
@@ -164,9 +164,8 @@ def test_an_unlabelled_next_state_counts_by_its_probability():
     asked = known([0, 10, 20], [7, FREE, UNKNOWN])
     asked = asked._replace(classifier=constant_classifier(asked.classifier, 0.25))
     given = jnp.full(1, 4.0), jnp.ones(1)
-    reward, discount = asking.absorbed(
-        method, TOY, asked, replay, replay.pinned + jnp.array([25]), (jnp.ones((1, 1)), {}), *given
-    )
+    label = asking.next_labels(asked, replay, replay.pinned + jnp.array([25]))
+    reward, discount = asking.absorbed(method, TOY, asked, label, (jnp.ones((1, 1)), {}), *given)
     # .25 (-.02 / .01) + .75 * 4, and .75 of what follows.
     np.testing.assert_allclose([*reward, *discount], [2.5, 0.75], rtol=1e-4)
 

@@ -10,7 +10,7 @@ import pytest
 import toy
 from unreset import registry
 from unreset.core import batches as drawing
-from unreset.core import fitting
+from unreset.core import discriminating, fitting
 from unreset.core.signals.matching import FAR, Matching
 from unreset.demos import store
 from unreset.errors import UnresetError
@@ -58,7 +58,7 @@ def taken(method, task, run):
         return run, state, {}
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fitting, "_with_encoder", spy)
+        patch.setattr(discriminating, "_with_encoder", spy)
         fitting.fit_signals(method, task, run, jnp.int32(0), KEY)
     return seen[-1].args[3]
 
@@ -129,7 +129,7 @@ def test_chosen_segments_are_first_states_forward_and_last_ones_backward():
     chosen = dataclasses.replace(settings(), backward_reward="discriminator")
     judge = dataclasses.replace(chosen.matching, first_states=3, last_states=2)
     rows, last = store.pinned_rows(toy.demonstrations(), TOY)
-    expert, before = fitting.judged_rows(
+    expert, before = discriminating.judged_rows(
         dataclasses.replace(chosen, matching=judge).method(TOY), rows, last
     )[:2]
     end = int(last[-1])
@@ -144,7 +144,7 @@ def test_arrivals_are_the_states_after_those_acted_from():
     def expert(**fields):
         judge = dataclasses.replace(chosen.matching, **fields)
         method = dataclasses.replace(chosen, matching=judge).method(TOY)
-        return fitting.judged_rows(method, rows, last)[0]
+        return discriminating.judged_rows(method, rows, last)[0]
 
     acted = expert()
     assert (np.asarray(rows.role)[acted] == 0).all()

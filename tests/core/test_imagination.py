@@ -9,7 +9,8 @@ import pytest
 
 import toy
 from unreset import registry
-from unreset.core import batches, imagination
+from unreset.core import asking, batches, imagination
+from unreset.core.asking import Asking
 from unreset.core.fitting import MODEL
 from unreset.core.imagination import Imagination
 from unreset.core.method import Practice, without_relabelling
@@ -18,6 +19,7 @@ from unreset.errors import UnresetError
 from unreset.methods.bc import BC
 from unreset.methods.fbrl import FBRL
 from unreset.methods.mbarl import Mbarl
+from unreset.methods.r3l import R3L
 from unreset.methods.vaprl import VaPRL
 
 TOY = toy.point()
@@ -119,6 +121,28 @@ def test_initial_states_and_demonstrations_are_starts():
     seen, _ = batches._draw_starts(shown, TOY, run, (0, 1), (2, 50), KEY)
     given = {float(x) for one in toy.demonstrations() for x in one.observations[:-1, 0]}
     assert set(np.asarray(seen).ravel().tolist()) <= given
+
+
+def test_a_role_without_demonstrations_of_its_own_begins_in_any_of_them():
+    shown = Imagination(share=0.5, demonstrations=1.0)
+    method = registry.method(toy.tiny(R3L(imagination=shown)), TOY)
+    run = jax.tree.map(lambda x: x[0], toy.fused(method, TOY).carry.run)
+    role = next(n for n, role in enumerate(method.roles) if not role.demonstrations)
+    seen, _ = batches._draw_starts(method, TOY, run, (role,), (2, 50), KEY)
+    given = {float(x) for one in toy.demonstrations() for x in one.observations[:-1, 0]}
+    assert set(np.asarray(seen).ravel().tolist()) == given
+
+
+def test_imagined_states_that_seem_stuck_are_worth_what_those_are(monkeypatch):
+    asks = Asking(rule="classifier", stuck_reward=-0.1)
+    settings = toy.tiny(FBRL(imagination=Imagination(share=1.0), asking=asks))
+    method = registry.method(settings, TOY)
+    run = jax.tree.map(lambda x: x[0], toy.fused(method, TOY).carry.run)
+    monkeypatch.setattr(asking, "probability", lambda *arguments: 1.0)
+    batch = batches.draw_batches(method, TOY, run, (0, 1), 2, KEY)
+    np.testing.assert_allclose(batch.reward, -0.1 / (1 - method.learner.discount), rtol=1e-4)
+    assert (np.asarray(batch.discount) == 0).all()
+    assert (np.asarray(batch.stuck) == -1).all()
 
 
 def test_where_rewards_are_observed_the_model_predicts_them():

@@ -105,7 +105,7 @@ def test_it_learns_the_task_and_says_how_sure_it_is():
     still = np.abs(fresh.observation - fresh.next_observation)
     assert error.mean() < 0.2 * still.mean()
     mean, deviation = dynamics.expected(SMALL, TOY, state, *fresh[:2], fresh.goal)
-    assert mean.shape == deviation.shape == (3, 200, 1)
+    assert mean.shape == deviation.shape == (2, 200, 1)
     apart = np.abs(fresh.next_observation - fresh.observation - mean) / deviation
     assert 0.75 < (apart < 1.64).mean() <= 1.0
     assert (np.asarray(found.reward) == 0).all()

@@ -11,7 +11,7 @@ import pytest
 import toy
 from unreset import registry
 from unreset.core import batches as drawing
-from unreset.core import fitting, phases, practice, sac
+from unreset.core import discriminating, phases, practice, sac
 from unreset.core import replay as replays
 from unreset.demos import store
 from unreset.errors import UnresetError
@@ -130,12 +130,12 @@ def test_an_expert_is_only_imitated_for_its_own_goal():
 def test_a_classifier_of_returns_is_shown_how_backward_demonstrations_end():
     rows, last = store.pinned_rows(toy.demonstrations(), TOY)
     source = np.asarray(rows.source)
-    both, _ = fitting.judged_rows(settings().method(TOY), rows, last)
+    both, _ = discriminating.judged_rows(settings().method(TOY), rows, last)
     assert set(source[both]) == {0, 1}
     left = last - np.arange(len(last))
     assert (left[both] < 2).all()
     forward = dataclasses.replace(settings(), backward_reward="discriminator").method(TOY)
-    *_, classified, _ = fitting.judged_rows(forward, rows, last)
+    *_, classified, _ = discriminating.judged_rows(forward, rows, last)
     assert set(source[classified]) == {0}
 
 

@@ -7,7 +7,7 @@ import pytest
 
 import toy
 from unreset.core import sac
-from unreset.core.fitting import _weights
+from unreset.core.discriminating import _weights
 from unreset.core.signals import matching, worth
 from unreset.core.signals.matching import Matching
 from unreset.methods.qwale import QWALE

@@ -293,20 +293,21 @@ def absorbed(
     method: Method,
     task: Task,
     asked: Asked,
-    replay: Replay,
-    positions: Array,
+    label: Array,
     after: tuple[Array, Any],
     reward: Array,
     discount: Array,
 ) -> tuple[Array, Array]:
-    """Rewards and discounts [N] of rows at ``positions`` whose next states may be stuck.
+    """Rewards and discounts [N] of steps whose next states may be stuck, if that is told critics.
 
     With ``p R / (1 - discount)`` for a stuck next state the target is ``p R / (1 - discount)
     + (1 - p) (r + discount V)`` (PAINT): p is 0 or 1 where it is known, else the classifier's.
-    ``after`` are the next states' observations and pictures.
+    ``label`` [N] is as in :func:`next_labels`, ``after`` are the next states' observations and
+    pictures.
     """
+    if not method.asking.absorb:
+        return reward, discount
     guessed = probability(method, task, asked, *after)
-    label = next_labels(asked, replay, positions)
     stuck = jnp.where(label < 0, guessed, label)
     worth = method.asking.worth(method.learner.discount)
     return stuck * worth + (1 - stuck) * reward, (1 - stuck) * discount

@@ -54,6 +54,34 @@ def rewards(
     return signals.reward(signal, states[name], seen, method.vision)
 
 
+def paid(
+    method: Method,
+    task: Task,
+    states: dict[str, Any],
+    role: int,
+    steps: tuple[Array, Array, Array, Array],
+    told: Array,
+) -> tuple[Array, Array]:
+    """What a role earns [N] by steps in a model's world, and whether the bootstrap ends there.
+
+    ``states`` are those of the run's signals, ``steps`` observation, action, next observation and
+    goal [N, ...], and ``told`` [N] are the model's rewards, which count where a task's own cannot
+    be computed. Rewards are scaled as the role's learner sees them.
+    """
+    observation, action, following, goal = steps
+    ends = jnp.zeros(len(goal), bool)
+    if task.pure:
+        told = jax.vmap(task.reward)(following, goal)
+        ends = jax.vmap(task.success)(following, goal)
+    reward = told * method.learner.reward_scale
+    if method.roles[role].reward != ENVIRONMENT:
+        at = observation if method.sees_action(role) else following
+        matched = rewards(method, task, states, role, at, goal, action=action)
+        reward = matched + reward * method.roles[role].task_reward
+        ends = (matched > 0) & method.sees_success(role)
+    return reward, ends & (method.practice.boundary != "bootstrap")
+
+
 def draw_batches(
     method: Method,
     task: Task,
@@ -151,16 +179,12 @@ def _draw_part(
             terminal |= reward > 0
     if practice.boundary == "terminal":
         terminal |= rows.end[positions]
-    discount = 1.0 - terminal
-    if method.asking.asks and method.asking.absorb:
-        after = next_observation, next_frames
+    discount, stuck = 1.0 - terminal, None
+    if method.asking.asks:
         asked = run.signals[asking.ASKING]
-        reward, discount = asking.absorbed(
-            method, task, asked, replay, positions, after, reward, discount
-        )
-    stuck = None
-    if method.asking.rule == "safety":
-        stuck = asking.next_labels(run.signals[asking.ASKING], replay, positions) * 1.0
+        stuck = asking.next_labels(asked, replay, positions) * 1.0
+        after = next_observation, next_frames
+        reward, discount = asking.absorbed(method, task, asked, stuck, after, reward, discount)
     imitated = {direction for role in roles for direction in method.roles[role].imitate}
     direction = rows.role[positions]
     imitate = (positions < replay.pinned) & aims.expected
@@ -194,7 +218,6 @@ def _imagine_part(
     assert method.model is not None
     number = -(-total // config.turns)
     start_key, act_key, order_key = jax.random.split(key, 3)
-    learned = method.roles[role].reward != ENVIRONMENT
     which = method.learner_of(role)
     actor = jax.tree.map(lambda x: x[which], run.learners.actor)
 
@@ -202,7 +225,7 @@ def _imagine_part(
         seen = method.inputs(task, observation, goal, role)
         return sample_tanh_normal(*sac.policy(method.learner, actor, seen), key)[0]
 
-    ends = method.practice.boundary != "bootstrap" and not learned
+    ends = method.practice.boundary != "bootstrap" and method.roles[role].reward == ENVIRONMENT
     starts = _draw_starts(method, task, run, roles, (config.turns, number), start_key)
     length = config.length_at(jnp.asarray(step))
     found = imagine(
@@ -210,25 +233,23 @@ def _imagine_part(
     )
     order = jax.random.permutation(order_key, config.turns * number)[:total]
     rows = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:])[order], found)
-    told = rows.reward
-    if task.pure:
-        told = jax.vmap(task.reward)(rows.next_observation, rows.goal)
-    reward, terminal = told * method.learner.reward_scale, rows.success & ends
-    if learned:
-        at = rows.observation if method.sees_action(role) else rows.next_observation
-        matched = rewards(method, task, run.signals, role, at, rows.goal, action=rows.action)
-        reward = matched + reward * method.roles[role].task_reward
-        if method.practice.boundary != "bootstrap" and method.sees_success(role):
-            terminal = matched > 0
+    steps = rows.observation, rows.action, rows.next_observation, rows.goal
+    reward, terminal = paid(method, task, run.signals, role, steps, rows.reward)
+    discount, stuck = 1.0 - terminal, None
+    if method.asking.asks:  # nobody has judged what is imagined
+        stuck = jnp.full(total, -1.0)
+        asked = run.signals[asking.ASKING]
+        after: tuple[Array, Frames] = rows.next_observation, {}
+        reward, discount = asking.absorbed(method, task, asked, stuck, after, reward, discount)
     batch = Batch(
         inputs=method.inputs(task, rows.observation, rows.goal, role),
         action=rows.action,
         next_inputs=method.inputs(task, rows.next_observation, rows.goal, role),
         reward=reward,
-        discount=1.0 - terminal,
+        discount=discount,
         imitate=jnp.zeros(total),
         success=rows.success.astype(jnp.float32),
-        stuck=jnp.full(total, -1.0) if method.asking.rule == "safety" else None,
+        stuck=stuck,
     )
     return jax.tree.map(lambda x: x.reshape(*shape, *x.shape[1:]), batch)
 
@@ -248,7 +269,7 @@ def _draw_starts(
     at = replays.sample(replay, own, number, keys[0])
     kind = jax.random.uniform(keys[1], (number,))
     if replay.pinned:
-        shown = replays.sample_pinned(replay, roles, number, keys[2])
+        shown = replays.sample_pinned(replay, (replays.EVERY,), number, keys[2])
         at = jnp.where(kind < config.demonstrations, shown, at)
     observation = replay.rows.observation[at]
     goal = _draw_goals(method, task, run, roles, at, keys[3]).goal

@@ -272,10 +272,10 @@ def elites(config: Dynamics, model: Model) -> Any:
 def expected(
     config: Dynamics, task: Task, model: Model, observation: Array, action: Array, goal: Array
 ) -> tuple[Array, Array]:
-    """Means and deviations [members, N, output] of what steps [N, ...] change, of every member."""
+    """Means and deviations [elites, N, output] of what steps [N, ...] change, of every elite."""
     inputs = _inputs(config, task, model, observation, action, goal)
-    shared = jnp.broadcast_to(inputs, (config.members, *inputs.shape))
-    mean, log_variance = _gaussians(config, model.params, model, shared)
+    shared = jnp.broadcast_to(inputs, (config.elites, *inputs.shape))
+    mean, log_variance = _gaussians(config, elites(config, model), model, shared)
     scale = model.outputs.deviation
     return model.outputs.mean + scale * mean, scale * jnp.exp(log_variance / 2)
 
@@ -335,7 +335,7 @@ def predict(
 
 
 def error(config: Dynamics, task: Task, model: Model, step: Transition, goal: Array) -> Array:
-    """Root mean square [] of what the members together get wrong of a step, in deviations."""
+    """Root mean square [] of what the elites together get wrong of a step, in deviations."""
     rows = jax.tree.map(lambda x: x[None], (step.observation, step.action, goal))
     change = step.next_observation - step.observation
     mean = expected(config, task, model, *rows)[0].mean(axis=0)[0, : len(change)]

@@ -15,9 +15,9 @@ import jax
 import jax.numpy as jnp
 
 from unreset.core import planning, sac
-from unreset.core.batches import rewards
+from unreset.core.batches import paid
 from unreset.core.fitting import MODEL
-from unreset.core.method import ENVIRONMENT, Method
+from unreset.core.method import Method
 from unreset.core.model import elites, predict
 from unreset.core.networks import sample_tanh_normal
 from unreset.core.types import Array, Task
@@ -47,9 +47,6 @@ def _planned(
     acting = view.phase.role
     which = method.learner_of(acting)
     actor, critics = jax.tree.map(lambda x: x[which], (view.actor, view.critics))
-    learned = method.roles[role].reward != ENVIRONMENT
-    ends = method.practice.boundary != "bootstrap" and not learned
-    scale = method.learner.reward_scale
 
     def goals(observation: Array) -> Array:
         goal = view.phase.goal
@@ -61,15 +58,8 @@ def _planned(
     def world(observation: Array, action: Array, key: Array) -> tuple[Array, Array, Array]:
         goal = goals(observation)
         ahead = predict(config, task, state, chosen, observation, action, goal, key)
-        done, reward = jnp.zeros(len(goal), bool), ahead.reward * scale
-        if task.pure:
-            done = jax.vmap(task.success)(ahead.observation, goal) & ends
-            reward = jax.vmap(task.reward)(ahead.observation, goal) * scale
-        if learned:
-            at = observation if method.sees_action(role) else ahead.observation
-            told = reward * method.roles[role].task_reward
-            reward = told + rewards(method, task, view.signals, role, at, goal, action=action)
-        return ahead.observation, reward, done
+        steps = observation, action, ahead.observation, goal
+        return ahead.observation, *paid(method, task, view.signals, role, steps, ahead.reward)
 
     def policy(observation: Array, key: Array) -> Array:
         return sample_tanh_normal(*sac.policy(method.learner, actor, inputs(observation)), key)[0]

@@ -61,7 +61,7 @@ class Planning:
     step_size: float = 0.1
     """Adam's step size in ascent (ours)."""
     discount: float = 0.99
-    """Discount per step."""
+    """Discount per step; roles that act by planning take their learner's."""
 
     def __post_init__(self) -> None:
         """Refuse what nothing can be searched with."""

@@ -16,7 +16,8 @@ import numpy as np
 
 from unreset.core import asking, sac
 from unreset.core import replay as replays
-from unreset.core.fitting import freshly_judged, init_signals, judged_rows
+from unreset.core.discriminating import judged_rows
+from unreset.core.fitting import freshly_judged, init_signals
 from unreset.core.method import Method
 from unreset.core.phases import (
     Phase,

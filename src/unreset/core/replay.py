@@ -62,6 +62,7 @@ def blank_frames(rows: Rows, stack: int = 1) -> dict[str, Array]:
     }
 
 
+EVERY = -1  # the list of all demonstration rows with an action, the last one
 GOAL_SOURCES = ("task", "initial", "demonstrations")
 
 
@@ -106,8 +107,9 @@ def init(
     """A replay that holds the demonstration rows and nothing else.
 
     ``pinned_lists[r]`` has the demonstration rows (those with an action) that teach role r; more
-    lists may follow those of the roles.
+    lists may follow those of the roles. The last one is made here (``EVERY``).
     """
+    pinned_lists = [*pinned_lists, np.flatnonzero(np.asarray(pinned.role) >= 0)]
     most = max([1, *(len(rows) for rows in pinned_lists)])
     index = np.zeros((len(pinned_lists), most), np.int32)
     for number, places in enumerate(pinned_lists):

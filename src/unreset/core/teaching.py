@@ -11,9 +11,9 @@ import numpy as np
 
 from unreset.core import foresight, implicit, sac
 from unreset.core.batches import draw_batches
-from unreset.core.fitting import fit_signals, when
+from unreset.core.fitting import fit_signals
 from unreset.core.method import Method
-from unreset.core.types import Array, Batch, Measurement, Metrics, Task
+from unreset.core.types import Array, Batch, Measurement, Metrics, Task, when
 
 if TYPE_CHECKING:
     from unreset.core.practice import Run

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +14,7 @@ from unreset.errors import UnresetError
 
 Array = jax.Array
 Metrics = dict[str, Array]
+State = TypeVar("State")
 
 
 class Measurement(NamedTuple):
@@ -31,6 +32,23 @@ def add(totals: dict[str, Measurement], step: dict[str, Measurement]) -> dict[st
         )
         for name, total in totals.items()
     }
+
+
+def when(
+    due: Array, update: Callable[[State], tuple[State, Metrics]], state: State
+) -> tuple[State, dict[str, Measurement]]:
+    """``update(state)`` if due, else the same state; its metrics weigh 0 if not.
+
+    ``due`` must not depend on the seed: a batched condition would compute both branches.
+    """
+
+    def skip(state: State) -> tuple[State, Metrics]:
+        shapes = jax.eval_shape(update, state)[1]
+        return state, jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
+
+    state, metrics = jax.lax.cond(due, update, skip, state)
+    weight = jnp.asarray(due, jnp.float32)
+    return state, {name: Measurement(value, weight) for name, value in metrics.items()}
 
 
 #: What a critic's target does at the end of a phase (see :class:`unreset.core.method.Method`).

@@ -86,9 +86,7 @@ class Terminal:
         self._say("was I stuck there already? y or n")
 
     def answers(self) -> list[Answer]:
-        if (
-            self._reader.ident is None
-        ):  # from the first look on: a run that is only read asks nobody
+        if self._reader.ident is None:  # not before: a run that is only read asks nobody
             self._reader.start()
         found: list[Answer] = []
         while not self._lines.empty():

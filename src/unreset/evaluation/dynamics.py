@@ -153,8 +153,7 @@ def _mixture(
 ) -> tuple[Array, Array]:
     """Mean and deviation [N, observation] of the change that the elites together expect."""
     means, deviations = dynamics.expected(config, task, model, observation, action, goal)
-    best = jnp.argsort(model.held_out)[: config.elites]
-    means, deviations = (x[best, :, : task.observation_size] for x in (means, deviations))
+    means, deviations = (x[..., : task.observation_size] for x in (means, deviations))
     variance = (deviations**2).mean(axis=0) + means.var(axis=0)
     return means.mean(axis=0), jnp.sqrt(variance)
 
