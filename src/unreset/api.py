@@ -187,27 +187,14 @@ class Run:
         training = self._training
         self._check_seed(seed_number)
         method, task = training.method, training.task
-        if method.model is None:
-            raise UnresetError(
-                f"{method.name} has no model that could be judged; mbarl has one, and every method "
-                "with --imagination.share above 0"
-            )
+        dynamics.dynamics_of(method)  # refuse before anything takes time
         episodes = _judged_episodes(task, episodes)
         actor, model = jax.tree.map(
             lambda x: x[seed_number], (training.actors, training.driver.run.signals[MODEL])
         )
-        led = {
-            f"the policy, {start} starts": dynamics.episodes(
-                method, task, actor, start, episodes, _JUDGING_SEED
-            )
-            for start in ("initial", "wide")
-            if start in task.starts
-        }
-        if demonstrations is not None or task.demonstrations is not None:
-            led["fresh demonstrations"] = list(_unseen(task, demonstrations))
-        return {
-            name: dynamics.quality(method.model, task, model, found) for name, found in led.items()
-        }
+        given = demonstrations is not None or task.demonstrations is not None
+        shown = _unseen(task, demonstrations) if given else ()
+        return dynamics.judge(method, task, actor, model, shown, episodes, _JUDGING_SEED)
 
     def resume(self, steps: int | None = None, observer: Observer | None = None) -> Run:
         """Continue to the budget, or to a new one of ``steps``."""

@@ -58,6 +58,43 @@ class Quality(NamedTuple):
         )
 
 
+def dynamics_of(method: Method) -> Dynamics:
+    """What a method's model is.
+
+    Raises:
+        UnresetError: where it has none.
+    """
+    if method.model is None:
+        raise UnresetError(
+            f"{method.name} has no model that could be judged; mbarl has one, and every method "
+            "with --imagination.share above 0"
+        )
+    return method.model
+
+
+def judge(
+    method: Method,
+    task: Task,
+    actor: Any,
+    model: Model,
+    shown: Sequence[Trajectory],
+    number: int,
+    seed: int,
+) -> dict[str, Quality]:
+    """A model's quality where the deployed policy leads, and along demonstrations ``shown``.
+
+    ``number`` episodes are led from each kind of start, and goals in turn.
+    """
+    led = {
+        f"the policy, {start} starts": episodes(method, task, actor, start, number, seed)
+        for start in ("initial", "wide")
+        if start in task.starts
+    }
+    led |= {"fresh demonstrations": list(shown)} if shown else {}
+    config = dynamics_of(method)
+    return {name: quality(config, task, model, found) for name, found in led.items()}
+
+
 class _Windows(NamedTuple):
     """Stretches of trajectories: what the model is told, and what happened."""
 
