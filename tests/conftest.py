@@ -1,5 +1,6 @@
 """Compiled programs are kept for the length of a test run, also between its processes."""
 
+import gc
 import os
 import shutil
 import tempfile
@@ -11,7 +12,8 @@ os.environ.setdefault("MUJOCO_GL", "egl")  # before MuJoCo is imported, by whate
 # The tests' programs run for moments: compiling them well costs more than it saves.
 os.environ.setdefault(
     "XLA_FLAGS",
-    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
+    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true "
+    "--xla_cpu_use_fusion_emitters=false",
 )
 
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # before JAX is imported; workers inherit it
@@ -20,6 +22,9 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # before JAX is imported; wor
     _OWNED = os.environ["JAX_COMPILATION_CACHE_DIR"]
 else:
     _OWNED = ""
+
+
+gc.set_threshold(50_000, 20, 20)  # tracing makes and keeps many objects: look less often
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -11,12 +11,24 @@ import toy
 from unreset import registry
 from unreset.core import practice
 from unreset.demos import store
+from unreset.drivers import fused
 from unreset.drivers.live import Live
 from unreset.evaluation import deployed
 from unreset.runs.fitting import with_sight
 from unreset.tasks.tabletop import tabletop
 
 EVERY = [(name, preset) for name, presets in registry.METHODS.items() for preset in presets]
+# Presets that do something else than the default one, or do it another way.
+OTHER = [
+    ("medal", "paper"),
+    ("r3l", "paper"),
+    ("vaprl", "paper"),
+    ("qwale", "gail_sa"),
+    ("paint", "safety"),
+    ("mbarl", "explore"),
+    ("mbarl", "mpc"),
+]
+RUN = [(name, "default") for name in registry.METHODS] + OTHER
 TOY, TABLETOP = toy.point(), tabletop()
 SEEDS = (4, 9)
 
@@ -39,7 +51,23 @@ class Practised:
         return self.driver.carry
 
 
-@pytest.fixture(scope="module", params=EVERY, ids="-".join)
+@pytest.mark.parametrize(("name", "preset"), [pair for pair in EVERY if pair not in RUN])
+def test_a_step_of_the_other_presets_can_be_traced(name, preset):
+    method = registry.method(toy.tiny(registry.METHODS[name][preset]), TOY)
+    given, task = with_sight(toy.demonstrations(), TOY, method)
+    rows, last = store.pinned_rows(given, task)
+
+    def begin(key):
+        return fused.Carry(practice.init(method, task, key, rows, last, 600), TOY.reset(key))
+
+    before = jax.eval_shape(begin, jax.random.key(0))
+    step = partial(fused.step, method, task, "initial")
+    after = jax.eval_shape(step, before, jax.ShapeDtypeStruct((), jnp.int32))
+    kinds = (jax.tree.map(lambda x: (x.shape, x.dtype), run) for run in (before, after))
+    assert next(kinds) == next(kinds)
+
+
+@pytest.fixture(scope="module", params=RUN, ids="-".join)
 def practised(request):
     return Practised(*request.param)
 
@@ -119,17 +147,17 @@ def assert_same_history(one, other):
 def test_both_drivers_agree_on_the_tabletop(name):
     settings = toy.tiny(registry.METHODS[name]["default"], phase_length=40, reset_every=130)
     method, trajectories = settings.method(TABLETOP), toy.noise_demonstrations(TABLETOP)
-    fused = toy.fused(method, TABLETOP, (5,), trajectories)
+    compiled = toy.fused(method, TABLETOP, (5,), trajectories)
     rows, last = store.pinned_rows(trajectories, TABLETOP)
     live = Live(method, TABLETOP, (5,), rows, last, 600)
-    fused.advance(0, 300)
+    compiled.advance(0, 300)
     live.advance(0, 120)
     live.advance(120, 300)
-    assert_same_history(fused.carry.run, live.carry.run)
-    assert finite(fused.carry.run)
-    ledger = fused.carry.run.ledger
+    assert_same_history(compiled.carry.run, live.carry.run)
+    assert finite(compiled.carry.run)
+    ledger = compiled.carry.run.ledger
     assert int(ledger.hard_resets[0]) == 3
     assert int(ledger.phases.sum()) >= 7
     assert toy.leaf_bytes(ledger) == toy.leaf_bytes(live.carry.run.ledger)
-    phase = practice.view(fused.carry.run).phase
+    phase = practice.view(compiled.carry.run).phase
     assert toy.leaf_bytes(phase) == toy.leaf_bytes(practice.view(live.carry.run).phase)

@@ -146,7 +146,7 @@ def tiny(settings: Settings, **practice) -> Settings:
     """A method's settings with everything small; keyword arguments go to its Practice."""
     small = {
         "updates_per_step": 4,
-        "batch_size": 8,
+        "batch_size": 12 if getattr(settings, "explore", False) else 8,
         "phase_length": 7,
         "replay_capacity": 100,
         "seed_steps": min(settings.practice.seed_steps, 20),

@@ -39,7 +39,7 @@ def smaller(settings: Settings) -> Settings:
         planning=replace(settings.planning, samples=4, elites=2),
         practice=replace(
             settings.practice,
-            batch_size=8,
+            batch_size=12,
             replay_capacity=STEPS,
             seed_steps=0,
             cloning_updates=min(settings.practice.cloning_updates, 3),

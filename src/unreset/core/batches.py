@@ -9,11 +9,12 @@ import jax.numpy as jnp
 
 from unreset.core import asking, sac, signals
 from unreset.core import replay as replays
-from unreset.core.fitting import CURRICULUM, MODEL
+from unreset.core.fitting import CURRICULUM, EXPLORING, MODEL
 from unreset.core.imagination import imagine
 from unreset.core.method import ENVIRONMENT, Method, draw_goal
 from unreset.core.networks import sample_tanh_normal
 from unreset.core.replay import GOAL_SOURCES, Replay
+from unreset.core.signals import exploring
 from unreset.core.signals.matching import Matching
 from unreset.core.types import Array, Batch, Task
 from unreset.core.vision import Frames, Shown
@@ -49,9 +50,16 @@ def rewards(
     name = method.roles[role].reward
     if name == ENVIRONMENT:
         return jax.vmap(task.reward)(observation, goal) * method.learner.reward_scale
-    signal = method.signals[name]
-    seen = method.judged(task, signal, observation, goal, frames, None, shown, action)
-    return signals.reward(signal, states[name], seen, method.vision)
+
+    def of(name: str) -> Array:
+        signal = method.signals[name]
+        seen = method.judged(task, signal, observation, goal, frames, None, shown, action)
+        return signals.reward(signal, states[name], seen, method.vision)
+
+    novelty = method.roles[role].novelty
+    if not novelty:
+        return of(name)
+    return exploring.reward(states[EXPLORING][role], of(novelty), of(name))
 
 
 def paid(

@@ -15,7 +15,7 @@ from unreset.core import replay as replays
 from unreset.core.discriminating import Taken, taken
 from unreset.core.method import Method
 from unreset.core.replay import Rows
-from unreset.core.signals import curriculum, novelty, reversibility
+from unreset.core.signals import curriculum, exploring, novelty, reversibility
 from unreset.core.signals.matching import Matching
 from unreset.core.types import Array, Measurement, Metrics, Task, Transition, when
 
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from unreset.core.practice import Phase, Run
 
 CURRICULUM = "curriculum"  # its name among the states of the run's signals
-MODEL = "model"  # likewise
+EXPLORING = "exploring"  # likewise: of every role the logarithm of its constraint's multiplier
+MODEL = "model"
 
 
 def init_signals(
@@ -54,6 +55,8 @@ def init_signals(
             states[name] = states[name]._replace(worth=found)
     if method.curriculum is not None:
         states[CURRICULUM] = _init_curriculum(method, task, pinned, pinned_last)
+    if method.explores:
+        states[EXPLORING] = jnp.zeros(len(method.roles))
     if method.model is not None:
         own_key = jax.random.fold_in(key, len(method.signals) + 2)
         states[MODEL] = dynamics.init(method.model, task, own_key, rewards=not task.pure)
@@ -121,6 +124,19 @@ def _fit_novelty(
 ) -> tuple[Any, Metrics]:
     seen = method.judged(task, signal, rows.observation, rows.goal, rows.frames)
     return novelty.update(signal, state, jnp.asarray(seen))
+
+
+def constrained(
+    method: Method, task: Task, states: dict[str, Any], phase: Phase, transition: Transition
+) -> Array:
+    """The roles' log multipliers [roles] after a step, which moves that of the acting role."""
+    found = states[EXPLORING]
+    for number, role in enumerate(method.roles):
+        if role.novelty:
+            logit = method.logits(task, role.reward, states[role.reward], transition, phase.goal)
+            moved = exploring.ascended(method.exploring, found[number], logit)
+            found = found.at[number].set(jnp.where(phase.role == number, moved, found[number]))
+    return found
 
 
 def _fit_asking(
@@ -219,6 +235,13 @@ def freshly_judged(
     if method.model is not None:
         error = dynamics.error(method.model, task, states[MODEL], transition, phase.goal)
         found[f"{MODEL}_fresh_error"] = Measurement(error, jnp.float32(1))
+    for number, role in enumerate(method.roles):
+        if role.novelty:
+            acting = (phase.role == number).astype(jnp.float32)
+            logit = method.logits(task, role.reward, states[role.reward], transition, phase.goal)
+            found[f"{role.name}_divergence"] = Measurement(-logit, acting)
+            multiplier = jnp.exp(states[EXPLORING][number])
+            found[f"{role.name}_multiplier"] = Measurement(multiplier, acting)
     for name, signal in method.signals.items():
         if isinstance(signal, Matching):
             right = method.logits(task, name, states[name], transition, phase.goal) < 0

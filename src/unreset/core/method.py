@@ -19,7 +19,9 @@ from unreset.core.replay import GOAL_SOURCES
 from unreset.core.signals import Signal, matching
 from unreset.core.signals.confidence import Confidence
 from unreset.core.signals.curriculum import Curriculum
+from unreset.core.signals.exploring import Exploring
 from unreset.core.signals.matching import Matching
+from unreset.core.signals.novelty import Novelty
 from unreset.core.signals.reversibility import Reversibility
 from unreset.core.types import Array, Boundary, Task, Transition
 from unreset.core.vision import Frames, Inputs, Seen, Shown, Vision, coarse, looked_at
@@ -46,6 +48,9 @@ class Role:
     """Its reward: the environment's for its goal, or the name of one of the method's signals."""
     task_reward: bool = False
     """Whether the environment's is added to a signal's."""
+    novelty: str = ""
+    """The signal of what is new to it, if it explores (:class:`Exploring`); its reward is then a
+    discriminator's, which says how far it is off."""
     length: int = 200
     """Steps after which its phase ends."""
     end_on_success: bool = True
@@ -143,6 +148,8 @@ class Method:
     """Which role acts next; None: they take turns."""
     asking: Asking = field(default_factory=Asking)
     """When a person is asked for help."""
+    exploring: Exploring = field(default_factory=Exploring)
+    """How far from the expert's states roles that explore may be."""
     model: Dynamics | None = None
     """The model of the world that all roles share, if it has one."""
     imagination: Imagination = field(default_factory=Imagination)
@@ -164,6 +171,17 @@ class Method:
                     f"end_when_expert of role {role.name!r} of {self.name} needs a discriminator "
                     "as its reward"
                 )
+            if role.novelty and not (
+                isinstance(self.signals.get(role.novelty), Novelty)
+                and isinstance(signal, Matching)
+                and signal.form == "log D - log(1-D)"
+                and not signal.see_action
+            ):
+                raise UnresetError(
+                    f"role {role.name!r} of {self.name} explores for {role.novelty!r}, which must "
+                    "be one of its signals of novelty; its reward must be a discriminator's of the "
+                    "form 'log D - log(1-D)' that sees no actions"
+                )
             if role.goals == "demonstrations" and self.curriculum is None:
                 raise UnresetError(
                     f"role {role.name!r} of {self.name} has demonstrated states as goals, which "
@@ -178,7 +196,7 @@ class Method:
             blind = judge.blindness(self.vision) if isinstance(judge, Matching) else None
             if blind:
                 raise UnresetError(f"{name} of {self.name} {blind}")
-        idle = set(self.signals) - {role.reward for role in self.roles}
+        idle = {name for name in self.signals if not self.rewarded(name)}
         if idle:
             raise UnresetError(f"signal {min(idle)!r} of {self.name} rewards no role")
         if self.vision.pixels and self.curriculum is not None:
@@ -254,8 +272,13 @@ class Method:
     @property
     def told_roles(self) -> int:
         """How many numbers tell a shared learner who acts: none if all roles have one reward."""
-        alike = len({role.reward for role in self.roles}) == 1
+        alike = len({(role.reward, role.novelty) for role in self.roles}) == 1
         return 0 if alike or not self.shared else len(self.roles)
+
+    @property
+    def explores(self) -> bool:
+        """Whether any role does."""
+        return any(role.novelty for role in self.roles)
 
     @property
     def learners(self) -> tuple[tuple[int, ...], ...]:
@@ -287,7 +310,8 @@ class Method:
 
     def rewarded(self, signal: str) -> tuple[int, ...]:
         """The roles that a signal rewards."""
-        return tuple(i for i, role in enumerate(self.roles) if role.reward == signal)
+        roles = enumerate(self.roles)
+        return tuple(i for i, role in roles if signal in (role.reward, role.novelty))
 
     def encoder_of(self, signal: str) -> int:
         """The learner whose encoder a discriminator shares: that of the first role it rewards."""

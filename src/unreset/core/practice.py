@@ -17,7 +17,7 @@ import numpy as np
 from unreset.core import asking, sac
 from unreset.core import replay as replays
 from unreset.core.discriminating import judged_rows
-from unreset.core.fitting import freshly_judged, init_signals
+from unreset.core.fitting import EXPLORING, constrained, freshly_judged, init_signals
 from unreset.core.method import Method
 from unreset.core.phases import (
     Phase,
@@ -245,6 +245,8 @@ def advance(
         signals[asking.ASKING] = asking.lived(
             method.asking, task, signals[asking.ASKING], replay, transition, *alarm, reset
         )
+    if method.explores:
+        signals[EXPLORING] = constrained(method, task, signals, phase, transition)
     run = run._replace(replay=replay, signals=signals)
     run, metrics = _taught(method, task, run, transition, step)
     acted = jax.nn.one_hot(phase.role, len(method.roles), dtype=jnp.int32)

@@ -3,7 +3,8 @@
 Forward and backward roles have different rewards, but live in one world: one model learns from
 everybody's rows, and both learn from what it imagines. The backward reward of MEDAL is computed
 from the present discriminator on imagined states as on real ones. Any method can imagine
-(``--imagination.share 0.5``); here it is on from the beginning.
+(``--imagination.share 0.5``); here it is on from the beginning. With ``--explore`` a third role
+explores for the model's sake, and stays near the demonstrations (the poster's proposal).
 """
 
 from __future__ import annotations
@@ -12,8 +13,11 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from unreset.core.imagination import Imagination
-from unreset.core.method import Method
+from unreset.core.method import Method, Practice, Role
 from unreset.core.planning import Planning
+from unreset.core.signals.exploring import Exploring
+from unreset.core.signals.matching import Matching
+from unreset.core.signals.novelty import Novelty
 from unreset.core.types import Task
 from unreset.methods.fbrl import FBRL
 from unreset.methods.medal import Medal
@@ -32,12 +36,40 @@ class Mbarl(Settings):
     """Whose roles it has; to change what only that method has, say --imagination.share 0.5 with the
     method itself."""
 
+    explore: bool = False
+    """Whether a third role explores: it seeks novel states that are like demonstrated ones."""
+    exploring: Exploring = field(default_factory=Exploring)
+    """How far from those it may go."""
+    nearness: Matching = field(default_factory=lambda: Medal().matching)
+    """The discriminator that says how far it is off."""
+    novelty: Novelty = field(default_factory=Novelty)
+    """What is new to it."""
+
     def method(self, task: Task) -> Method:
-        base = _BASES[self.base](practice=self.practice, learner=self.learner)
-        return replace(base.method(task), name="mbarl")
+        base = _BASES[self.base](practice=self.practice, learner=self.learner).method(task)
+        if not self.explore:
+            return replace(base, name="mbarl")
+        explore = Role(
+            "explore",
+            keep_goal=True,
+            reward="nearness",
+            novelty="novelty",
+            length=self.practice.length(task),
+            end_on_success=False,
+            demonstrations=(0, 1),
+        )
+        signals = {**base.signals, "nearness": self.nearness, "novelty": self.novelty}
+        return replace(
+            base,
+            name="mbarl",
+            roles=(*base.roles, explore),
+            signals=signals,
+            exploring=self.exploring,
+        )
 
 
 PRESETS = {
     "default": Mbarl(),
+    "explore": Mbarl(explore=True, practice=Practice(batch_size=192)),
     "mpc": Mbarl(planning=Planning(horizon=5, samples=128, iterations=3, elites=16)),
 }

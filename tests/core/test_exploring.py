@@ -1,0 +1,88 @@
+"""Exploring near the expert: the reward, the multiplier, and the role that follows them."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import toy
+from unreset import registry
+from unreset.core import batches
+from unreset.core.fitting import EXPLORING, constrained
+from unreset.core.signals import exploring
+from unreset.core.signals.exploring import Exploring
+from unreset.core.types import Transition
+from unreset.errors import UnresetError
+from unreset.methods.mbarl import PRESETS
+
+TOY = toy.point()
+METHOD = registry.method(toy.tiny(PRESETS["explore"]), TOY)
+EXPLORER = 2
+
+
+@pytest.fixture(scope="module")
+def practised():
+    driver = toy.fused(METHOD, TOY, (3,))
+    driver.advance(0, 60)
+    return driver
+
+
+def test_the_reward_weighs_novelty_against_nearness():
+    # A multiplier of 3: (2 + 3 * -1) / 4; of 1: (2 - 1) / 2.
+    for multiplier, wanted in ((3.0, -0.25), (1.0, 0.5)):
+        found = exploring.reward(jnp.log(multiplier), jnp.float32(2), jnp.float32(-1))
+        assert float(found) == pytest.approx(wanted)
+
+
+def test_the_multiplier_rises_beyond_the_constraint_and_falls_within_it():
+    config = Exploring(within=1.0, rate=0.1, limit=np.e, farthest=3.0)
+    # A logit of -2 is two nats off: 0.1 * (2 - 1); of 0: 0.1 * (0 - 1); of -9 counts as three.
+    for logit, wanted in ((-2.0, 0.1), (0.0, -0.1), (-9.0, 0.2), (9.0, -0.4)):
+        found = exploring.ascended(config, jnp.float32(0), jnp.float32(logit))
+        assert float(found) == pytest.approx(wanted)
+    assert float(exploring.ascended(config, jnp.float32(0.95), jnp.float32(-9))) == 1.0
+    assert float(exploring.ascended(config, jnp.float32(-0.95), jnp.float32(9))) == -1.0
+
+
+def test_only_the_steps_of_the_explorer_move_its_multiplier(practised):
+    run = jax.tree.map(lambda x: x[0], practised.carry.run)
+    states = run.signals
+    assert float(states[EXPLORING][EXPLORER]) != 0
+    np.testing.assert_array_equal(states[EXPLORING][:EXPLORER], 0)
+    step = Transition(*(jnp.ones(1),) * 3, jnp.float32(0), *(jnp.bool_(False),) * 3)
+    for role in range(3):
+        phase = run.phase._replace(role=jnp.int32(role))
+        moved = constrained(METHOD, TOY, states, phase, step) != states[EXPLORING]
+        np.testing.assert_array_equal(moved, np.arange(3) == (role if role == EXPLORER else -1))
+
+
+def test_its_rewards_are_those_of_the_lagrangian(practised):
+    run = jax.tree.map(lambda x: x[0], practised.carry.run)
+    states = dict(run.signals)
+    seen = jnp.array([[-1.0], [0.3], [1.4]])
+    goal = jnp.ones((3, 1))
+
+    def reward(log_multiplier):
+        states[EXPLORING] = jnp.full(3, log_multiplier)
+        return np.asarray(batches.rewards(METHOD, TOY, states, EXPLORER, seen, goal))
+
+    novel, near, both = reward(-20.0), reward(20.0), reward(0.0)
+    np.testing.assert_allclose(both, (novel + near) / 2, rtol=1e-5)
+    assert np.abs(novel - near).max() > 1e-4
+
+
+@pytest.mark.parametrize(
+    "role",
+    [{"novelty": "discriminator"}, {"reward": "novelty"}, {"reward": "environment"}],
+)
+def test_an_explorer_needs_novelty_and_a_discriminator(role):
+    roles = (*METHOD.roles[:EXPLORER], dataclasses.replace(METHOD.roles[EXPLORER], **role))
+    with pytest.raises(UnresetError, match="role 'explore' of mbarl explores for"):
+        dataclasses.replace(METHOD, roles=roles)
+
+
+def test_a_constraint_has_a_rate_and_a_limit():
+    with pytest.raises(UnresetError, match=r"rate=0\.0 and farthest=5\.0 must be above 0"):
+        Exploring(rate=0.0)
