@@ -1,4 +1,4 @@
-"""Compiled programs are kept for the length of a test run, also between its processes."""
+"""How tests compile: fast rather than well, and with nothing kept for long."""
 
 import gc
 import os
@@ -15,24 +15,24 @@ os.environ.setdefault(
     "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true "
     "--xla_cpu_use_fusion_emitters=false",
 )
+gc.set_threshold(50_000, 20, 20)  # tracing makes and keeps many objects: look less often
 
-if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # before JAX is imported; workers inherit it
+# Commands that tests start in processes of their own, one after the other, share what they compile.
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="unreset-jax-")
-    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
     _OWNED = os.environ["JAX_COMPILATION_CACHE_DIR"]
 else:
     _OWNED = ""
 
 
-gc.set_threshold(50_000, 20, 20)  # tracing makes and keeps many objects: look less often
-
-
 @pytest.fixture(scope="module", autouse=True)
 def forgotten():
     """A process may hold only so many programs: none is kept from one file of tests to the next."""
-    yield
     import jax  # noqa: PLC0415 - after the above
 
+    # Here it would save nothing, as tests seldom compile the same program twice.
+    jax.config.update("jax_enable_compilation_cache", False)
+    yield
     jax.clear_caches()
 
 

@@ -206,6 +206,7 @@ def test_jobs_wait_for_memory_as_much_as_their_cell_has_taken(tmp_path):
 
 def test_ctrl_c_lets_the_runs_save(tmp_path, monkeypatch):
     monkeypatch.setenv("FAKE_HANG", "1")
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # to which a background job is deaf
     told = []
 
     def interrupt(states):
