@@ -130,8 +130,21 @@ def test_predictions_of_any_number_of_rows_stay_in_the_range_that_was_seen(numbe
     )
     assert found.observation.shape == (number, 1)
     assert found.disagreement.shape == (number,)
-    low, high = float(state.inputs.low[0]), float(state.inputs.high[0])
-    assert low <= found.observation.min() and found.observation.max() <= high
+    # Nor are they led further out where they begin outside of it.
+    low, high = np.minimum(state.inputs.low[0], seen), np.maximum(state.inputs.high[0], seen)
+    assert (low <= found.observation).all() and (found.observation <= high).all()
+
+
+def test_a_number_that_nothing_changes_stays_where_it_is_also_outside_of_what_was_seen():
+    state = dynamics.init(SMALL, TOY, KEY)
+    state = dynamics.update(SMALL, TOY, state, rows(KEY, (3, 8)))[0]
+    still = jnp.zeros(1)
+    outputs = state.outputs._replace(mean=still, square=still, origin=still, low=still, high=still)
+    state = state._replace(outputs=outputs)
+    seen = jnp.array([[9.0], [-9.0]])
+    chosen = dynamics.elites(SMALL, state)
+    found = dynamics.predict(SMALL, TOY, state, chosen, seen, seen / 9, seen, KEY)
+    np.testing.assert_allclose(found.observation, seen, atol=0.01)
 
 
 def test_a_step_is_judged_before_it_is_learned():

@@ -105,7 +105,7 @@ def needed(line: str, text: str) -> bool:
     """Whether the run that a command trains is named anywhere on its page."""
     words = [word for word in shlex.split(line) if not word.startswith("--")][2:]
     method, task = (*words, registry.DEFAULT_METHOD)[0], (*words[1:], registry.DEFAULT_TASK)[0]
-    return f"runs/{method}-{task}" in text or "--out" in line
+    return f"runs/{method.rpartition(':')[2]}-{task}" in text or "--out" in line
 
 
 @pytest.mark.usefixtures("small")

@@ -325,9 +325,10 @@ def predict(
     if sampled:
         mean += deviation * jax.random.normal(noise_key, mean.shape)
     change = model.outputs.mean + model.outputs.deviation * mean
-    seen = jnp.clip(
-        observation + change[:, :size], model.inputs.low[:size], model.inputs.high[:size]
-    )
+    # Within what was ever seen, and the place it starts from need not have been.
+    low, high = model.inputs.low[:size], model.inputs.high[:size]
+    low, high = jnp.minimum(low, observation), jnp.maximum(high, observation)
+    seen = jnp.clip(observation + change[:, :size], low, high)
     reward = jnp.zeros(number)
     if predicts_rewards(task, model):
         reward = jnp.clip(change[:, size], model.outputs.low[size], model.outputs.high[size])
