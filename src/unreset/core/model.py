@@ -325,14 +325,19 @@ def predict(
     if sampled:
         mean += deviation * jax.random.normal(noise_key, mean.shape)
     change = model.outputs.mean + model.outputs.deviation * mean
-    # Within what was ever seen, and the place it starts from need not have been.
-    low, high = model.inputs.low[:size], model.inputs.high[:size]
-    low, high = jnp.minimum(low, observation), jnp.maximum(high, observation)
-    seen = jnp.clip(observation + change[:, :size], low, high)
+    seen = reached(model, observation, change[:, :size])
     reward = jnp.zeros(number)
     if predicts_rewards(task, model):
         reward = jnp.clip(change[:, size], model.outputs.low[size], model.outputs.high[size])
     return Prediction(seen, reward, jnp.sqrt(jnp.mean(apart[:, :size] ** 2, axis=-1)))
+
+
+def reached(model: Model, observation: Array, change: Array) -> Array:
+    """Where a predicted change leads [N, observation]: no further out than what was ever seen."""
+    size = observation.shape[-1]
+    low = jnp.minimum(model.inputs.low[:size], observation)
+    high = jnp.maximum(model.inputs.high[:size], observation)
+    return jnp.clip(observation + change, low, high)
 
 
 def error(config: Dynamics, task: Task, model: Model, step: Transition, goal: Array) -> Array:

@@ -199,11 +199,10 @@ def _ahead(
     config: Dynamics, task: Task, model: Model, begin: Array, actions: Array, goal: Array
 ) -> Array:
     """Where the mean leads from [N, observation], [N, horizon, observation]."""
-    low, high = (x[: task.observation_size] for x in (model.inputs.low, model.inputs.high))
 
     def step(seen: Array, action: Array) -> tuple[Array, Array]:
-        seen = seen + _mixture(config, task, model, seen, action, goal)[0]
-        seen = jnp.clip(seen, low, high)
+        change = _mixture(config, task, model, seen, action, goal)[0]
+        seen = dynamics.reached(model, seen, change)
         return seen, seen
 
     return jax.lax.scan(step, begin, actions.swapaxes(0, 1))[1].swapaxes(0, 1)
