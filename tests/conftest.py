@@ -30,7 +30,7 @@ def forgotten():
     """A process may hold only so many programs: none is kept from one file of tests to the next."""
     import jax  # noqa: PLC0415 - after the above
 
-    # Here it would save nothing, as tests seldom compile the same program twice.
+    # Here it would save little, as tests seldom compile the same program twice.
     jax.config.update("jax_enable_compilation_cache", False)
     yield
     jax.clear_caches()
