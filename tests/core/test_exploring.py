@@ -83,6 +83,11 @@ def test_an_explorer_needs_novelty_and_a_discriminator(role):
         dataclasses.replace(METHOD, roles=roles)
 
 
-def test_a_constraint_has_a_rate_and_a_limit():
-    with pytest.raises(UnresetError, match=r"rate=0\.0 and farthest=5\.0 must be above 0"):
-        Exploring(rate=0.0)
+@pytest.mark.parametrize(
+    "change",
+    [{"rate": 0.0}, {"limit": 0.5}, {"within": -1.0}, {"within": 5.0}],
+)
+def test_what_is_no_constraint_is_refused(change):
+    (name, value) = next(iter(change.items()))
+    with pytest.raises(UnresetError, match=f"{name}={value}"):
+        Exploring(**change)

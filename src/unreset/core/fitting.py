@@ -235,18 +235,17 @@ def freshly_judged(
     if method.model is not None:
         error = dynamics.error(method.model, task, states[MODEL], transition, phase.goal)
         found[f"{MODEL}_fresh_error"] = Measurement(error, jnp.float32(1))
-    for number, role in enumerate(method.roles):
-        if role.novelty:
-            acting = (phase.role == number).astype(jnp.float32)
-            logit = method.logits(task, role.reward, states[role.reward], transition, phase.goal)
-            found[f"{role.name}_divergence"] = Measurement(-logit, acting)
-            multiplier = jnp.exp(states[EXPLORING][number])
-            found[f"{role.name}_multiplier"] = Measurement(multiplier, acting)
     for name, signal in method.signals.items():
         if isinstance(signal, Matching):
-            right = method.logits(task, name, states[name], transition, phase.goal) < 0
-            mine = jnp.isin(phase.role, jnp.array(method.rewarded(name)))
-            found[f"{name}_fresh_accuracy"] = Measurement(
-                right.astype(jnp.float32), mine.astype(jnp.float32)
-            )
+            logit = method.logits(task, name, states[name], transition, phase.goal)
+            mine = method.rewarded(name)
+            acting = jnp.isin(phase.role, jnp.array(mine)).astype(jnp.float32)
+            right = (logit < 0).astype(jnp.float32)
+            found[f"{name}_fresh_accuracy"] = Measurement(right, acting)
+            for role in mine:
+                if method.roles[role].novelty:
+                    who, now = method.roles[role].name, (phase.role == role).astype(jnp.float32)
+                    found[f"{who}_divergence"] = Measurement(-logit, now)
+                    multiplier = jnp.exp(states[EXPLORING][role])
+                    found[f"{who}_multiplier"] = Measurement(multiplier, now)
     return found

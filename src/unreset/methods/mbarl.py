@@ -37,7 +37,8 @@ class Mbarl(Settings):
     method itself."""
 
     explore: bool = False
-    """Whether a third role explores: it seeks novel states that are like demonstrated ones."""
+    """Whether a third role explores: it seeks novel states that are like demonstrated ones. Its
+    reward is a third one in each batch: --batch-size must be a multiple of six."""
     exploring: Exploring = field(default_factory=Exploring)
     """How far from those it may go."""
     nearness: Matching = field(default_factory=lambda: Medal().matching)

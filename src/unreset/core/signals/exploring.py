@@ -32,10 +32,14 @@ class Exploring:
 
     def __post_init__(self) -> None:
         """Refuse what is no constraint."""
-        if self.rate <= 0 or self.limit < 1 or self.farthest <= 0:
+        if self.rate <= 0 or self.limit < 1:
             raise UnresetError(
-                f"rate={self.rate} and farthest={self.farthest} must be above 0, and "
-                f"limit={self.limit} at least 1"
+                f"rate={self.rate} must be above 0, and limit={self.limit} at least 1"
+            )
+        if not 0 <= self.within < self.farthest:
+            raise UnresetError(
+                f"within={self.within} must be from 0 to below farthest={self.farthest}, or no "
+                "step could be too far"
             )
 
 
