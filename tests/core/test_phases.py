@@ -72,6 +72,16 @@ def test_leave_no_trace_asks_for_help_after_so_many_failures_in_a_row():
         )
 
 
+def test_fbrl_asks_for_a_reset_after_so_many_failures_of_either_role():
+    for attempts, helped in [(0, False), (3, True), (4, False)]:
+        settings = dataclasses.replace(registry.settings("fbrl"), attempts=attempts)
+        chosen = settings.method(TOY)
+        for role in range(2):
+            _, end, reset = switched(chosen, role, LENGTH - 1, False, failures=2, task=TOY)
+            assert end
+            assert reset == helped
+
+
 def test_leave_no_trace_counts_in_successes_only():
     dense = dataclasses.replace(TOY, sparse=False)
     with pytest.raises(UnresetError, match="counts steps by the value of a reward of 1"):

@@ -1,11 +1,19 @@
 """The scripted experts of the door and the peg: they succeed, and can be replayed."""
 
+from functools import partial
 from importlib.util import find_spec
 
 import numpy as np
 import pytest
 
-from unreset.demos.sawyer import DOOR, PEG, demonstrate, door_demonstrations, peg_demonstrations
+from unreset.demos.sawyer import (
+    DOOR,
+    PEG,
+    PUT_DOWN,
+    demonstrate,
+    door_demonstrations,
+    peg_demonstrations,
+)
 from unreset.demos.store import BACKWARD, FORWARD, check
 from unreset.tasks import sawyer_door, sawyer_peg
 
@@ -18,15 +26,27 @@ LENGTHS = {  # of the benchmark's demonstrations, and half as much again
     ("door", BACKWARD): (70, 280),
     ("peg", FORWARD): (40, 180),
     ("peg", BACKWARD): (20, 240),
+    ("put_down", FORWARD): (40, 180),
+    ("put_down", BACKWARD): (40, 260),
 }
+TASKS = {
+    "door": sawyer_door.sawyer_door,
+    "peg": sawyer_peg.sawyer_peg,
+    "put_down": partial(sawyer_peg.sawyer_peg, "put_down"),
+}
+ENVIRONMENTS = {
+    "door": sawyer_door.SawyerDoorEnv,
+    "peg": sawyer_peg.SawyerPegEnv,
+    "put_down": partial(sawyer_peg.SawyerPegEnv, reward_type="put_down"),
+}
+SCRIPTS = {"door": DOOR, "peg": PEG, "put_down": PUT_DOWN}
 
 
-@pytest.fixture(scope="module", params=["door", "peg"])
+@pytest.fixture(scope="module", params=list(TASKS))
 def case(request):
     """Task's name, task, environment, its demonstrations, and how many tries they took."""
     name = request.param
-    task = {"door": sawyer_door.sawyer_door, "peg": sawyer_peg.sawyer_peg}[name]()
-    env = {"door": sawyer_door.SawyerDoorEnv, "peg": sawyer_peg.SawyerPegEnv}[name]()
+    task, env = TASKS[name](), ENVIRONMENTS[name]()
     tries, reset = [], env.reset
 
     def counted(**arguments):
@@ -34,7 +54,7 @@ def case(request):
         return reset(**arguments)
 
     env.reset = counted
-    trajectories = demonstrate(env, {"door": DOOR, "peg": PEG}[name], NUMBER, seed=3)
+    trajectories = demonstrate(env, SCRIPTS[name], NUMBER, seed=3)
     return name, task, env, trajectories, len(tries) - 1  # the first one seeds
 
 
@@ -75,7 +95,7 @@ def test_backward_ones_start_where_forward_ones_ended(case):
     there, back = trajectories[:NUMBER], trajectories[NUMBER:]
     for end, start in zip(there, back if name == "door" else back[::2], strict=True):
         np.testing.assert_allclose(start.observations[0], end.observations[-1], atol=0.01)
-    if name == "peg":
+    if name != "door":
         for start in back[1::2]:
             assert start.observations[0][3] == 1.0  # the hand is open, at home
             np.testing.assert_allclose(start.observations[0][4:7], (-0.27, 0.6, 0.13), atol=0.021)

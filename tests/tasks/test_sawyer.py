@@ -4,6 +4,7 @@ import math
 import subprocess
 import sys
 import warnings
+from contextlib import nullcontext
 from importlib.util import find_spec
 
 import gymnasium
@@ -13,6 +14,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 import unreset.tasks  # noqa: F401 - registers the environments
+from unreset.demos.sawyer import Lost, SawyerHand, insert_peg
 from unreset.errors import UnresetError
 from unreset.tasks import sawyer, sawyer_door, sawyer_peg
 from unreset.tasks.mujoco_env import MujocoEnv
@@ -230,6 +232,63 @@ def test_a_peg_is_inserted_within_five_centimetres(offset, expected):
     seen = goal + np.array([0.1, 0, 0, 0, *offset], np.float32)
     assert bool(sawyer_peg.success(seen, goal)) == expected
     assert bool(jax.jit(sawyer_peg.success)(seen, goal)) == expected
+
+
+@pytest.mark.parametrize(
+    ("height", "opening", "goal", "expected"),
+    [
+        (0.13, 0.81, "table", True),
+        (0.11, 0.81, "table", False),  # the hand is 9 cm above it
+        (0.13, 0.79, "table", False),  # and not open
+        (0.13, 0.3, "hole", True),
+    ],
+)
+def test_a_peg_is_put_down_once_the_hand_has_let_go(height, opening, goal, expected):
+    goal = {"table": sawyer_peg.INITIAL, "hole": sawyer_peg.GOALS}[goal][0]
+    seen = np.array([0.0, 0.6, height, opening, *goal[4:7]], np.float32)
+    assert sawyer_peg.success(seen, goal)
+    assert bool(sawyer_peg.put_down(seen, goal)) == expected
+    assert bool(jax.jit(sawyer_peg.sawyer_peg("put_down").success)(seen, goal)) == expected
+    assert sawyer_peg.put_down_reward(seen, goal) == expected
+    assert bool(SawyerPegEnv(reward_type="put_down").success(seen, goal)) == expected
+
+
+@pytest.mark.parametrize(
+    ("head", "expected"),
+    [
+        ((0.0, 0.384, 0.02), True),
+        ((0.0, 0.386, 0.02), False),
+        ((0.0, 0.384, 0.06), False),  # held
+        ((-0.2, 0.9, 0.02), True),  # the nearest of it is straight ahead
+        ((0.3, 0.8, 0.02), False),  # its head is: (0.28, 0.8) away
+        ((0.4, 0.8, 0.02), True),
+    ],
+)
+def test_a_peg_beyond_the_hands_reach_is_stuck(head, expected):
+    seen = np.array([*sawyer_peg.GOALS[0][:4], *head], np.float32)
+    assert bool(sawyer_peg.stuck(seen)) == expected
+    assert bool(jax.jit(sawyer_peg.sawyer_peg().stuck)(seen)) == expected
+
+
+@pytest.mark.parametrize(("place", "reached"), [((0, 0.375), 0), ((0, 0.4), 1), ((-0.1, 0.93), 0)])
+def test_the_expert_cannot_take_what_is_stuck(peg, place, reached):
+    seen = peg.reset(seed=0, options={"start": "initial"})[0]["observation"]
+    seen[4:6] = place
+    peg.reset(options={"state": seen})
+    assert bool(sawyer_peg.stuck(seen)) != reached
+    hand = SawyerHand(peg, np.random.default_rng(0), peg.goals[0])
+    with nullcontext() if reached else pytest.raises(Lost):
+        insert_peg(hand)
+    assert hand.success == reached
+
+
+def test_only_the_benchmarks_unreachable_wide_starts_are_stuck(peg):
+    for seed in range(10):
+        for start in ("initial", "goal"):
+            seen, _ = peg.reset(seed=seed, options={"start": start})
+            assert not sawyer_peg.stuck(seen["observation"])
+    lying = [np.array([0, 0.6, 0.2, 1, *point, 0.02], np.float32) for point in sawyer_peg.WIDE]
+    assert [bool(sawyer_peg.stuck(seen)) for seen in lying].count(True) == 6
 
 
 def metaworlds_peg(env):

@@ -56,7 +56,7 @@ def test_the_task_has_the_papers_numbers():
     assert task.starts == ("initial", "goal")
     assert task.pure and not sawyer_peg_small("dense").pure
     np.testing.assert_array_equal(task.initial_goals, registry.task("sawyer_peg").initial_goals)
-    assert registry.task("sawyer_peg").stuck is None
+    assert task.stuck is stuck
 
 
 def test_the_top_and_the_block_below_it_are_the_papers(env):

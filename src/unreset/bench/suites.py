@@ -46,6 +46,7 @@ EARL = ("tabletop", "sawyer_door", "sawyer_peg", "kitchen", "minitaur", "dextero
 RESET_EVERY = "--reset-every"
 RESET_PERIODS = (200, 500, 1000, 2000, 5000, 0)  # environment steps; 0 for never
 FBRL_VARIANTS = {"fbrl, confidence": ("--switch", "confidence")}
+PUT_DOWN = ("--reward", "put_down", "--attempts", "2", "--phase-length", "200")  # the peg's recipe
 MATCHING = "--matching."  # before the flags of MEDAL's discriminator
 MATCHING_FORMS = ("-log(1-D)", "log D")  # besides the default's, log D - log(1-D)
 
@@ -87,6 +88,15 @@ def suites() -> dict[str, Suite]:
             20_000,
         ),
         Suite("earl", "every method on the tasks of EARL", _every_method(EARL), 30_000),
+        Suite(
+            "hard",
+            "the best recipes known for EARL's door and peg",
+            (
+                Cell("medal", "medal", "sawyer_door"),
+                Cell("fbrl, put down", "fbrl", "sawyer_peg", PUT_DOWN),
+            ),
+            60_000,
+        ),
         Suite(
             "boundary",
             "what the end of a phase is learnt as",

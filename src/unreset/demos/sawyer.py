@@ -165,13 +165,26 @@ def insert_peg(hand: SawyerHand) -> None:
 
 def remove_peg(hand: SawyerHand) -> None:
     """Take the peg if it is not held, pull it out, and lay it where it is to be."""
-    draw = hand.generator.uniform
+    _bring_back(hand)
+    _carry(hand, np.array(hand.goal[OBJECT]), 0.0)
+
+
+def put_down_peg(hand: SawyerHand) -> None:
+    """The same, then let go and rise."""
+    _bring_back(hand)
+    _carry(hand, np.array(hand.goal[OBJECT]), 0.02)
+    here = hand.env.target.copy()
+    hand.follow(lambda: here, OPEN, lambda: bool(hand.seen[OPENING] > sawyer_peg.WIDE_OPEN))
+    hand.go(here + (0.0, 0.0, 2 * sawyer_peg.CLEAR), OPEN, 0.0)
+
+
+def _bring_back(hand: SawyerHand) -> None:
+    """Take the peg if it is not held, pull it out, and bring it over where it is to lie."""
     if hand.seen[OPENING] > _HELD:
         _take(hand)
     _carry(hand, np.array((-0.13, *_HOLE[1:])), 0.03)
     x, y, z = hand.goal[OBJECT]
-    _carry(hand, np.array((x, y, z + draw(0.06, 0.1))), 0.03)
-    _carry(hand, np.array((x, y, z)), 0.0)
+    _carry(hand, np.array((x, y, z + hand.generator.uniform(0.06, 0.1))), 0.03)
 
 
 class Scripts(NamedTuple):
@@ -186,6 +199,7 @@ class Scripts(NamedTuple):
 
 DOOR = Scripts(close_door, open_door, (None,))
 PEG = Scripts(insert_peg, remove_peg, (None, "goal"))
+PUT_DOWN = PEG._replace(backward=put_down_peg)
 
 
 def demonstrate(env: SawyerEnv, scripts: Scripts, number: int, seed: int) -> list[Trajectory]:
@@ -251,4 +265,5 @@ def peg_demonstrations(
     Raises:
         UnresetError: if mujoco or metaworld is not installed.
     """
-    return demonstrate(kind(reward_type=reward), PEG, number, seed)
+    scripts = PUT_DOWN if reward == "put_down" else PEG
+    return demonstrate(kind(reward_type=reward), scripts, number, seed)

@@ -6,7 +6,7 @@ learn from the environment's reward for the goal they are given, and both stop w
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from unreset.core.method import Method, Role
 from unreset.core.types import Task
@@ -17,13 +17,22 @@ from unreset.methods.settings import Settings, published_learner, published_prac
 class FBRL(Settings):
     """A forward and a backward role, both rewarded for reaching their goal."""
 
+    attempts: int = 0
+    """Failed phases of one role in a row after which a hard reset is asked for; 0: never (ours)."""
     steps: int = 20_000
     """Environment steps of each seed."""
 
     def method(self, task: Task) -> Method:
-        length = self.practice.length(task)
-        forward = Role("forward", length=length, demonstrations=(0,), imitate=(0,))
-        backward = Role("backward", "initial", length=length, demonstrations=(1,), imitate=(1,))
+        forward = Role(
+            "forward",
+            length=self.practice.length(task),
+            reset_after_failures=self.attempts,
+            demonstrations=(0,),
+            imitate=(0,),
+        )
+        backward = replace(
+            forward, name="backward", goals="initial", demonstrations=(1,), imitate=(1,)
+        )
         return Method("fbrl", (forward, backward), self.learner, self.practice)
 
 

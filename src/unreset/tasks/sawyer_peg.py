@@ -19,7 +19,7 @@ import numpy as np
 from unreset.core.types import Task
 from unreset.tasks import sawyer
 from unreset.tasks.protocols import EARL
-from unreset.tasks.sawyer import HAND, OBJECT, OPENING, SawyerEnv
+from unreset.tasks.sawyer import HAND, OBJECT, OPENING, SawyerEnv, arrays
 from unreset.tasks.simulated import ask, simulated
 
 PROTOCOL = EARL["sawyer_peg"]
@@ -28,6 +28,7 @@ HOME = (0.0, 0.6, 0.2)  # the hand's target
 HEAD = np.array((-0.1, 0.0, 0.0))  # from the peg's middle to its head
 GRASP = np.array((0.13, 0.0, 0.01))  # from its head to where it is to be held
 START_LOW, START_HIGH, HEIGHT = (0.0, 0.5), (0.2, 0.7), 0.02  # of the peg's middle, on the table
+CLEAR, WIDE_OPEN = 0.1, 0.8  # metres from the head up to a hand that has put it down; its opening
 SPREAD = 0.02  # of starts around points, in each direction
 _HAND = (0.00615235, 0.6001898, 0.19430117, 1.0)  # and opening
 
@@ -71,6 +72,10 @@ _PRISMS = [  # opposite corners of the two spaces before the block, above and be
 ]
 _WEIGHTS = np.array((1.0, 2.0, 2.0))  # of x, y, z in the dense reward's distance
 _NEAR, _LIFTED = 0.08, 0.01  # metres: the hand holds the peg, the peg has left the table
+_LYING = 0.05  # metres that the head is up at most while the peg lies on the table
+_HALF_LENGTH = 0.12  # of the peg, along x
+_REACH = 0.88  # metres from the arm's foot, at (0, 0), within which the fingers come to the table
+_NEAREST = 0.385  # y of a peg that the fingers just still take: their target's is 0.4 at least
 
 
 def success(observation: Any, goal: Any) -> Any:
@@ -81,6 +86,35 @@ def success(observation: Any, goal: Any) -> Any:
 def sparse_reward(observation: Any, goal: Any) -> Any:
     """1 on success, else 0. NumPy and JAX, [7] each."""
     return success(observation, goal).astype(np.float32)
+
+
+def put_down(observation: Any, goal: Any) -> Any:
+    """Success that leaves the scene as a reset would; ours, to practise with.
+
+    Where the goal's head lies on the table, the hand has also let go, and is 10 cm above it.
+    NumPy and JAX, [7] each.
+    """
+    clear = observation[HAND][2] - observation[OBJECT][2] > CLEAR
+    left = (observation[OPENING] > WIDE_OPEN) & clear
+    return success(observation, goal) & (left | (goal[OBJECT][2] > _LYING))
+
+
+def put_down_reward(observation: Any, goal: Any) -> Any:
+    """1 once it is so, else 0. NumPy and JAX, [7] each."""
+    return put_down(observation, goal).astype(np.float32)
+
+
+def stuck(observation: Any) -> Any:
+    """Whether the peg lies where the hand cannot take it, which nobody undoes but a person.
+
+    That is too near to the robot, or all of it too far from it. It is ours, from where the hand was
+    seen to come; the benchmark does not tell, and waits for its next hard reset. Observation [7],
+    NumPy and JAX.
+    """
+    x, y, z = observation[OBJECT] - HEAD.astype(np.float32)
+    aside = arrays(observation).maximum(abs(x) - _HALF_LENGTH, 0.0)
+    beyond = (y < _NEAREST) | (aside**2 + y**2 > _REACH**2)
+    return beyond & (z < _LYING)
 
 
 def _closeness(distance: float, low: float, high: float, margin: float) -> float:
@@ -116,7 +150,11 @@ class SawyerPegEnv(SawyerEnv):
     """
 
     goals, initial_goals = GOALS, INITIAL
-    rewards = {"sparse": sparse_reward, "dense": sparse_reward}  # noqa: RUF012
+    rewards = {  # noqa: RUF012
+        "sparse": sparse_reward,
+        "dense": sparse_reward,
+        "put_down": put_down_reward,
+    }
     starts: Sequence[str] = ("initial", "goal", "wide")
     camera_names = ("clearview", "doorview", "wrist")
     scene = "sawyer_peg_insertion_side.xml"
@@ -125,6 +163,8 @@ class SawyerPegEnv(SawyerEnv):
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
+        if self.reward_type == "put_down":
+            self.success = put_down
         model, data = self.model, self.data
         self.mujoco.mj_forward(model, data)
         peg = model.joint(int(model.body("peg").jntadr[0]))
@@ -212,7 +252,10 @@ class SawyerPegEnv(SawyerEnv):
 
 
 def sawyer_peg(reward: str = "sparse") -> Task:
-    """The task, with its "sparse" or "dense" reward.
+    """The task, with its "sparse", "dense" or "put_down" reward.
+
+    The last one is 1 on success, as the first, but a peg that shall lie on the table has to be put
+    down (:func:`put_down`). That concerns practice alone: the task's goal is in the hole.
 
     Raises:
         UnresetError: if there is no such reward.
@@ -227,10 +270,13 @@ def sawyer_peg(reward: str = "sparse") -> Task:
         reward,
         summary="insert a peg into a hole (EARL; MuJoCo)",
         score=ask if reward == "dense" else None,
+        success=put_down if reward == "put_down" else success,
+        sparse=reward != "dense",
         demonstrations=partial(peg_demonstrations, reward=reward),
         cameras=sawyer.LOOKING,
         proprioception=sawyer.PROPRIOCEPTION,
         offsets=sawyer.OFFSETS,
+        stuck=stuck,
         position=(4, 5),
         position_name="peg head position",
     )
