@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import csv
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import gymnasium
 import numpy as np
 
 import unreset
-import unreset.tasks  # noqa: F401 - registers the environments
+import unreset.tasks
 
 EPISODES = {"initial": 100, "wide": 200}
 EDGES = (0.08, 0.12, 0.16, 0.20, 0.28)  # metres from the middle
@@ -38,7 +39,7 @@ def episode(environment, policy, start, seed):
 def table(rows):
     """Lines: in distribution, wide, and the wide ones by distance."""
     labels = list(dict.fromkeys(row["run"] for row in rows))
-    bands = list(zip(EDGES, EDGES[1:], strict=False))
+    bands = list(pairwise(EDGES))
     names = ["initial", "wide", *(f"{100 * a:.0f} to {100 * b:.0f} cm" for a, b in bands)]
     lines = ["| run | seeds | " + " | ".join(names) + " |", "|---" * (2 + len(names)) + "|"]
     for label in labels:

@@ -175,7 +175,7 @@ def put_down_peg(hand: SawyerHand) -> None:
     _carry(hand, np.array(hand.goal[OBJECT]), 0.02)
     here = hand.env.target.copy()
     hand.follow(lambda: here, OPEN, lambda: bool(hand.seen[OPENING] > sawyer_peg.WIDE_OPEN))
-    hand.go(here + (0.0, 0.0, 2 * sawyer_peg.CLEAR), OPEN, 0.0)
+    hand.go(here + np.array((0.0, 0.0, 2 * sawyer_peg.CLEAR)), OPEN, 0.0)
 
 
 def _bring_back(hand: SawyerHand) -> None:
