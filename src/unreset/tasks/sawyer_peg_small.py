@@ -54,7 +54,7 @@ class SawyerPegSmallEnv(SawyerPegEnv):
 
 
 def sawyer_peg_small(reward: str = "sparse") -> Task:
-    """The task, with its "sparse" or "dense" reward.
+    """The task, with its "sparse", "dense" or "put_down" reward.
 
     Raises:
         UnresetError: if there is no such reward.
