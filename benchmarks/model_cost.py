@@ -1,7 +1,8 @@
 """What a model costs: ``python benchmarks/model_cost.py OUT.csv``.
 
-``medal``, ``mbarl``, and ``mbarl`` whose model is never updated take turns of 100 steps on the
-tabletop, one seed each; a row for each turn, since shared machines drift: compare within turns.
+``medal``, ``medal`` with 16 updates a step, ``mbarl``, and ``mbarl`` whose model is never updated
+take turns of 100 steps on the tabletop, one seed each; a row for each turn, since shared machines
+drift: compare within turns.
 """
 
 import csv
@@ -18,6 +19,7 @@ from unreset.methods.medal import Medal
 TURNS, STEPS, SEED = 9, 100, 0
 CONTENDERS = {
     "medal": Medal(),
+    "medal, 16 updates": Medal(practice=dataclasses.replace(Medal().practice, updates_per_step=16)),
     "mbarl": Mbarl(),
     "mbarl, model never updated": Mbarl(model=dataclasses.replace(Mbarl().model, interval=10**9)),
 }

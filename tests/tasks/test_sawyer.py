@@ -250,7 +250,15 @@ def test_a_peg_is_put_down_once_the_hand_has_let_go(height, opening, goal, expec
     assert bool(sawyer_peg.put_down(seen, goal)) == expected
     assert bool(jax.jit(sawyer_peg.sawyer_peg("put_down").success)(seen, goal)) == expected
     assert sawyer_peg.put_down_reward(seen, goal) == expected
-    assert bool(SawyerPegEnv(reward_type="put_down").success(seen, goal)) == expected
+
+
+def test_an_environment_asks_for_the_success_of_its_reward(peg):
+    other = SawyerPegEnv(reward_type="put_down")
+    low = np.array([0.0, 0.6, 0.08, 1.0, *sawyer_peg.INITIAL[0][4:7]], np.float32)
+    for env, expected in [(peg, True), (other, False)]:
+        _, info = env.reset(options={"state": low, "goal": sawyer_peg.INITIAL[0]})
+        assert info["is_success"] == expected
+    other.close()
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,7 @@ class GoalEnv(gymnasium.Env[Observation, np.ndarray]):
     goals: np.ndarray  # [goals, goal]
     initial_goals: np.ndarray  # [initials, goal]
     rewards: Mapping[str, Reward]  # (observation, goal) -> reward
+    successes: Mapping[str, Callable[[Any, Any], Any]] = {}  # of rewards that ask for another one
     starts: Sequence[str] = ("initial", "goal", "wide")  # the benchmark's, at a goal, anywhere
     camera_names: Sequence[str] = ()  # the first one is render()'s
 
@@ -92,6 +93,7 @@ class GoalEnv(gymnasium.Env[Observation, np.ndarray]):
             raise ValueError(f"unknown cameras {unknown}; there are {list(self.camera_names)}")
         self._check_start(start)
         self.reward_type, self.start = reward_type, start
+        self._success = self.successes.get(reward_type, self.success)
         self.render_mode, self.render_size = render_mode, render_size
         self.cameras, self.camera_size = tuple(cameras), camera_size
         low = np.asarray(self.observation_low, np.float32)
@@ -211,7 +213,7 @@ class GoalEnv(gymnasium.Env[Observation, np.ndarray]):
         """Reward and success of the present state for a goal [goal]."""
         seen = self._current()
         reward = self.rewards[self.reward_type](seen, goal)
-        return float(reward), bool(self.success(seen, goal))
+        return float(reward), bool(self._success(seen, goal))
 
     def render(self) -> np.ndarray | None:
         """The scene from the first camera, uint8 [render_size, render_size, 3].

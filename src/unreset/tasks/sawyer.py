@@ -178,9 +178,9 @@ class SawyerEnv(MujocoEnv):
 
     def score(self, goal: np.ndarray) -> tuple[float, bool]:
         """Reward and success of the present state for a goal [7]."""
-        if self.reward_type != "sparse":
+        if self.reward_type == "dense":
             return super().score(goal)
-        success = bool(self.success(self._current(), goal))  # and so computed only once
+        success = bool(self._success(self._current(), goal))  # and so computed only once
         return float(success), success
 
     def _picture(self, camera: str, size: int, marked: bool = True) -> np.ndarray:
