@@ -30,7 +30,7 @@ class Live:
 
     Each step makes two jitted calls: one to act, one to record, learn and switch. The functions are
     the fused driver's. A method that asks a person for help asks ``supervisor``, or else at the
-    terminal.
+    terminal. ``once``: stop at the step that reaches one of the task's goals.
     """
 
     def __init__(
@@ -45,6 +45,7 @@ class Live:
         environment: gymnasium.Env[Any, Any] | None = None,
         learner: Any = None,
         supervisor: Supervisor | None = None,
+        once: bool = False,
     ) -> None:
         if len(seeds) != 1:
             raise UnresetError(f"the live driver practises one seed at a time, not {len(seeds)}")
@@ -69,15 +70,16 @@ class Live:
             frames: Frames,
             next_frames: Frames,
             step: Array,
-        ) -> tuple[Run, Array]:
+        ) -> tuple[Run, Array, Array]:
             transition = practice.observed(
                 task, run.phase, observation, action, after, ends, scores, frames, next_frames
             )
-            return practice.advance(method, task, run, transition, step)
+            done = transition.success & (run.phase.source == 0)
+            return *practice.advance(method, task, run, transition, step), done
 
         self._advance = jax.jit(advance, donate_argnums=0)
         self._study = jax.jit(partial(practice.study, method, task), donate_argnums=0)
-        self._method, self._task = method, task
+        self._method, self._task, self._once = method, task, once
         self.restored = True
         self._helping: Helping | None = None
         if method.asking.asks and method.asking.supervisor == "person":
@@ -141,7 +143,7 @@ class Live:
         self._run = self._run._replace(learners=learners)
 
     def advance(self, start: int, stop: int) -> None:
-        """Practise steps ``start`` to ``stop`` - 1."""
+        """Practise steps ``start`` to ``stop`` - 1, or fewer where it stops before: see ``done``."""
         self.done = start
         if self._method.practice.offline:
             for number in range(start, stop):
@@ -159,7 +161,7 @@ class Live:
                 ends[1] |= helped
             scores = None if self._task.pure else self.world.scores(after, self._goal, self._asked)
             seen = (self._observation, action, after, ends, scores, self._frames, self.world.frames)
-            self._run, reset = self._advance(self._run, *seen, step)
+            self._run, reset, reached = self._advance(self._run, *seen, step)
             self._observation, self._frames = after, self.world.frames
             self.done = number + 1
             if reset:
@@ -171,6 +173,8 @@ class Live:
                     self._helping.ended(self._run)
                 self._helping.call(self._run, number + 1)
             self._show_goal()
+            if self._once and reached:
+                return
 
     def _reset(self) -> None:
         """Reset the environment; it is counted already."""

@@ -108,7 +108,13 @@ class Training:
         self.driver: Fused | Live = (
             Fused(*arguments, learner=known)
             if configuration.driver == "fused"
-            else Live(*arguments, environment=environment, learner=known, supervisor=supervisor)
+            else Live(
+                *arguments,
+                environment=environment,
+                learner=known,
+                supervisor=supervisor,
+                once=configuration.evaluation == "life",
+            )
         )
         self.evaluator = deployed.evaluator(self.method, task)
 
@@ -165,23 +171,21 @@ class Training:
             self.driver.clone()
         if self.step and read_summary(self.folder).get("env_steps") != self.step:
             write_json(self.folder / "summary.json", self.summary())  # lost between two writes
-        at_once = config.evaluation == "life" and isinstance(self.driver, Live)
-        # Grows until a stretch takes about CHUNK_SECONDS; a robot stops where it has succeeded.
-        length = 1 if at_once else 16
+        length = 16  # grows until a stretch takes about CHUNK_SECONDS
         last = self.step >= config.steps or self._over()
         while not last:
             stop = min(self.step + length, _next(self.step, config.eval_every), config.steps)
             started, begin = time.monotonic(), self.step
             self._advance(stop)
             took = time.monotonic() - started
-            if stop - begin == length and not at_once:
+            if stop - begin == length:
                 length = max(1, int(length * min(2.0, CHUNK_SECONDS / max(took, 1e-3))))
             self._seconds = base + time.monotonic() - began
-            speed = (stop - before) / (time.monotonic() - began)
-            last = stop == config.steps or self._over()
-            if stop % config.eval_every == 0 or last:
+            speed = (self.step - before) / (time.monotonic() - began)
+            last = self.step == config.steps or self._over()
+            if self.step % config.eval_every == 0 or last:
                 self._log_or_save(speed)
-            if stop % config.checkpoint_every == 0 or last or asked.is_set():
+            if self.step % config.checkpoint_every == 0 or last or asked.is_set():
                 self.save()
             observer(self._progress(speed))
             if asked.is_set():
@@ -211,7 +215,7 @@ class Training:
             raise Failure(f"{failure}; saved at step {self.step}") from failure
 
     def _advance(self, stop: int) -> None:
-        """Practise to ``stop``; where the environment breaks on the way, save what went before."""
+        """Practise to ``stop`` or to a life's end; where the environment breaks, save all before."""
         try:
             self.driver.advance(self.step, stop)
         except UnresetError as failure:
@@ -219,7 +223,7 @@ class Training:
             self._totals()
             self.save()
             raise Failure(f"{failure}; saved at step {self.step}") from failure
-        self.step = stop
+        self.step = self.driver.done
         self._totals()
 
     def _totals(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
