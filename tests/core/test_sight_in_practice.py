@@ -11,7 +11,7 @@ import pytest
 import toy
 from unreset import registry
 from unreset.core import batches as drawing
-from unreset.core import discriminating, phases, practice, sac
+from unreset.core import discriminating, phases, practice, refusals, sac
 from unreset.core import replay as replays
 from unreset.demos import store
 from unreset.errors import UnresetError
@@ -214,5 +214,5 @@ def test_goals_that_are_not_seen_cannot_be_told_apart(name, goals, told):
     learner = dataclasses.replace(small.learner, vision=vision)
     method = dataclasses.replace(small, learner=learner).method(TOY)
     task = dataclasses.replace(TOY, goals=np.linspace(0, 1, goals, dtype=np.float32)[:, None])
-    reason = practice.misfit(method, task, {0, 1})
+    reason = refusals.misfit(method, task, {0, 1})
     assert (reason is None) if told is None else (told in (reason or ""))

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from unreset import registry
-from unreset.core.practice import misfit
+from unreset.core.refusals import misfit
 from unreset.core.types import BACKWARD, FORWARD
 from unreset.errors import UnresetError
 

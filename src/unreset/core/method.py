@@ -21,7 +21,6 @@ from unreset.core.signals.confidence import Confidence
 from unreset.core.signals.curriculum import Curriculum
 from unreset.core.signals.exploring import Exploring
 from unreset.core.signals.matching import Matching
-from unreset.core.signals.novelty import Novelty
 from unreset.core.signals.reversibility import Reversibility
 from unreset.core.types import Array, Boundary, Task, Transition
 from unreset.core.vision import Frames, Inputs, Seen, Shown, Vision, coarse, looked_at
@@ -159,110 +158,11 @@ class Method:
 
     def __post_init__(self) -> None:
         """Refuse parts that do not go together."""
-        for number, role in enumerate(self.roles):
-            signal = self.signals.get(role.reward)
-            if signal is None and role.reward != ENVIRONMENT:
-                raise UnresetError(
-                    f"role {role.name!r} of {self.name} is rewarded by {role.reward!r}; there are: "
-                    f"{', '.join([ENVIRONMENT, *self.signals])}"
-                )
-            if role.end_when_expert < 1 and not isinstance(signal, Matching):
-                raise UnresetError(
-                    f"end_when_expert of role {role.name!r} of {self.name} needs a discriminator "
-                    "as its reward"
-                )
-            if role.novelty and not (
-                isinstance(self.signals.get(role.novelty), Novelty)
-                and isinstance(signal, Matching)
-                and signal.form == "log D - log(1-D)"
-                and not signal.see_action
-            ):
-                raise UnresetError(
-                    f"role {role.name!r} of {self.name} explores for {role.novelty!r}, which must "
-                    "be one of its signals of novelty; its reward must be a discriminator's of the "
-                    "form 'log D - log(1-D)' that sees no actions"
-                )
-            if role.goals == "demonstrations" and self.curriculum is None:
-                raise UnresetError(
-                    f"role {role.name!r} of {self.name} has demonstrated states as goals, which "
-                    "needs a curriculum"
-                )
-            if role.return_within and not self._leads_back(number):
-                raise UnresetError(
-                    f"role {role.name!r} of {self.name} has return_within: the role after it must "
-                    "be one that the environment rewards for reaching initial states, with no order"
-                )
-        for name, judge in self.signals.items():
-            blind = judge.blindness(self.vision) if isinstance(judge, Matching) else None
-            if blind:
-                raise UnresetError(f"{name} of {self.name} {blind}")
-        idle = {name for name in self.signals if not self.rewarded(name)}
-        if idle:
-            raise UnresetError(f"signal {min(idle)!r} of {self.name} rewards no role")
-        if self.vision.pixels and self.curriculum is not None:
-            raise UnresetError(
-                f"the curriculum of {self.name} chooses among states, not among pictures: it "
-                "cannot practise with pixels"
-            )
-        if self.model is not None:
-            self._check_model()
-        elif self.planning.planner != "none":
-            raise UnresetError(f"{self.name} plans with {self.planning.planner}: it needs a model")
-        if self.learner.expectile and self.practice.switch == "confidence":
-            raise UnresetError(
-                f"{self.name} learns by implicit Q-learning (expectile), which teaches no success "
-                "critics: switch must be 'time'"
-            )
-        if self.practice.offline and (self.signals or self.curriculum is not None):
-            raise UnresetError(f"{self.name} has to act for its signals: it cannot be offline")
-        if self.order is not None and self.order.floor <= 0:
-            raise UnresetError(f"floor={self.order.floor} of {self.name} must be above 0")
-        if self.curriculum is not None and not self.shared:
-            raise UnresetError(f"the curriculum of {self.name} needs one learner for all roles")
-        for pair in self.order.edges if self.order is not None else ():
-            if not all(0 <= number < len(self.roles) for number in pair):
-                raise UnresetError(
-                    f"edge {pair} of {self.name}: its roles are numbered 0 to {len(self.roles) - 1}"
-                )
-        if self.order is not None and self.order.edges:
-            stuck = set(range(len(self.roles))) - {first for first, _ in self.order.edges}
-            if stuck:
-                raise UnresetError(
-                    f"role {self.roles[min(stuck)].name!r} of {self.name} leads nowhere: no edge "
-                    f"begins with {min(stuck)}"
-                )
-        updates, learners = self.practice.updates_per_step, len(self.learners)
-        if self.practice.teach == "everyone" and updates % learners:
-            raise UnresetError(
-                f"updates_per_step={updates} must be a multiple of {learners}, so that the "
-                f"learners of {self.name} can take turns"
-            )
-        parts = max(1, self.told_roles) * self.practice.goals_per_row
-        if self.practice.batch_size % parts:
-            raise UnresetError(
-                f"batch_size={self.practice.batch_size} must be a multiple of {parts}, so that "
-                f"the {max(1, self.told_roles)} rewards of {self.name}, each with "
-                f"{self.practice.goals_per_row} goal(s) per row, can share a batch"
-            )
+        from unreset.core import refusals  # noqa: PLC0415 - it needs what is defined here
 
-    def _check_model(self) -> None:
-        """Refuse what cannot be imagined."""
-        if self.practice.offline:
-            raise UnresetError(f"{self.name} is offline, and a model learns from practice")
-        if self.vision.pixels:
-            raise UnresetError(
-                f"the model of {self.name} predicts numbers, not pictures: it cannot practise with "
-                "pixels"
-            )
-        if self.practice.goals_per_row > 1 and self.imagination.share:
-            raise UnresetError(
-                f"{self.name} imagines each row for one goal: goals_per_row must be 1"
-            )
-
-    def _leads_back(self, role: int) -> bool:
-        """Whether the role after one returns to initial states, for the environment's reward."""
-        after = self.roles[(role + 1) % len(self.roles)]
-        return self.order is None and after.goals == "initial" and after.reward == ENVIRONMENT
+        reason = refusals.incoherent(self)
+        if reason:
+            raise UnresetError(reason)
 
     @property
     def shared(self) -> bool:

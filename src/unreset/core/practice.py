@@ -6,7 +6,6 @@ around a step of the task.
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -29,8 +28,8 @@ from unreset.core.phases import (
     step_keys,
     switch,
 )
+from unreset.core.refusals import misfit
 from unreset.core.replay import Replay
-from unreset.core.signals.matching import Matching
 from unreset.core.teaching import learn
 from unreset.core.types import Array, Measurement, Task, Transition, add
 from unreset.core.vision import Frames
@@ -115,62 +114,6 @@ def fresh_learner(method: Method, task: Task, key: Array, frames: Frames) -> sac
     blank = method.inputs(task, *nothing, 0, frames)
     judges = method.practice.switch == "confidence", method.asking.rule == "safety"
     return sac.init(method.learner, key, blank, task.action_size, *judges)
-
-
-def misfit(method: Method, task: Task, shown: Collection[int]) -> str | None:
-    """Why a method cannot practise a task; ``shown`` has the directions of the demonstrations."""
-    name, practice = method.name, method.practice
-    for role in method.roles:
-        if (role.goals == "initial" or role.return_within) and not len(task.initial_goals):
-            return (
-                f"role {role.name!r} of {name} returns to initial states, and task {task.name!r} "
-                "has none: give initial_goals (or initial_success), or use medal or naive"
-            )
-        known = len(task.goals if role.goals == "task" else task.initial_goals)
-        if role.goal is not None and not 0 <= role.goal < known:
-            return (
-                f"role {role.name!r} of {name} pursues goal {role.goal}, and task {task.name!r} "
-                f"has {known}, counted from 0"
-            )
-    valued = method.curriculum is not None or any(role.return_within for role in method.roles)
-    if valued and not task.sparse:
-        return (
-            f"{name} counts steps by the value of a reward of 1 on success, and that of task "
-            f"{task.name!r} is another one"
-        )
-    judges = any(isinstance(signal, Matching) for signal in method.signals.values())
-    if (judges and 0 not in shown) or (method.curriculum is not None and not {0, 1} & set(shown)):
-        return f"{name} needs forward demonstrations, and there are none"
-    imitated = {way for role in method.roles for way in role.imitate}
-    if (practice.offline or practice.cloning_updates) and not imitated & set(shown):
-        return f"{name} has to clone demonstrations first, and there are none for it"
-    unanswered = asking.misfit(method.asking, task, acts=not practice.offline)
-    helpless = f"{name} asks for help: {unanswered}" if unanswered else None
-    return helpless or _beginless(method, task) or _blindness(method, task)
-
-
-def _beginless(method: Method, task: Task) -> str | None:
-    """Why a method cannot imagine from initial states."""
-    if not (method.model is not None and method.imagination.initial):
-        return None
-    if task.reset is not None or task.beginnings is not None:
-        return None
-    return (
-        f"{method.name} imagines from initial states, and task {task.name!r} does not say which "
-        "those are: imagination.initial must be 0"
-    )
-
-
-def _blindness(method: Method, task: Task) -> str | None:
-    """Why a method's policies cannot know what they shall do, if they do not see goals."""
-    alike = method.shared and not method.told_roles and len(method.roles) > 1
-    seen = not method.vision.pixels or method.vision.goal_view != "none"
-    if seen or not (alike or len(task.goals) > 1):
-        return None
-    return (
-        f"{method.name} would have to tell goals of task {task.name!r} apart that it does not "
-        "see: say --goal-view image or vector"
-    )
 
 
 def _blank(task: Task, frames: Frames) -> Transition:

@@ -1,0 +1,189 @@
+"""What does not go together: the parts of a method, or a method and a task, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from itertools import chain
+
+from unreset.core import asking
+from unreset.core.method import ENVIRONMENT, Method
+from unreset.core.signals.matching import Matching
+from unreset.core.signals.novelty import Novelty
+from unreset.core.types import Task
+
+
+def incoherent(method: Method) -> str | None:
+    """Why the parts of a method do not go together, if they do not."""
+    parts = (_roles, _signals, _model, _curriculum, _order, _batches)
+    return next(chain.from_iterable(part(method) for part in parts), None)
+
+
+def _roles(method: Method) -> Iterator[str]:
+    for number, role in enumerate(method.roles):
+        signal = method.signals.get(role.reward)
+        who = f"role {role.name!r} of {method.name}"
+        if signal is None and role.reward != ENVIRONMENT:
+            yield (
+                f"{who} is rewarded by {role.reward!r}; there are: "
+                f"{', '.join([ENVIRONMENT, *method.signals])}"
+            )
+        if role.end_when_expert < 1 and not isinstance(signal, Matching):
+            yield f"end_when_expert of {who} needs a discriminator as its reward"
+        if role.novelty and not (
+            isinstance(method.signals.get(role.novelty), Novelty)
+            and isinstance(signal, Matching)
+            and signal.form == "log D - log(1-D)"
+            and not signal.see_action
+        ):
+            yield (
+                f"{who} explores for {role.novelty!r}, which must be one of its signals of "
+                "novelty; its reward must be a discriminator's of the form 'log D - log(1-D)' "
+                "that sees no actions"
+            )
+        if role.goals == "demonstrations" and method.curriculum is None:
+            yield f"{who} has demonstrated states as goals, which needs a curriculum"
+        if role.return_within and not _leads_back(method, number):
+            yield (
+                f"{who} has return_within: the role after it must be one that the environment "
+                "rewards for reaching initial states, with no order"
+            )
+
+
+def _leads_back(method: Method, role: int) -> bool:
+    """Whether the role after one returns to initial states, for the environment's reward."""
+    after = method.roles[(role + 1) % len(method.roles)]
+    return method.order is None and after.goals == "initial" and after.reward == ENVIRONMENT
+
+
+def _signals(method: Method) -> Iterator[str]:
+    for name, judge in method.signals.items():
+        blind = judge.blindness(method.vision) if isinstance(judge, Matching) else None
+        if blind:
+            yield f"{name} of {method.name} {blind}"
+    idle = {name for name in method.signals if not method.rewarded(name)}
+    if idle:
+        yield f"signal {min(idle)!r} of {method.name} rewards no role"
+
+
+def _model(method: Method) -> Iterator[str]:
+    name, practice = method.name, method.practice
+    if method.model is None:
+        if method.planning.planner != "none":
+            yield f"{name} plans with {method.planning.planner}: it needs a model"
+        return
+    if practice.offline:
+        yield f"{name} is offline, and a model learns from practice"
+    if method.vision.pixels:
+        yield (
+            f"the model of {name} predicts numbers, not pictures: it cannot practise with pixels"
+        )
+    if practice.goals_per_row > 1 and method.imagination.share:
+        yield f"{name} imagines each row for one goal: goals_per_row must be 1"
+
+
+def _curriculum(method: Method) -> Iterator[str]:
+    name, practice, chosen = method.name, method.practice, method.curriculum is not None
+    if chosen and method.vision.pixels:
+        yield (
+            f"the curriculum of {name} chooses among states, not among pictures: it cannot "
+            "practise with pixels"
+        )
+    if practice.offline and (method.signals or chosen):
+        yield f"{name} has to act for its signals: it cannot be offline"
+    if chosen and not method.shared:
+        yield f"the curriculum of {name} needs one learner for all roles"
+
+
+def _order(method: Method) -> Iterator[str]:
+    name, number = method.name, len(method.roles)
+    if method.order is None:
+        return
+    if method.order.floor <= 0:
+        yield f"floor={method.order.floor} of {name} must be above 0"
+    for pair in method.order.edges:
+        if not all(0 <= role < number for role in pair):
+            yield f"edge {pair} of {name}: its roles are numbered 0 to {number - 1}"
+    stuck = set(range(number)) - {first for first, _ in method.order.edges}
+    if method.order.edges and stuck:
+        first = min(stuck)
+        yield (
+            f"role {method.roles[first].name!r} of {name} leads nowhere: no edge begins with "
+            f"{first}"
+        )
+
+
+def _batches(method: Method) -> Iterator[str]:
+    name, practice = method.name, method.practice
+    if method.learner.expectile and practice.switch == "confidence":
+        yield (
+            f"{name} learns by implicit Q-learning (expectile), which teaches no success critics: "
+            "switch must be 'time'"
+        )
+    learners, told = len(method.learners), max(1, method.told_roles)
+    if practice.teach == "everyone" and practice.updates_per_step % learners:
+        yield (
+            f"updates_per_step={practice.updates_per_step} must be a multiple of {learners}, so "
+            f"that the learners of {name} can take turns"
+        )
+    if practice.batch_size % (told * practice.goals_per_row):
+        yield (
+            f"batch_size={practice.batch_size} must be a multiple of "
+            f"{told * practice.goals_per_row}, so that the {told} rewards of {name}, each with "
+            f"{practice.goals_per_row} goal(s) per row, can share a batch"
+        )
+
+
+def misfit(method: Method, task: Task, shown: Collection[int]) -> str | None:
+    """Why a method cannot practise a task; ``shown`` has the directions of the demonstrations."""
+    name, practice = method.name, method.practice
+    for role in method.roles:
+        if (role.goals == "initial" or role.return_within) and not len(task.initial_goals):
+            return (
+                f"role {role.name!r} of {name} returns to initial states, and task {task.name!r} "
+                "has none: give initial_goals (or initial_success), or use medal or naive"
+            )
+        known = len(task.goals if role.goals == "task" else task.initial_goals)
+        if role.goal is not None and not 0 <= role.goal < known:
+            return (
+                f"role {role.name!r} of {name} pursues goal {role.goal}, and task {task.name!r} "
+                f"has {known}, counted from 0"
+            )
+    valued = method.curriculum is not None or any(role.return_within for role in method.roles)
+    if valued and not task.sparse:
+        return (
+            f"{name} counts steps by the value of a reward of 1 on success, and that of task "
+            f"{task.name!r} is another one"
+        )
+    judges = any(isinstance(signal, Matching) for signal in method.signals.values())
+    if (judges and 0 not in shown) or (method.curriculum is not None and not {0, 1} & set(shown)):
+        return f"{name} needs forward demonstrations, and there are none"
+    imitated = {way for role in method.roles for way in role.imitate}
+    if (practice.offline or practice.cloning_updates) and not imitated & set(shown):
+        return f"{name} has to clone demonstrations first, and there are none for it"
+    unanswered = asking.misfit(method.asking, task, acts=not practice.offline)
+    helpless = f"{name} asks for help: {unanswered}" if unanswered else None
+    return helpless or _beginless(method, task) or _blindness(method, task)
+
+
+def _beginless(method: Method, task: Task) -> str | None:
+    """Why a method cannot imagine from initial states."""
+    if not (method.model is not None and method.imagination.initial):
+        return None
+    if task.reset is not None or task.beginnings is not None:
+        return None
+    return (
+        f"{method.name} imagines from initial states, and task {task.name!r} does not say which "
+        "those are: imagination.initial must be 0"
+    )
+
+
+def _blindness(method: Method, task: Task) -> str | None:
+    """Why a method's policies cannot know what they shall do, if they do not see goals."""
+    alike = method.shared and not method.told_roles and len(method.roles) > 1
+    seen = not method.vision.pixels or method.vision.goal_view != "none"
+    if seen or not (alike or len(task.goals) > 1):
+        return None
+    return (
+        f"{method.name} would have to tell goals of task {task.name!r} apart that it does not "
+        "see: say --goal-view image or vector"
+    )
