@@ -39,6 +39,10 @@ def test_larger_actions_are_clipped():
     expect(act(state((0, 0), (2.5, 0)), 7.0, -3.0, 0.0), (0.2, -0.2), (2.5, 0), False)
 
 
+def test_only_the_sparse_reward_is_one_for_success_alone():
+    assert tabletop.tabletop().sparse and not tabletop.tabletop("dense").sparse
+
+
 def test_gripping_far_from_the_mug_holds_nothing():
     expect(act(state((0, 0), (2.5, 0)), 0.0, 0.0, 1.0), (0, 0), (2.5, 0), False)
 

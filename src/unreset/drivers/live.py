@@ -143,7 +143,7 @@ class Live:
         self._run = self._run._replace(learners=learners)
 
     def advance(self, start: int, stop: int) -> None:
-        """Practise steps ``start`` to ``stop`` - 1, or fewer where it stops before: see ``done``."""
+        """Practise steps ``start`` to ``stop`` - 1, or to a life's end: see ``done``."""
         self.done = start
         if self._method.practice.offline:
             for number in range(start, stop):

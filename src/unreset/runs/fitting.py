@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-from unreset.core.method import Method, without_relabelling
+from unreset.core.method import ENVIRONMENT, Method, without_relabelling
 from unreset.core.replay import Rows, columns
 from unreset.core.types import Task, Trajectory
 from unreset.demos import pictures
@@ -50,9 +50,15 @@ def fitted_method(method: Method, task: Task, config: Configuration) -> tuple[Me
     if practice.reset_every is None:
         practice = replace(practice, reset_every=period)
     method = replace(method, practice=practice)
-    if task.pure:
-        return method, []
+    told = any(role.reward == ENVIRONMENT for role in method.roles) and not task.sparse
     notes = []
+    if told and practice.boundary != "bootstrap" and config.evaluation != "life":
+        notes.append(
+            f"{task.name} pays for more than success: where it pays more than 0, success ends that "
+            f"with boundary={practice.boundary!r}, and is avoided; say --boundary bootstrap there"
+        )
+    if task.pure:
+        return method, notes
     if practice.hindsight or practice.other_goals or practice.goals_per_row > 1:
         notes.append(
             f"{task.name}'s reward is no function of observation and goal in JAX: "

@@ -215,7 +215,7 @@ class Training:
             raise Failure(f"{failure}; saved at step {self.step}") from failure
 
     def _advance(self, stop: int) -> None:
-        """Practise to ``stop`` or to a life's end; where the environment breaks, save all before."""
+        """Practise to ``stop``, or a life to its end; where the environment breaks, save first."""
         try:
             self.driver.advance(self.step, stop)
         except UnresetError as failure:

@@ -142,6 +142,7 @@ def tabletop(reward: str = "sparse") -> Task:
         **PROTOCOL.periods(),
         achieved=achieved,
         reward=chosen("tabletop", REWARDS, reward),
+        sparse=reward == "sparse",
         success=success,
         wide_success=mug_success,
         environment=partial(make, "unreset/Tabletop-v0", reward_type=reward),
