@@ -58,6 +58,7 @@ def bare() -> Callable[[], None]:
         inputs[..., 0],
         jnp.ones((1, BATCH)),
         jnp.zeros((1, BATCH)),
+        jnp.zeros((1, BATCH)),
     )
 
     def one(number: jax.Array, learner: sac.Learner) -> sac.Learner:
