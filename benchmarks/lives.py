@@ -4,7 +4,8 @@
 
 ``PRIOR`` says in a word what went before, ``WHAT`` is how the life differs from its method's
 default, ``BUDGET`` the steps after which a life counts as one without success, and with which it
-then counts; of one that was stopped before them nothing is printed but how far it came.
+then counts; of one that was stopped before them nothing is printed but how far it came. Runs of
+one task, method and ``WHAT`` are one line of the table.
 """
 
 from __future__ import annotations
@@ -37,9 +38,9 @@ def collected(folder: Path, prior: str, budget: int, what: str) -> list[dict[str
 
 
 def line(rows: list[dict[str, object]]) -> str:
-    """A run's line of the table."""
+    """The line of the table for lives of one kind."""
     steps = [int(str(row["life_steps"])) if row["life_steps"] else None for row in rows]
-    budget, lived = int(str(rows[0]["budget"])), int(str(rows[0]["env_steps"]))
+    budget, lived = int(str(rows[0]["budget"])), min(int(str(row["env_steps"])) for row in rows)
     solved = [step for step in steps if step is not None]
     begin = f"| {rows[0]['task']} | {rows[0]['prior']} | `{rows[0]['method']}` {rows[0]['what']} | "
     if len(solved) < len(steps) and lived < budget:
@@ -53,10 +54,13 @@ def line(rows: list[dict[str, object]]) -> str:
 def main(out: Path, prior: str, budget: int, runs: list[str]) -> None:
     print("| task | prior | life | reached the goal | mean (95 %) | median |")
     print("|---|---|---|---|---|---|")
+    groups: dict[tuple[object, ...], list[dict[str, object]]] = {}
     for run in runs:
         what, folder = run.split("=", 1)
         rows = collected(Path(folder), prior, budget, what)
         append_rows(out, rows)
+        groups.setdefault((rows[0]["task"], rows[0]["method"], what), []).extend(rows)
+    for rows in groups.values():
         print(line(rows))
 
 
