@@ -198,8 +198,7 @@ def _laptop() -> MedalPP:
     """For two CPU cores, ours: one classifier that compares pictures rewards both roles.
 
     There is hindsight on pictures, and these are small and of the camera on the gripper alone.
-    Experts' rows are in every batch but are not cloned, which would hold it near to what was
-    demonstrated; resets are frequent.
+    Experts' rows are in every batch but are not cloned; resets are frequent.
     """
     default = _default()
     vision = Vision(
