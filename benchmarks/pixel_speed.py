@@ -13,13 +13,13 @@ import csv
 import dataclasses
 import statistics
 import sys
-import time
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from speed import measure
 from unreset import registry
 from unreset.core import sac
 from unreset.core.batches import draw_batches
@@ -44,7 +44,7 @@ def driver(preset: str, seeds: int) -> Any:
     return method, task, Fused(method, task, list(range(seeds)), rows, last, CAPACITY)
 
 
-def bare(method: Any, task: Any, run: Any, steps: int) -> tuple[Callable[[], Any], float]:
+def bare(method: Any, task: Any, run: Any, steps: int) -> tuple[Callable[[], None], float]:
     """The updates of ``steps`` steps of all seeds, and the operations of one of them."""
     taught = 1 if method.practice.teach == "acting" else len(method.learners)
     updates = method.practice.updates_per_step // taught
@@ -69,27 +69,14 @@ def bare(method: Any, task: Any, run: Any, steps: int) -> tuple[Callable[[], Any
     return lambda: jax.block_until_ready(many(learners)), float((one or {}).get("flops", 0.0))
 
 
-def prepared(preset: str, seeds: int) -> tuple[Any, Callable[[], Any], float]:
-    """A driver and the updates of as many steps, both compiled, and those updates' operations."""
+def measured(preset: str, seeds: int) -> dict[str, Any]:
+    """A row: whole steps and their updates alone, medians of turns."""
     method, task, fused = driver(preset, seeds)
-    fused.advance(0, STEPS)
-    arithmetic, operations = bare(method, task, fused.carry.run, STEPS)
-    arithmetic()
-    return fused, arithmetic, operations
-
-
-def measured(
-    preset: str, seeds: int, fused: Any, arithmetic: Callable[[], Any], operations: float
-) -> dict[str, Any]:
-    whole, alone = [], []
-    for _ in range(TURNS):
-        began, done = time.perf_counter(), fused.done
-        fused.advance(done, done + STEPS)
-        middle = time.perf_counter()
-        arithmetic()
-        whole.append((middle - began) / STEPS)
-        alone.append((time.perf_counter() - middle) / STEPS)
-    step, update = statistics.median(whole), statistics.median(alone)
+    alone, operations = bare(method, task, fused.carry.run, STEPS)
+    contenders = {"whole": lambda: fused.advance(fused.done, fused.done + STEPS), "alone": alone}
+    seconds = measure(contenders, TURNS, STEPS)
+    step, update = (statistics.median(seconds[name]) for name in contenders)
+    ratios = [a / w for a, w in zip(seconds["alone"], seconds["whole"], strict=True)]
     return {
         "device": jax.devices()[0].device_kind,
         "preset": preset,
@@ -98,14 +85,14 @@ def measured(
         "all_seeds_steps_per_second": round(seeds / step, 1),
         "ms_step": round(1e3 * step, 3),
         "ms_updates_alone": round(1e3 * update, 3),
-        "relative": round(statistics.median(a / w for a, w in zip(alone, whole, strict=True)), 3),
+        "relative": round(statistics.median(ratios), 3),
         "gflop_updates": round(operations / 1e9, 2),
     }
 
 
 def main(path: str, preset: str, seeds: list[int]) -> None:
     for number in seeds:
-        row = measured(preset, number, *prepared(preset, number))
+        row = measured(preset, number)
         print(row, flush=True)
         with open(path, "a", newline="") as file:
             writer = csv.DictWriter(file, list(row), lineterminator="\n")

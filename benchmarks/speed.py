@@ -137,8 +137,10 @@ def peer(algorithm: Any) -> Callable[[], None]:
     return lambda: model.train(gradient_steps=UPDATES, batch_size=BATCH)
 
 
-def measure(contenders: dict[str, Callable[[], None]], turns: int) -> dict[str, list[float]]:
-    """Seconds per update of every contender and turn, after one warm-up each."""
+def measure(
+    contenders: dict[str, Callable[[], None]], turns: int, updates: int = UPDATES
+) -> dict[str, list[float]]:
+    """Seconds per update, of which each has ``updates``, of every contender and turn; warmed up."""
     for run in contenders.values():
         run()
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
@@ -146,7 +148,7 @@ def measure(contenders: dict[str, Callable[[], None]], turns: int) -> dict[str, 
         for name, run in contenders.items():
             began = time.perf_counter()
             run()
-            seconds[name].append((time.perf_counter() - began) / UPDATES)
+            seconds[name].append((time.perf_counter() - began) / updates)
     return seconds
 
 
