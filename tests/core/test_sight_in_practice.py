@@ -40,6 +40,22 @@ def settings(hindsight=0.0, **changes):
     )
 
 
+def test_goals_are_shown_and_judged_from_outside_unless_cameras_are_named():
+    """Where ``outside``, by the task's first camera; the policy's own cameras stay."""
+    task = dataclasses.replace(TOY, cameras=("above", "wrist"))
+    laptop = registry.settings("medalpp", "laptop")
+
+    def cameras(chosen):
+        method = chosen.method(task)
+        judge = method.signals["classifier"].sight(method.vision)
+        return method.vision.cameras, method.vision.showing(task), judge.cameras
+
+    assert cameras(laptop) == (("wrist",), ("above",), ("above",))
+    assert cameras(dataclasses.replace(laptop, outside=False)) == (("wrist",),) * 3
+    named = dataclasses.replace(laptop.classifier, cameras=("wrist",))
+    assert cameras(dataclasses.replace(laptop, classifier=named))[2] == ("wrist",)
+
+
 def practised(chosen):
     """A run after some steps, and the task with the pictures of its goals."""
     method = chosen.method(TOY)

@@ -41,6 +41,9 @@ class MedalPP(Settings):
     """Whether the forward policy clones the forward demonstrations (MEDAL++: yes)."""
     backward_cloning: bool = False
     """Whether the backward policy clones the backward demonstrations (MEDAL++: on the robot)."""
+    outside: bool = False
+    """Whether goals are shown to, and judged by, the task's first camera, which looks on from
+    outside, where their cameras are not named (ours)."""
     end_when_seen: float = 1.0
     """End a forward phase once the goal classifier says reached with more than this (MEDAL++: 1).
     """
@@ -51,6 +54,11 @@ class MedalPP(Settings):
 
     def method(self, task: Task) -> Method:
         length, learned = self.practice.length(task), self.forward_reward == "classifier"
+        learner, classifier = self.learner, self.classifier
+        if self.outside:
+            shown = learner.vision.goal_cameras or task.cameras[:1]
+            learner = replace(learner, vision=replace(learner.vision, goal_cameras=shown))
+            classifier = replace(classifier, cameras=classifier.cameras or task.cameras[:1])
         forward = Role(
             "forward",
             keep_goal=True,
@@ -76,8 +84,8 @@ class MedalPP(Settings):
         if matched:
             signals["discriminator"] = self.matching
         if learned or not matched:
-            signals["classifier"] = self.classifier
-        return Method("medalpp", (forward, backward), self.learner, self.practice, signals)
+            signals["classifier"] = classifier
+        return Method("medalpp", (forward, backward), learner, self.practice, signals)
 
 
 def _paper() -> MedalPP:
@@ -197,8 +205,9 @@ def _default() -> MedalPP:
 def _laptop() -> MedalPP:
     """For two CPU cores, ours: one classifier that compares pictures rewards both roles.
 
-    There is hindsight on pictures, and these are small and of the camera on the gripper alone.
-    Experts' rows are in every batch but are not cloned; resets are frequent.
+    There is hindsight on pictures, and these are small: of the camera on the gripper, which the
+    policy sees, and of one outside, which takes and judges the goal. Experts' rows are in every
+    batch but are not cloned; resets are frequent.
     """
     default = _default()
     vision = Vision(
@@ -238,6 +247,7 @@ def _laptop() -> MedalPP:
         ),
         classifier=comparing,
         backward_reward="classifier",
+        outside=True,
         end_when_seen=0.5,
     )
 
