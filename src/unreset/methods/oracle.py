@@ -32,13 +32,15 @@ class Oracle(Settings):
 def _prior() -> Oracle:
     """What the data is made with that a single life begins with (``unreset prior``).
 
-    A life leads to where nobody has been, so networks see plain numbers, without waves.
+    A life leads to where nobody has been, so networks see plain numbers, without waves. Values
+    count no entropy: an expert's saturated actions have so little of it that the temperature
+    climbs, and with it whatever values were to say of the task (benchmarks/log.md).
     """
     return Oracle(
         practice=Practice(
             updates_per_step=2, demonstration_share=0.25, hindsight=0.0, other_goals=0.0
         ),
-        learner=SAC(octaves=0, target_entropy=-1.0),
+        learner=SAC(octaves=0, target_entropy=-1.0, entropy_backup=False),
     )
 
 
