@@ -285,6 +285,17 @@ def test_a_learned_reward_does_not_end_on_success(boundary, ends):
     assert set(discount) == {0.0 if ends else 1.0}
 
 
+@pytest.mark.parametrize(("preset", "discount"), [("default", 1.0), ("paper", 0.0)])
+def test_prior_data_that_ends_at_the_goal_ends_the_bootstrap_in_the_paper_alone(preset, discount):
+    """Where every further step is rewarded, the goal would be a place to avoid."""
+    chosen = toy.tiny(registry.settings("qwale", preset)).method(TOY)
+    run = filled(chosen, TOY)
+    batch, rows = batches(chosen, TOY, run, (0,))
+    last = np.isin(rows, np.flatnonzero(run.replay.rows.end[: run.replay.pinned]))
+    assert last.any()
+    assert set(batch.discount[last]) == {discount}
+
+
 def test_a_true_end_always_ends_the_bootstrap():
     task = TOY
     chosen = plain("naive", "bootstrap")

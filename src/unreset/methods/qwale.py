@@ -56,5 +56,10 @@ PRESETS = {
         _ours,
         matching=replace(_ours.matching, weighted=False, arrivals=False, see_action=True),
     ),
-    "paper": replace(_ours, matching=replace(_ours.matching, scale=10.0), task_reward=False),
+    "paper": replace(
+        _ours,
+        practice=replace(_ours.practice, boundary="terminal"),
+        matching=replace(_ours.matching, scale=10.0),
+        task_reward=False,
+    ),
 }

@@ -88,8 +88,9 @@ def offline_practice(batch_size: int, updates: int) -> Practice:
 def life_practice() -> Practice:
     """The loop of the released QWALE code: nothing is reset, prior data is in every batch.
 
-    A phase of 100 steps after which nothing is bootstrapped is its biased update, which keeps
-    critics from drifting in an endless episode.
+    That code also ends the bootstrap every 100 steps. Here ``boundary="terminal"`` does so, and
+    ends it where prior data ends, too, at the goal: with a reward for every further step the goal
+    is then to be avoided. So it is not the default (benchmarks/log.md).
     """
     return Practice(
         updates_per_step=1,
@@ -97,7 +98,6 @@ def life_practice() -> Practice:
         demonstration_share=None,
         hindsight=0.0,
         other_goals=0.0,
-        boundary="terminal",
         phase_length=100,
         seed_steps=1_000,
     )
