@@ -13,9 +13,10 @@ __version__ = "0.1.0"
 __all__ = ["Policy", "UnresetError", "life", "load", "train"]
 
 if TYPE_CHECKING:
-    from unreset.api import life, load, train
+    from unreset.api import load, train
     from unreset.errors import UnresetError
     from unreset.policy import Policy
+    from unreset.single_life import life
 
 
 def __getattr__(name: str) -> Any:
@@ -26,7 +27,7 @@ def __getattr__(name: str) -> Any:
         "Policy": "unreset.policy",
         "UnresetError": "unreset.errors",
         "load": "unreset.api",
-        "life": "unreset.api",
+        "life": "unreset.single_life",
         "train": "unreset.api",
     }
     if name not in homes:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import numpy as np
 
 from unreset import places, registry
 from unreset.core.fitting import MODEL
-from unreset.core.sac import SAC
 from unreset.core.types import Task
 from unreset.core.vision import STRIDES, Vision
 from unreset.demos import formats, pictures, scripts, store
@@ -412,102 +410,6 @@ def train(
     if report:
         run.report()
     return run
-
-
-def life(
-    method: str | Settings = "qwale",
-    task: str = "pointmass_windy",
-    *,
-    prior: str | Path | None = None,
-    prior_learner: Literal["sac", "iql"] = "sac",
-    demonstrations: Sequence[Trajectory] | str | Path | None = None,
-    report: bool = False,
-    **given: Any,
-) -> Run:
-    """Do a task once: a run without resets that ends at the first success, or with its budget.
-
-    What came of it is in the run's ``summary``: ``life_steps`` has the step of each seed's success,
-    or None; ``life_solved``, ``life_mean`` with its interval, and ``life_median`` are over seeds,
-    where a life without success counts with its budget (Chen et al. 2022, arXiv 2210.08863).
-
-    Args:
-        method: as for :func:`train`; one given by name learns on with the prior run's learner.
-        task: as for :func:`train`.
-        prior: the folder of the run that goes before (``unreset prior``); None for none.
-        prior_learner: where there is no prior run: ``"sac"``, to begin with fresh networks, or
-            ``"iql"``, with what implicit Q-learning makes of the demonstrations first. That is a
-            prior run, in a folder of its own, whose networks are those of settings that are given.
-        demonstrations: as for :func:`train`, where there is no prior run; ``"none"`` for none.
-        report: whether to write videos and ``report.html`` at the end.
-        given: further arguments of :func:`train`.
-
-    Raises:
-        UnresetError: as :func:`train`; also where the prior run's learner does not fit.
-    """
-    look_up("prior learner", prior_learner, ("sac", "iql"))
-    if isinstance(method, str):
-        method = registry.settings(method, given.get("preset", "default"))
-        if prior_learner == "iql":
-            method = dataclasses.replace(method, learner=registry.settings("iql").learner)
-        method = method if prior is None else following(method, prior)
-    if prior_learner == "iql":
-        if prior is not None:
-            raise UnresetError(
-                "a life begins with what a prior run has learned, or with what implicit Q-learning "
-                "makes of demonstrations (prior_learner='iql'), not both"
-            )
-        prior = _learned(method.learner, task, demonstrations, given)
-        method, demonstrations = following(method, prior), None
-    return train(
-        method,
-        task,
-        evaluation="life",
-        wide_starts=0,
-        prior=prior,
-        demonstrations=[] if demonstrations == "none" else demonstrations,
-        report=report,
-        **given,
-    )
-
-
-def following(settings: Settings, prior: str | Path) -> Settings:
-    """The settings with the learner of a prior run's, given by its folder.
-
-    It is soft actor-critic that goes on, also from implicit Q-learning.
-    """
-    learner = folders.read_configuration(Path(prior)).settings.learner
-    return dataclasses.replace(settings, learner=dataclasses.replace(learner, expectile=0.0))
-
-
-def _learned(
-    learner: SAC,
-    task: str,
-    demonstrations: Sequence[Trajectory] | str | Path | None,
-    given: Mapping[str, Any],
-) -> Path:
-    """The folder of a new run of implicit Q-learning, by a learner that is like this one."""
-    settings = registry.settings("iql")
-    if not learner.expectile:
-        usual = settings.learner
-        learner = dataclasses.replace(
-            learner, expectile=usual.expectile, advantage_scale=usual.advantage_scale
-        )
-    seed, out = given.get("seed", 0), given.get("out")
-    folder = new_folder(Path("runs"), "prior-iql", task.rpartition(":")[2], seed)
-    folder = folder if out is None else Path(f"{out}-prior")
-    kept = ("reward", "horizon", "observer", "on_start")
-    train(
-        dataclasses.replace(settings, learner=learner),
-        task,
-        seed=seed,
-        eval_every=settings.steps,
-        wide_starts=0,
-        out=folder,
-        demonstrations=[] if demonstrations == "none" else demonstrations,
-        report=False,
-        **{name: given[name] for name in kept if name in given},
-    )
-    return folder
 
 
 def _chosen(method: str | Settings, preset: str) -> tuple[str, Settings]:

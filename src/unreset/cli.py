@@ -10,7 +10,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from unreset import __version__, api, bench_cli, check_cli, demos_cli, describe, registry
+from unreset import (
+    __version__,
+    api,
+    bench_cli,
+    check_cli,
+    demos_cli,
+    describe,
+    registry,
+    single_life,
+)
 from unreset.errors import Failure, UnresetError, look_up
 from unreset.methods.settings import Settings
 from unreset.options import (
@@ -80,11 +89,11 @@ def _life(arguments: list[str]) -> int:
     (method, task), flags = _named("life", arguments, ["qwale", "pointmass_windy"])
     settings = registry.settings(method, _flag(flags, "preset", "default"))
     if prior := _flag(flags, "prior", ""):
-        settings = api.following(settings, prior)
+        settings = single_life.following(settings, prior)
     elif _flag(flags, "prior-learner", "sac") == "iql":
         settings = replace(settings, learner=registry.settings("iql").learner)
     settings, given = parse_training(settings, flags, "life")
-    return _practised(api.life, method, task, settings, given)
+    return _practised(single_life.life, method, task, settings, given)
 
 
 def _prior(arguments: list[str]) -> int:

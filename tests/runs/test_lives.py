@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import toy
-from unreset import api, cli, registry
+from unreset import api, cli, registry, single_life
 from unreset.core import replay as replays
 from unreset.demos import store
 from unreset.errors import UnresetError
@@ -96,13 +96,13 @@ def test_a_life_without_success_counts_with_its_budget():
 
 @pytest.mark.parametrize("method", ["qwale", "finetuning"])
 def test_a_life_begins_with_what_the_prior_run_did_and_learned(prior, tmp_path, method):
-    run = api.life(method, "toy", prior=prior, steps=20, out=tmp_path / "life", **SHORT)
+    run = single_life.life(method, "toy", prior=prior, steps=20, out=tmp_path / "life", **SHORT)
     before = api.load(prior)._training
     mine = run._training
     assert mine.demonstrations == len(
         priors.trajectories(jax.tree.map(lambda x: x[0], before.driver.carry.run.replay), 50_000)
     )
-    fresh = api.life(
+    fresh = single_life.life(
         dataclasses.replace(toy.tiny(FineTuning()), learner=mine.configuration.settings.learner),
         "toy",
         prior=prior,
@@ -119,7 +119,9 @@ def test_a_life_begins_with_what_the_prior_run_did_and_learned(prior, tmp_path, 
 
 def test_a_life_ends_with_its_first_success_and_is_taken_up_as_it_is(prior, tmp_path):
     folder = tmp_path / "life"
-    run = api.life("finetuning", "toy", prior=prior, seeds=2, steps=2_000, out=folder, **SHORT)
+    run = single_life.life(
+        "finetuning", "toy", prior=prior, seeds=2, steps=2_000, out=folder, **SHORT
+    )
     found = run.summary
     assert found["life_solved"] == 1.0
     assert max(found["life_steps"]) <= run.env_steps < 2_000
@@ -134,7 +136,9 @@ def test_a_life_ends_with_its_first_success_and_is_taken_up_as_it_is(prior, tmp_
 
 def test_a_life_is_remembered_from_its_beginning_and_reported(tmp_path):
     settings = toy.tiny(FineTuning(), replay_capacity=30)
-    run = api.life(settings, "toy", seeds=2, steps=300, out=tmp_path / "life", report=True, **SHORT)
+    run = single_life.life(
+        settings, "toy", seeds=2, steps=300, out=tmp_path / "life", report=True, **SHORT
+    )
     replay = run._training.driver.carry.run.replay
     assert replay.capacity >= 300
     solved = sum(step is not None for step in run.summary["life_steps"])
@@ -145,7 +149,7 @@ def test_a_life_is_remembered_from_its_beginning_and_reported(tmp_path):
 
 
 def test_a_life_in_an_environment_stops_where_it_succeeds(prior, tmp_path):
-    run = api.life(
+    run = single_life.life(
         "finetuning",
         "toy",
         prior=prior,
@@ -196,7 +200,7 @@ def test_what_cannot_begin_is_refused(prior, tmp_path, arguments, message):
     if arguments.get("demonstrations") != "none" and given["method"] != "oracle":
         given["prior"] = prior
     with pytest.raises(UnresetError, match=message):
-        api.life(out=tmp_path / "life", **given)
+        single_life.life(out=tmp_path / "life", **given)
     assert not (tmp_path / "life").exists()
 
 
@@ -234,7 +238,7 @@ def test_a_life_begins_with_what_was_learned_from_data_without_acting(data, tmp_
     before = api.load(data / "prior")
     assert before.summary["method"] == "iql"
     assert before.summary["hard_resets"] == [0]
-    mine = api.life(
+    mine = single_life.life(
         "qwale", "toy", prior=data / "prior", steps=1, out=tmp_path / "life", **SHORT
     )._training
     assert mine.demonstrations == 2
@@ -284,14 +288,16 @@ def test_what_implicit_learning_cannot_begin_with_is_refused(data, tmp_path, arg
     if "prior" in given:
         given["prior"] = data / given["prior"]
     with pytest.raises(UnresetError, match=message):
-        api.life("finetuning", "toy", out=tmp_path / "life", **given)
+        single_life.life("finetuning", "toy", out=tmp_path / "life", **given)
     assert not list(tmp_path.iterdir())
 
 
 def test_behaviour_cloning_has_no_critics_to_begin_with(tmp_path):
     cloned = api.train("bc", "toy", steps=20, out=tmp_path / "bc", report=False, **SHORT)
     with pytest.raises(UnresetError, match="has learned no critics"):
-        api.life("finetuning", "toy", prior=cloned.folder, steps=20, out=tmp_path / "life", **SHORT)
+        single_life.life(
+            "finetuning", "toy", prior=cloned.folder, steps=20, out=tmp_path / "life", **SHORT
+        )
 
 
 def test_a_prior_can_have_another_preset(tmp_path):
