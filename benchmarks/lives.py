@@ -40,7 +40,8 @@ def collected(folder: Path, prior: str, budget: int, what: str) -> list[dict[str
 def line(rows: list[dict[str, object]]) -> str:
     """The line of the table for lives of one kind."""
     steps = [int(str(row["life_steps"])) if row["life_steps"] else None for row in rows]
-    budget, lived = int(str(rows[0]["budget"])), min(int(str(row["env_steps"])) for row in rows)
+    budget = int(str(rows[0]["budget"]))
+    lived = min((int(str(r["env_steps"])) for r in rows if not r["life_steps"]), default=budget)
     solved = [step for step in steps if step is not None]
     begin = f"| {rows[0]['task']} | {rows[0]['prior']} | `{rows[0]['method']}` {rows[0]['what']} | "
     if len(solved) < len(steps) and lived < budget:

@@ -33,8 +33,8 @@ def _prior() -> Oracle:
     """What the data is made with that a single life begins with (``unreset prior``).
 
     A life leads to where nobody has been, so networks see plain numbers, without waves. Values
-    count no entropy: an expert's saturated actions have so little of it that the temperature
-    climbs, and with it whatever values were to say of the task (benchmarks/log.md).
+    count no entropy: with it the temperature climbed at first, and values were of that and not of
+    the task for thousands of steps (benchmarks/log.md).
     """
     return Oracle(
         practice=Practice(
