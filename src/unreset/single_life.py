@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from unreset import registry
-from unreset.api import Run, new_folder, train
+from unreset import api, registry
 from unreset.core.sac import SAC
 from unreset.demos.store import Trajectory
 from unreset.errors import UnresetError, look_up
@@ -25,7 +24,7 @@ def life(
     demonstrations: Sequence[Trajectory] | str | Path | None = None,
     report: bool = False,
     **given: Any,
-) -> Run:
+) -> api.Run:
     """Do a task once: a run without resets that ends at the first success, or with its budget.
 
     What came of it is in the run's ``summary``: ``life_steps`` has the step of each seed's success,
@@ -60,7 +59,7 @@ def life(
             )
         prior = _learned(method.learner, task, demonstrations, given)
         method, demonstrations = following(method, prior), None
-    return train(
+    return api.train(
         method,
         task,
         evaluation="life",
@@ -95,10 +94,10 @@ def _learned(
             learner, expectile=usual.expectile, advantage_scale=usual.advantage_scale
         )
     seed, out = given.get("seed", 0), given.get("out")
-    folder = new_folder(Path("runs"), "prior-iql", task.rpartition(":")[2], seed)
+    folder = api.new_folder(Path("runs"), "prior-iql", task.rpartition(":")[2], seed)
     folder = folder if out is None else Path(f"{out}-prior")
     kept = ("reward", "horizon", "observer", "on_start")
-    train(
+    api.train(
         dataclasses.replace(settings, learner=learner),
         task,
         seed=seed,
