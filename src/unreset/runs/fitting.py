@@ -52,7 +52,7 @@ def fitted_method(method: Method, task: Task, config: Configuration) -> tuple[Me
     method = replace(method, practice=practice)
     told = any(role.reward == ENVIRONMENT for role in method.roles) and not task.sparse
     notes = []
-    if told and practice.boundary != "bootstrap":
+    if told and practice.boundary != "bootstrap" and config.evaluation != "life":
         notes.append(
             f"{task.name} pays for more than success: where it pays more than 0, success ends that "
             f"with boundary={practice.boundary!r}, and is avoided; say --boundary bootstrap there"
