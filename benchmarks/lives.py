@@ -48,7 +48,9 @@ def line(rows: list[dict[str, object]]) -> str:
         return f"{begin}{len(solved)} of {len(steps)} at {lived:,}, where it was stopped | | |"
     found = figures(steps, budget)
     low, high = found["life_mean_interval"]
-    mean = f"{found['life_mean']:,.0f} ({low:,.0f} to {high:,.0f})"
+    mean = f"{found['life_mean']:,.0f}"
+    if low is not None:  # of one life there is no interval
+        mean += f" ({low:,.0f} to {high:,.0f})"
     return f"{begin}{len(solved)} of {len(steps)} | {mean} | {found['life_median']:,.0f} |"
 
 

@@ -32,13 +32,15 @@ def life(
     where a life without success counts with its budget (Chen et al. 2022, arXiv 2210.08863).
 
     Args:
-        method: as for :func:`unreset.train`; one given by name learns on with the prior run's learner.
+        method: as for :func:`unreset.train`; one given by name learns on with the prior run's
+            learner.
         task: as for :func:`unreset.train`.
         prior: the folder of the run that goes before (``unreset prior``); None for none.
         prior_learner: where there is no prior run: ``"sac"``, to begin with fresh networks, or
             ``"iql"``, with what implicit Q-learning makes of the demonstrations first. That is a
             prior run, in a folder of its own, whose networks are those of settings that are given.
-        demonstrations: as for :func:`unreset.train`, where there is no prior run; ``"none"`` for none.
+        demonstrations: as for :func:`unreset.train`, where there is no prior run; ``"none"`` for
+            none.
         report: whether to write videos and ``report.html`` at the end.
         given: further arguments of :func:`unreset.train`.
 
