@@ -391,6 +391,7 @@ def train(
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UnresetError(f"{folder} exists already; choose another folder, or unreset resume it")
     training = Training(folder, configuration, trajectories, environment, made, learner, supervisor)
+    training.notes += [] if prior is None else priors.doubts(Path(prior))
     try:
         folder.mkdir(parents=True, exist_ok=True)
         # With pictures, where they took long to take.

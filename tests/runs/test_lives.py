@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 
 import jax
 import numpy as np
@@ -308,3 +309,13 @@ def test_a_prior_can_have_another_preset(tmp_path):
     config = api.load(folder)._training.configuration
     assert (config.method, config.preset) == ("iql", "paper")
     assert config.settings.learner.reward_scale == 1.0
+
+
+@pytest.mark.parametrize(("share", "doubted"), [(0.2, True), (0.5, False)])
+def test_a_life_tells_of_a_prior_run_that_does_not_know_its_task(prior, tmp_path, share, doubted):
+    folder = shutil.copytree(prior, tmp_path / "prior")
+    (folder / "summary.json").write_text(json.dumps({"final_success_per_seed": [share]}))
+    run = single_life.life(
+        "finetuning", "toy", prior=folder, steps=1, out=tmp_path / "life", **SHORT
+    )
+    assert any("20% of its last evaluation" in note for note in run.notes) == doubted

@@ -8,6 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from unreset import registry
+from unreset.core.asking import Asking
 from unreset.demos import store
 from unreset.tasks import sticky_maze as maze
 from unreset.tasks import tabletop, tabletop_edge
@@ -32,6 +34,20 @@ def test_the_maze_has_as_many_free_cells_and_as_short_a_way_as_the_released_one(
     assert steps[maze.GOAL_CELL] == 20
     assert len(steps) == 96
     np.testing.assert_array_equal(maze._distances(maze.START_CELL)[maze.GOAL_CELL], 20)
+
+
+@pytest.mark.parametrize(
+    ("task", "worth"),
+    [
+        ("sticky_maze", 0),
+        ("cheetah_velocity", 0),
+        ("tabletop_edge", -10),
+        ("sawyer_peg_small", -10),
+    ],
+)
+def test_being_stuck_is_worth_what_paint_has_it_be_in_each_task(task, worth):
+    assert Asking().worth(registry.task(task), 0.99) == pytest.approx(worth)
+    assert Asking(stuck_reward=-0.02).worth(registry.task(task), 0.99) == pytest.approx(-2)
 
 
 def test_a_step_is_a_tenth_of_the_action_and_no_more():

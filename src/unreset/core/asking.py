@@ -58,8 +58,8 @@ class Asking:
     agent was stuck and had not noticed; 1 leaves them as they are (ours; PAINT: 1)."""
     absorb: bool = True
     """Whether critics are told what stuck states are worth (PAINT)."""
-    stuck_reward: float = 0.0
-    """The reward of every further step there (PAINT: 0 in mazes and for cheetahs, else -0.1)."""
+    stuck_reward: float | None = None
+    """The reward of every further step there; None for the task's."""
     supervisor: Literal["simulated", "person"] = "simulated"
     """Who answers: the task's own predicate at once, or a person, some time later."""
     stretches: int = 4096
@@ -72,9 +72,10 @@ class Asking:
         """Whether anybody is ever asked."""
         return self.rule != "never"
 
-    def worth(self, discount: float) -> float:
+    def worth(self, task: Task, discount: float) -> float:
         """The value of a stuck state: its reward for ever."""
-        return self.stuck_reward / (1 - discount)
+        each = task.stuck_reward if self.stuck_reward is None else self.stuck_reward
+        return each / (1 - discount)
 
 
 class Asked(NamedTuple):
@@ -309,7 +310,7 @@ def absorbed(
         return reward, discount
     guessed = probability(method, task, asked, *after)
     stuck = jnp.where(label < 0, guessed, label)
-    worth = method.asking.worth(method.learner.discount)
+    worth = method.asking.worth(task, method.learner.discount)
     return stuck * worth + (1 - stuck) * reward, (1 - stuck) * discount
 
 

@@ -138,6 +138,8 @@ class Task:
     stuck: Callable[[Array], Array] | None = None
     """Observation -> bool, in JAX: whether nobody leaves this state without help. It is what a
     simulated supervisor is asked (PAINT), never what a policy sees."""
+    stuck_reward: float = 0.0
+    """What critics are told that every further step there is rewarded with (PAINT)."""
     sparse: bool = True
     """Whether the reward is 1 on success, else 0: what demonstrations without rewards show."""
     beginnings: np.ndarray | None = None

@@ -34,9 +34,11 @@ def _prior() -> Oracle:
 
     A life leads to where nobody has been, so networks see plain numbers, without waves. Values
     count no entropy: with it the temperature climbed at first, and values were of that and not of
-    the task for thousands of steps (benchmarks/log.md).
+    the task for thousands of steps; after half as many steps one prior run of three or four does
+    not know its task yet (benchmarks/log.md).
     """
     return Oracle(
+        steps=60_000,
         practice=Practice(
             updates_per_step=2, demonstration_share=0.25, hindsight=0.0, other_goals=0.0
         ),

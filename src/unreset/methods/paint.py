@@ -57,7 +57,6 @@ PRESETS = {
             withdraw=False,
             visit_after=100_000,
             visit_growth=1.0,
-            stuck_reward=-0.1,
             classifier=Reversibility(octaves=0, batch_size=64),
         ),
     ),

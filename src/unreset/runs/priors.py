@@ -16,8 +16,10 @@ from unreset.core.method import Method
 from unreset.core.replay import Replay
 from unreset.core.types import Task, Trajectory
 from unreset.errors import UnresetError
+from unreset.runs.folder import read_summary
 
 FILE = "prior.safetensors"
+HALF = 0.5  # share of success below which a prior run is taken not to know its task
 
 
 def trajectories(replay: Replay, number: int) -> list[Trajectory]:
@@ -43,6 +45,17 @@ def trajectories(replay: Replay, number: int) -> list[Trajectory]:
             {name: frames[begin : end + 2] for name, frames in rows.frames.items()},
         )
         for begin, end in zip(begins, ends, strict=True)
+    ]
+
+
+def doubts(folder: Path) -> list[str]:
+    """Why a life should perhaps not begin from a run: that the run does not know its own task."""
+    success = (read_summary(folder).get("final_success_per_seed") or [None])[0]
+    if success is None or success >= HALF:
+        return []
+    return [
+        f"the prior run's policy succeeded in {success:.0%} of its last evaluation: where it does "
+        "not know its own task yet a life seldom succeeds either, so let it practise for longer"
     ]
 
 

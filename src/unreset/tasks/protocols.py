@@ -22,6 +22,7 @@ class Protocol:
     continuing_reset_every: int  # hard resets in continuing evaluation
     goal_change_every: int  # new task goal in continuing evaluation
     success_radius: float  # distance to the goal at which the task counts as done
+    stuck_reward: float = 0.0  # of every further step where nobody gets away without help
 
     def periods(self) -> dict[str, Any]:
         """The fields that :class:`unreset.core.types.Task` has too."""
@@ -52,9 +53,9 @@ SINGLE_LIFE: Mapping[str, Protocol] = {
 #: for more; its radius, in m/s, is ours, since the paper measures its reward and no success.
 PAINT: Mapping[str, Protocol] = {
     "sticky_maze": Protocol(50, 500, 500, 100, 0.1),
-    "tabletop_edge": Protocol(200, 200_000, 200_000, 400, 0.2),
+    "tabletop_edge": Protocol(200, 200_000, 200_000, 400, 0.2, -0.1),
     "cheetah_velocity": Protocol(2000, 3_000_500, 3_000_500, 500, 0.5),
-    "sawyer_peg_small": Protocol(1000, 100_000, 100_000, 2000, 0.05),
+    "sawyer_peg_small": Protocol(1000, 100_000, 100_000, 2000, 0.05, -0.1),
 }
 
 #: Ours, where no benchmark released the task.
