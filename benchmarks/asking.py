@@ -1,4 +1,4 @@
-"""What help costs and brings: collect runs into one CSV file, and print the table of them.
+"""What help costs and brings: add runs to a CSV file, and print the table of them.
 
     python benchmarks/asking.py OUT.csv RUN ...
 
@@ -54,7 +54,6 @@ def line(rows: list[dict[str, str]]) -> str:
 
 
 def main(out: Path, folders: list[Path]) -> None:
-    out.unlink(missing_ok=True)
     print("| task | run | success | wide | stuck | resets | labels | steps to .95 | resets then |")
     print("|---|---|---|---|---|---|---|---|---|")
     for folder in folders:

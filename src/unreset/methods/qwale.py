@@ -27,10 +27,17 @@ class QWALE(Settings):
     """The learner; where there is a prior run, that run's."""
     matching: Matching = field(
         default_factory=lambda: Matching(
-            interval=1, batch_size=512, arrivals=True, weighted=True, scale=0.3
+            interval=1,
+            batch_size=512,
+            arrivals=True,
+            weighted=True,
+            spectral_norm=True,
+            form="log D - log(1-D)",
+            scale=0.3,
         )
     )
-    """The reward: which states are a prior's, and how much each of those counts."""
+    """The reward: which states are a prior's, and how much each of those counts. Far from all of
+    them -log(1-D) (QWALE) is the same everywhere; a logit whose slope is bounded is not (ours)."""
     task_reward: bool = True
     """Whether the task's own reward is added (QWALE; its code: where it is dense)."""
     steps: int = 200_000
@@ -58,8 +65,8 @@ PRESETS = {
     ),
     "paper": replace(
         _ours,
-        practice=replace(_ours.practice, boundary="terminal"),
-        matching=replace(_ours.matching, scale=10.0),
+        practice=replace(_ours.practice, boundary="terminal", demonstration_share=None),
+        matching=replace(_ours.matching, spectral_norm=False, form="-log(1-D)", scale=10.0),
         task_reward=False,
     ),
 }
