@@ -1,5 +1,6 @@
 """The discriminator and the rewards made of it."""
 
+import dataclasses
 import math
 
 import jax
@@ -9,6 +10,7 @@ import pytest
 
 from unreset.core.signals import matching
 from unreset.core.signals.matching import Discriminator, Matching
+from unreset.methods import qwale
 
 KEY = jax.random.key(0)
 LOG2 = math.log(2)
@@ -94,6 +96,27 @@ def test_it_learns_to_tell_two_clouds_apart():
     assert float(metrics["loss"][-20:].mean()) < float(metrics["loss"][0])
     centres = matching.logits(config, state, jnp.array([[1.0, 1.0], [-1.0, -1.0]]))
     assert float(centres[0]) > 1 and float(centres[1]) < -1
+
+
+def test_far_from_the_prior_a_logit_of_bounded_slope_says_more_of_which_way_is_back():
+    between = {}
+    for preset in ("default", "paper"):
+        plain = qwale.PRESETS[preset].matching
+        config = dataclasses.replace(plain, hidden=(16,), learning_rate=1e-2)
+
+        def one(state, key, config=config):
+            keys = jax.random.split(key, 3)
+            prior, own = (jax.random.normal(k, (64, 1)) for k in keys[:2])
+            return matching.update(config, state, prior, own + 100, keys[2])[:2]
+
+        state, _ = jax.jit(lambda s, one=one: jax.lax.scan(one, s, jax.random.split(KEY, 300)))(
+            matching.init(config, KEY, 1)
+        )
+        near, far = matching.reward(
+            config.form, matching.logits(config, state, jnp.array([[100.0], [102.0]]))
+        )
+        between[preset] = float(near - far)
+    assert between["default"] > 5 * abs(between["paper"])
 
 
 def test_where_the_clouds_are_the_same_the_reward_stays_near_log_2():

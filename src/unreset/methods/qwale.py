@@ -37,7 +37,7 @@ class QWALE(Settings):
         )
     )
     """The reward: which states are a prior's, and how much each of those counts. Far from all of
-    them -log(1-D) (QWALE) is the same everywhere; a logit whose slope is bounded is not (ours)."""
+    them -log(1-D) (QWALE) is nearly flat; a logit whose slope is bounded is not (ours)."""
     task_reward: bool = True
     """Whether the task's own reward is added (QWALE; its code: where it is dense)."""
     steps: int = 200_000
