@@ -19,7 +19,7 @@ from unreset.errors import UnresetError
 from unreset.runs.folder import read_summary
 
 FILE = "prior.safetensors"
-HALF = 0.5  # share of success below which a prior run is taken not to know its task
+KNOWN = 0.5  # share of success from which on a prior run is taken to know its task
 
 
 def trajectories(replay: Replay, number: int) -> list[Trajectory]:
@@ -51,7 +51,7 @@ def trajectories(replay: Replay, number: int) -> list[Trajectory]:
 def doubts(folder: Path) -> list[str]:
     """Why a life should perhaps not begin from a run: that the run does not know its own task."""
     success = (read_summary(folder).get("final_success_per_seed") or [None])[0]
-    if success is None or success >= HALF:
+    if success is None or success >= KNOWN:
         return []
     return [
         f"the prior run's policy succeeded in {success:.0%} of its last evaluation: where it does "
