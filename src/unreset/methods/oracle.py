@@ -34,8 +34,8 @@ def _prior() -> Oracle:
 
     A life leads to where nobody has been, so networks see plain numbers, without waves. Values
     count no entropy: with it the temperature climbed at first, and values were of that and not of
-    the task for thousands of steps; after half as many steps one prior run of three or four does
-    not know its task yet (benchmarks/log.md).
+    the task for thousands of steps. After 24,000 steps on the point mass two of ten did not know
+    their task yet (benchmarks/log.md).
     """
     return Oracle(
         steps=60_000,
