@@ -15,6 +15,9 @@ os.environ.setdefault(
     "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true "
     "--xla_cpu_use_fusion_emitters=false",
 )
+# What code was used from where is noted for the tests alone.
+os.environ["XDG_STATE_HOME"] = _STATE = tempfile.mkdtemp(prefix="unreset-state-")
+
 gc.set_threshold(50_000, 20, 20)  # tracing makes and keeps many objects: look less often
 
 # Commands that tests start in processes of their own, one after the other, share what they compile.
@@ -37,5 +40,6 @@ def forgotten():
 
 
 def pytest_unconfigure():
+    shutil.rmtree(_STATE, ignore_errors=True)
     if _OWNED:
         shutil.rmtree(_OWNED, ignore_errors=True)

@@ -188,11 +188,11 @@ def test_without_its_module_a_run_says_what_is_missing(begun, tmp_path, monkeypa
     assert "cannot import 'my_method' of method 'my_method:Home'" in said
     assert "must be importable from here" in said and said.count("\n") == 1
     (tmp_path / "my_method.py").write_text(FILE.replace("home_length", "length"))
-    assert cli.main(["eval", str(begun)]) == cli.USAGE
+    assert cli.main(["eval", str(begun), "--trust"]) == cli.USAGE
     assert "Home has no field 'home_length'" in capsys.readouterr().err
     (tmp_path / "my_method.py").write_text("Home = 3")
     monkeypatch.delitem(sys.modules, "my_method")
-    assert cli.main(["eval", str(begun)]) == cli.USAGE
+    assert cli.main(["eval", str(begun), "--trust"]) == cli.USAGE
     assert "my_method:Home is no method" in capsys.readouterr().err
 
 

@@ -204,7 +204,7 @@ def test_record_from_a_run(main, monkeypatch, tmp_path):
     folder = tmp_path / "run"
     folder.mkdir()
     asked = []
-    monkeypatch.setattr("unreset.api.load", lambda path: asked.append(path) or Run())
+    monkeypatch.setattr("unreset.api.load", lambda path, trust: asked.append(path) or Run())
     main("record tabletop --policy run --out a.npz --episodes 1 --horizon 3 --yes")
     assert [path.resolve() for path in asked] == [folder]
 

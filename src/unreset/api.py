@@ -202,7 +202,9 @@ class Run:
                 raise UnresetError(f"steps={steps} is behind the run's {training.step} steps")
             folders.extend(self.folder, steps)
             # With room in the replay for the new budget.
-            self._training = load(self.folder, training.environment, training.supervisor)._training
+            self._training = load(
+                self.folder, training.environment, training.supervisor, trust=True
+            )._training
         self._training.practise(observer or _silent)
         return self
 
@@ -277,6 +279,7 @@ def train(
     supervisor: Supervisor | None = None,
     prior: str | Path | None = None,
     prior_rows: int = 50_000,
+    trust: bool = False,
     change: Change | None = None,
     observer: Observer | None = None,
     on_start: Callable[[Path], None] | None = None,
@@ -316,6 +319,7 @@ def train(
         prior: the folder of a run, which begins this one: its latest practice takes the place of
             demonstrations, and all learners begin as its first seed's first one.
         prior_rows: how many rows of that practice.
+        trust: whether code that the prior run names may be imported; see :func:`load`.
         change: what is different about the task (wind, noise, a failed actuator, another start, an
             obstacle); its demonstrations are of the task as it was.
         observer: called with a Progress after every stretch of practice.
@@ -365,7 +369,7 @@ def train(
     if prior is not None:
         if demonstrations is not None:
             raise UnresetError("a run begins from a prior run or from demonstrations, not both")
-        demonstrations, learner = _prior(Path(prior), prior_rows)
+        demonstrations, learner = _prior(Path(prior), prior_rows, trust)
     trajectories = _demonstrations(made, demonstrations)
     configuration = Configuration(
         method=name,
@@ -439,14 +443,16 @@ def _demonstrations(
     return [] if task.demonstrations is None else task.demonstrations()
 
 
-def _prior(folder: Path, number: int) -> tuple[list[Trajectory], dict[str, np.ndarray]]:
+def _prior(
+    folder: Path, number: int, trust: bool
+) -> tuple[list[Trajectory], dict[str, np.ndarray]]:
     """The latest ``number`` rows of practice of a run's first seed, and its first learner.
 
     Of a run that never acted, all that it learned from.
     """
     if number < 1:
         raise UnresetError(f"prior_rows must be at least 1, not {number}")
-    training = load(folder)._training
+    training = load(folder, trust=trust)._training
     run, method = training.driver.carry.run, training.method
     if method.learner.cloning_only:
         raise UnresetError(f"{folder} has learned no critics: a life needs some to begin with")
@@ -486,11 +492,28 @@ def _fresh(task: Task) -> Sequence[Trajectory]:
         ) from error
 
 
-def load(folder: str | Path, environment: Any = None, supervisor: Supervisor | None = None) -> Run:
-    """A run from its folder, as of its newest whole checkpoint."""
+def load(
+    folder: str | Path,
+    environment: Any = None,
+    supervisor: Supervisor | None = None,
+    *,
+    trust: bool = False,
+) -> Run:
+    """A run from its folder, as of its newest whole checkpoint.
+
+    Args:
+        folder: the run's.
+        environment: for the live driver; by default one that the task makes.
+        supervisor: as for :func:`train`.
+        trust: whether the run's own method or task may be imported, which is code, although you
+            have not named it from where it is found. Built-in ones need no trust.
+
+    Raises:
+        UnresetError: where it is no run, or :class:`unreset.trust.Untrusted`, a kind of it.
+    """
     places.refuse_while_importing()
     folder = Path(folder)
-    configuration = folders.read_configuration(folder)
+    configuration = folders.read_configuration(folder, trust)
     trajectories = store.load(folder / "demonstrations.safetensors")
     learner = None if configuration.prior is None else priors.load(folder / priors.FILE)
     training = Training(

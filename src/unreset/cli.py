@@ -35,8 +35,11 @@ from unreset.options import (
     parse,
     parse_training,
 )
+from unreset.runs.curves import write_curves
 from unreset.runs.display import Display
+from unreset.runs.folder import read_configuration
 from unreset.runs.report import write_report
+from unreset.trust import Untrusted
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
@@ -89,7 +92,7 @@ def _life(arguments: list[str]) -> int:
     (method, task), flags = _named("life", arguments, ["qwale", "pointmass_windy"])
     settings = registry.settings(method, _flag(flags, "preset", "default"))
     if prior := _flag(flags, "prior", ""):
-        settings = single_life.following(settings, prior)
+        settings = single_life.following(settings, prior, "--trust" in flags)
     elif _flag(flags, "prior-learner", "sac") == "iql":
         settings = replace(settings, learner=registry.settings("iql").learner)
     settings, given = parse_training(settings, flags, "life")
@@ -111,7 +114,7 @@ def _prior(arguments: list[str]) -> int:
         flags = _without(_without(flags, "prior-learner"), "preset")
         return _train([method, task, "--preset", preset, *flags, "--out", str(folder)])
     print(f"{folder} is there already: it is continued if it is not done")
-    return _resume([str(folder), "--no-report"])
+    return _resume([str(folder), "--no-report", *({"--trust"} & set(flags))])
 
 
 def _practised(
@@ -138,7 +141,7 @@ def _practised(
 
 def _resume(arguments: list[str]) -> int:
     options = parse(ResumeOptions, "resume", arguments)
-    run = _load(options.run)
+    run = _load(options.run, options.trust)
     with Display(f"resuming {options.run} at step {run.env_steps:,}") as display:
         run.resume(options.steps, display.show)
     if options.report:
@@ -150,16 +153,16 @@ def _resume(arguments: list[str]) -> int:
 def _eval(arguments: list[str]) -> int:
     options = parse(EvalOptions, "eval", arguments)
     if options.rewards:
-        run = _load(options.run)
+        run = _load(options.run, options.trust)
         found = run.judge_rewards(options.seed_number, options.episodes, options.demonstrations)
         print("\n\n".join(f"{name}: {judgement.text()}" for name, judgement in found.items()))
         return OK
     if options.dynamics:
-        run = _load(options.run)
+        run = _load(options.run, options.trust)
         told = run.judge_model(options.seed_number, options.episodes, options.demonstrations)
         print("\n\n".join(f"{name}\n{quality.text()}" for name, quality in told.items()))
         return OK
-    figures = _load(options.run).evaluate(options.starts, options.episodes)
+    figures = _load(options.run, options.trust).evaluate(options.starts, options.episodes)
     for name, value in figures.items():
         print(f"{name:18} {value:.4g}")
     return OK
@@ -169,16 +172,32 @@ def _report(arguments: list[str]) -> int:
     options = parse(ReportOptions, "report", arguments)
     if not options.runs:
         raise UnresetError("report needs at least one run folder (see unreset report --help)")
-    if len(options.runs) == 1 and options.output is None:
+    known = [_known(folder, options.trust) for folder in options.runs]
+    if len(options.runs) > 1 or options.output is not None:
+        print(write_report(options.runs, options.output or Path("report.html")))
+    elif all(known):
         print(_load(options.runs[0]).report())
     else:
-        print(write_report(options.runs, options.output or Path("report.html")))
+        write_curves(options.runs[0])
+        print(write_report(options.runs, options.runs[0] / "report.html"))
     return OK
+
+
+def _known(folder: Path, trust: bool) -> bool:
+    """Whether a run's code may be imported; if not, a note says what the page goes without."""
+    try:
+        read_configuration(folder, trust)
+    except Untrusted as refusal:
+        print(f"note: drawn from the logs alone, since {refusal}", file=sys.stderr)
+        return False
+    except UnresetError:  # the page shows what there is
+        pass
+    return True
 
 
 def _export(arguments: list[str]) -> int:
     options = parse(ExportOptions, "export", arguments)
-    policy = _load(options.run).export(options.seed_number)
+    policy = _load(options.run, options.trust).export(options.seed_number)
     try:
         print(policy.save(options.file))
     except OSError as error:
@@ -247,8 +266,8 @@ COMMANDS: Commands = {
 }
 
 
-def _load(folder: Path) -> api.Run:
-    run = api.load(folder)
+def _load(folder: Path, trust: bool = False) -> api.Run:
+    run = api.load(folder, trust=trust)
     _tell(run)
     return run
 

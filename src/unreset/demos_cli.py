@@ -163,7 +163,7 @@ def _actor(options: RecordOptions, task: Task) -> record.Act:
     if path.is_dir():
         from unreset import api  # noqa: PLC0415 - it takes a moment
 
-        policy = api.load(path).export()
+        policy = api.load(path, trust=options.trust).export()
     elif path.is_file():
         policy = Policy.load(path)
     else:

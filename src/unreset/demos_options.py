@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import tyro
 
 from unreset.demos.formats import Format
-from unreset.options import TaskName
+from unreset.options import TaskName, Trust
 
 Source = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="PATH|ID")]
 Direction = Literal["forward", "backward"]
@@ -146,3 +146,4 @@ class RecordOptions:
     """Size of a motion of the keyboard, at most 1."""
     window: bool = False
     """Show the task in a window (needs a display)."""
+    trust: Trust = False

@@ -27,6 +27,9 @@ Commands = Mapping[str, tuple[Callable[[list[str]], int], str]]
 
 TaskName = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="TASK")]
 Demonstrations = tyro.conf.arg(name="demos", metavar="PATH|ID")
+Trust = Annotated[
+    bool, tyro.conf.arg(help="Import the method or task that a run names as MODULE:NAME.")
+]
 RunFolder = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
 
 TRAIN_HELP = """Practise a task without resets, from demonstrations.
@@ -116,6 +119,7 @@ class LifeOptions:
     """The folder of the run that goes before; None for the task's demonstrations alone."""
     prior_rows: int = 50_000
     """How many rows of that run's latest practice are the prior data (QWALE: 50,000)."""
+    trust: Trust = False
     prior_learner: Literal["sac", "iql"] = "sac"
     """Without a prior run: begin with fresh networks, or with what implicit Q-learning makes of the
     demonstrations (or of a data set, --demos) first."""
@@ -176,6 +180,7 @@ class ResumeOptions:
     """A new budget of environment steps; None for the run's own."""
     report: bool = True
     """Write videos and report.html at the end."""
+    trust: Trust = False
 
 
 @dataclass(frozen=True)
@@ -205,6 +210,7 @@ class EvalOptions:
     seed."""
     seed_number: int = 0
     """Which of the run's seeds --rewards and --dynamics judge, counted from 0."""
+    trust: Trust = False
 
 
 @dataclass(frozen=True)
@@ -218,6 +224,7 @@ class ReportOptions:
     """The run folders."""
     output: Path | None = None
     """The page; None for report.html in the run folder, or in the current one for several."""
+    trust: Trust = False
 
 
 @dataclass(frozen=True)
@@ -233,6 +240,7 @@ class ExportOptions:
     """The file to write; read it with unreset.Policy.load(FILE)."""
     seed_number: int = 0
     """Which of the run's seeds, counted from 0."""
+    trust: Trust = False
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from unreset import trust
 from unreset.errors import UnresetError
 
 _importing: list[str] = []  # modules that are being imported for what they define
@@ -17,6 +18,9 @@ _importing: list[str] = []  # modules that are being imported for what they defi
 
 def imported(place: str, what: str) -> Any:
     """The object at ``module:name``, found from the current folder too.
+
+    Whoever calls this has the user's word for it: it is his own from now on (see
+    :mod:`unreset.trust`).
 
     Args:
         place: where it is; the name may be dotted, for a class inside a class.
@@ -26,9 +30,10 @@ def imported(place: str, what: str) -> Any:
         UnresetError: where the module or the name is missing, or importing the module fails.
     """
     module_name, _, name = place.partition(":")
-    if os.getcwd() not in sys.path:
+    file, here = trust.source(place), os.path.realpath(os.getcwd())
+    # Where it comes from elsewhere, nothing that it imports shall come from the current folder.
+    if os.getcwd() not in sys.path and (file is None or file.startswith(os.path.join(here, ""))):
         sys.path.insert(0, os.getcwd())
-    importlib.invalidate_caches()  # the file may have been written a moment ago
     _importing.append(module_name)
     try:
         module = importlib.import_module(module_name)
@@ -47,10 +52,12 @@ def imported(place: str, what: str) -> Any:
     finally:
         _importing.pop()
     try:
-        return operator.attrgetter(name)(module)
+        found = operator.attrgetter(name)(module)
     except AttributeError as error:
         makes = "function" if what == "task" else "class"
         raise UnresetError(f"{module_name} has no {makes} {name!r} that makes a {what}") from error
+    trust.remember(place)
+    return found
 
 
 def of(kind: type) -> str:

@@ -52,7 +52,7 @@ def life(
         method = registry.settings(method, given.get("preset", "default"))
         if prior_learner == "iql":
             method = dataclasses.replace(method, learner=registry.settings("iql").learner)
-        method = method if prior is None else following(method, prior)
+        method = method if prior is None else following(method, prior, given.get("trust", False))
     if prior_learner == "iql":
         if prior is not None:
             raise UnresetError(
@@ -73,12 +73,12 @@ def life(
     )
 
 
-def following(settings: Settings, prior: str | Path) -> Settings:
+def following(settings: Settings, prior: str | Path, trust: bool = False) -> Settings:
     """The settings with the learner of a prior run's, given by its folder.
 
     It is soft actor-critic that goes on, also from implicit Q-learning.
     """
-    learner = folders.read_configuration(Path(prior)).settings.learner
+    learner = folders.read_configuration(Path(prior), trust).settings.learner
     return dataclasses.replace(settings, learner=dataclasses.replace(learner, expectile=0.0))
 
 

@@ -89,6 +89,8 @@ def words(job: Job) -> list[str] | None:
     if practised(job.folder) >= job.steps:
         return None
     more = [] if found.steps == job.steps else ["--steps", str(job.steps)]
+    if any(":" in name for name in (found.method, found.task)):
+        more.append("--trust")  # it is what was asked for, as just compared
     return ["resume", str(job.folder), "--no-report", *more]
 
 

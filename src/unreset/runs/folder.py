@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from unreset import __version__, registry
+from unreset import trust as trusted
 from unreset.errors import UnresetError
 from unreset.methods.settings import Settings
 from unreset.runs import stored
@@ -64,14 +65,20 @@ def extend(folder: Path, steps: int) -> None:
     write_json(path, json.loads(path.read_text()) | {"steps": steps})
 
 
-def read_configuration(folder: Path) -> Configuration:
-    """The configuration of a run folder; raises UnresetError where it is not one."""
+def read_configuration(folder: Path, trust: bool = False) -> Configuration:
+    """The configuration of a run folder; ``trust`` lets the code that it names be imported.
+
+    Raises:
+        UnresetError: where it is not one; :class:`unreset.trust.Untrusted` where it names code that
+            the user has not named himself.
+    """
     path = folder / "config.json"
     if not path.is_file():
         raise UnresetError(f"{folder} is not a run folder: it has no config.json")
     try:
         found = json.loads(path.read_text())
         found.pop("version", None)
+        trusted.check(folder, found, trust)
         kind = registry.settings_class(found["method"])
         found["settings"] = stored.build(kind, found["settings"])
         found["change"] = stored.build(Change, found.get("change", {}), "change")

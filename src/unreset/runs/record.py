@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from unreset import registry
+from unreset import registry, trust
 from unreset.core.types import Task
 from unreset.errors import UnresetError
 from unreset.runs.folder import LOGS, read_rows
@@ -50,8 +50,12 @@ class Record:
 
     @cached_property
     def task(self) -> Task | None:
-        """The run's task, made once, since one's own may take long; None where it is unknown."""
+        """The run's task, made once, since one's own may take long.
+
+        None where it is unknown, or where it or the method would be somebody else's code.
+        """
         try:
+            trust.check(self.folder, self.config)
             return registry.task(str(self.config.get("task")))
         except UnresetError:
             return None

@@ -1,0 +1,116 @@
+"""Whose code is imported: what this user named himself, in the place where he did.
+
+A run names its own method or task as ``module:name``, and anybody can write that into a
+``config.json``. What a user names himself (on the command line, in a script) is noted down with the
+file that it came from, in ``~/.local/state/unreset/code.jsonl`` (or under ``XDG_STATE_HOME``); what
+a run names is imported only if it is noted there, or if the user says so. Nothing in a run's
+folder can stand in for that.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import os
+import sys
+from collections.abc import Mapping
+from importlib.machinery import PathFinder
+from pathlib import Path
+from typing import Any
+
+from unreset.errors import UnresetError
+
+_here: set[tuple[str, str]] = set()  # what this process knows, where nothing can be written
+
+
+class Untrusted(UnresetError):
+    """A run names code that its user has not used from there himself."""
+
+
+def source(place: str) -> str | None:
+    """The file that importing ``module:name`` would run first, found without importing anything.
+
+    That of the outermost package; a folder where it has no file; None where there is no such
+    module.
+    """
+    name = place.partition(":")[0].partition(".")[0]
+    importlib.invalidate_caches()  # the file may have been written a moment ago
+    here = os.getcwd()
+    path = sys.path if here in sys.path else [here, *sys.path]
+    try:
+        if name in sys.modules:
+            found = sys.modules[name].__spec__
+        else:
+            found = PathFinder.find_spec(name, path) or importlib.util.find_spec(name)
+    except (ImportError, ValueError, AttributeError):
+        return None
+    if found is None:  # no module, or the program itself
+        file = getattr(sys.modules.get(name), "__file__", None) or "<this program>"
+        return os.path.realpath(file) if name in sys.modules else None
+    if found.origin is None:
+        return os.pathsep.join(map(os.path.realpath, found.submodule_search_locations or ()))
+    return os.path.realpath(found.origin) if found.has_location else found.origin
+
+
+def remember(place: str) -> None:
+    """Note that the user himself named ``module:name``, which comes from where it is found now."""
+    entry = (place, source(place) or "")
+    if entry in _noted():
+        return
+    _here.add(entry)
+    try:
+        path = _file()
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(entry) + "\n")
+    except (OSError, RuntimeError):  # no home: then it holds for this process
+        pass
+
+
+def check(folder: Path, configuration: Mapping[str, Any], trust: bool = False) -> None:
+    """Refuse a run whose method or task is code that its user has not named himself.
+
+    Args:
+        folder: the run's.
+        configuration: what its ``config.json`` holds.
+        trust: whether the user says that this code may run.
+
+    Raises:
+        Untrusted: it says what would be imported, and from where.
+    """
+    for what in ("method", "task"):
+        place = configuration.get(what)
+        if not isinstance(place, str) or ":" not in place:
+            continue
+        if trust:
+            remember(place)
+            continue
+        file = source(place)
+        if file is not None and (place, file) not in _noted():  # else importing says what is wrong
+            raise Untrusted(
+                f"{folder} names the {what} {place!r}, which would run {file}: that is neither "
+                "built in nor code that you have used from there; if you trust it, say --trust (in "
+                "Python trust=True)"
+            )
+
+
+def _noted() -> set[tuple[str, str]]:
+    known = set(_here)
+    try:
+        lines = _file().read_text(encoding="utf-8").splitlines()
+    except (OSError, RuntimeError, UnicodeError):
+        return known
+    for line in lines:
+        try:
+            place, file = json.loads(line)
+        except (ValueError, TypeError):  # cut short by a full disk
+            continue
+        known.add((place, file))
+    return known
+
+
+def _file() -> Path:
+    home = os.environ.get("XDG_STATE_HOME", "")
+    state = Path(home) if os.path.isabs(home) else Path.home() / ".local" / "state"
+    return state / "unreset" / "code.jsonl"
