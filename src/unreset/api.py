@@ -14,7 +14,7 @@ from unreset import places, registry
 from unreset.core.fitting import MODEL
 from unreset.core.types import Task
 from unreset.core.vision import STRIDES, Vision
-from unreset.demos import formats, pictures, scripts, store
+from unreset.demos import formats, pictures, scripts, store, units
 from unreset.demos.store import FORWARD, Trajectory
 from unreset.drivers.live import Live
 from unreset.drivers.supervisor import Supervisor
@@ -438,9 +438,10 @@ def _demonstrations(
     """The given demonstrations, read where they are a file; else the task's own, if any."""
     if isinstance(given, str | Path):
         return formats.read(given, task)
-    if given is not None:
-        return given
-    return [] if task.demonstrations is None else task.demonstrations()
+    if given is None:
+        given = [] if task.demonstrations is None else task.demonstrations()
+    units.refuse_doubt(given, task)
+    return given
 
 
 def _prior(

@@ -10,7 +10,7 @@ import numpy as np
 
 from unreset.check_walk import Finding, Trial, Walk, listed
 from unreset.core.types import Task
-from unreset.demos import store
+from unreset.demos import store, units
 from unreset.demos.store import DIRECTIONS, FORWARD, Trajectory
 from unreset.demos.success import successes
 from unreset.errors import UnresetError
@@ -138,6 +138,7 @@ def demonstrations(
         return [Finding("demonstrations", "warning", text, "give demonstrations=, or --demos")]
     try:
         store.check(trajectories, task)
+        units.refuse_doubt(trajectories, task)
     except UnresetError as error:
         return [Finding("demonstrations", "problem", str(error))]
     ways = [t.direction for t in trajectories]

@@ -89,7 +89,8 @@ def _info(arguments: list[str]) -> int:
 def _import(arguments: list[str]) -> int:
     options = parse(ImportOptions, "demos import", arguments)
     task = registry.task(options.task)
-    trajectories = formats.read(options.source, task, _way(options.direction))
+    way = _way(options.direction)
+    trajectories = formats.read(options.source, task, way, options.actions)
     out = options.out
     if out.is_dir() or not out.suffix:
         out /= f"{task.name}-demonstrations.safetensors"

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import tyro
 
 from unreset.demos.formats import Format
+from unreset.demos.units import Units
 from unreset.options import TaskName, Trust
 
 Source = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="PATH|ID")]
@@ -65,6 +66,7 @@ class ImportOptions:
     Examples:
       unreset demos import demonstrations/sawyer_peg --task sawyer_peg --out peg.safetensors
       unreset demos import flat.npz --task tabletop --direction forward --out demos/
+      unreset demos import teleoperated.npz --task my_robot:make --actions environment --out m.npz
     """
 
     source: Source
@@ -75,6 +77,9 @@ class ImportOptions:
     """The .safetensors or .npz file; or a folder, for TASK-demonstrations.safetensors in it."""
     direction: Direction | None = None
     """Of demonstrations that do not say it."""
+    actions: Units | None = None
+    """The units of actions: the environment's own, or normalized to [-1, 1]; None for what the
+    dataset says."""
 
 
 @dataclass(frozen=True)

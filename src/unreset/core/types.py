@@ -144,6 +144,9 @@ class Task:
     """Whether the reward is 1 on success, else 0: what demonstrations without rewards show."""
     beginnings: np.ndarray | None = None
     """[n, observation]: observations after resets, by which an unasked one is recognised."""
+    action_bounds: tuple[np.ndarray, np.ndarray] | None = None
+    """Lowest and highest action, [action] each, in the units of what it stretches [-1, 1] to; None
+    where those are its environment's own."""
     starts: tuple[str, ...] = ("initial",)
     """The kinds of start that resets know: "initial", and perhaps "goal" and "wide"."""
     demonstrations: Callable[..., Sequence[Trajectory]] | None = None

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
 
 from unreset.core.types import Task
-from unreset.demos import earl_pickle, flat, minari, npz, store
-from unreset.demos.store import BACKWARD, DIRECTIONS, FORWARD, Stored, Trajectory
+from unreset.demos import earl_pickle, flat, minari, npz, store, units
+from unreset.demos.store import BACKWARD, DIRECTIONS, FORWARD, Normalized, Stored, Trajectory
 from unreset.demos.success import final_successes
+from unreset.demos.units import Units
 from unreset.errors import UnresetError
 
 Format = Literal["safetensors", "npz", "minari"]
@@ -22,7 +24,9 @@ CLIPPED = 1e-6  # actions this far beyond [-1, 1] are rounding, and are clipped
 _FOLDERS = {"forward": FORWARD, "reverse": BACKWARD, "backward": BACKWARD}  # names EARL's files
 
 
-def read(source: str | Path, task: Task, direction: int | None = None) -> list[Trajectory]:
+def read(
+    source: str | Path, task: Task, direction: int | None = None, actions: Units | None = None
+) -> Normalized:
     """The demonstrations in a file, a folder or a local Minari dataset, checked against the task.
 
     Args:
@@ -34,17 +38,18 @@ def read(source: str | Path, task: Task, direction: int | None = None) -> list[T
         task: what they must fit.
         direction: FORWARD or BACKWARD, for files that do not say it (flat archives and single
             pickles whose folder is not called ``forward``, ``reverse`` or ``backward``).
+        actions: their units, where the source does not say the space of its actions:
+            ``"environment"`` or ``"normalized"``, see :mod:`unreset.demos.units`.
 
     Returns:
-        Trajectories of float32 arrays. Actions within 1e-6 beyond [-1, 1] are clipped.
+        Trajectories of float32 arrays. Actions are normalized to [-1, 1], and those within 1e-6
+        beyond clipped.
 
     Raises:
         UnresetError: where something is missing, damaged or does not fit; one line says what.
     """
-    try:
-        return _read(source, task, direction)
-    except UnresetError as error:
-        raise UnresetError(f"{source}: {error}") from error
+    with _naming(source):
+        return _read(source, task, direction, actions)
 
 
 def write(
@@ -56,7 +61,7 @@ def write(
     that end in success.
 
     Args:
-        trajectories: what to write; they must fit the task.
+        trajectories: what to write; they must fit the task, with actions in [-1, 1].
         task: whose demonstrations they are.
         target: a file, replaced as a whole; for Minari the id of a dataset that does not exist.
         format: by default what the file's suffix says.
@@ -67,6 +72,7 @@ def write(
     if not trajectories:
         raise UnresetError("there are no demonstrations to write")
     tries = trajectories.tries if isinstance(trajectories, store.Scripted) else None
+    units.refuse_doubt(trajectories, task)
     trajectories = [_tidy(one) for one in trajectories]
     store.check(trajectories, task)
     metadata = {"task": task.name}
@@ -104,13 +110,30 @@ def _format_of(path: Path) -> Format:
     return "npz" if suffix == "npz" else "safetensors"
 
 
-def _read(source: str | Path, task: Task, direction: int | None) -> list[Trajectory]:
+@contextmanager
+def _naming(what: object) -> Iterator[None]:
+    """Say of which file a mistake is."""
+    try:
+        yield
+    except UnresetError as error:
+        raise UnresetError(f"{what}: {error}") from error
+
+
+def _read(
+    source: str | Path, task: Task, direction: int | None, actions: Units | None
+) -> Normalized:
     path = Path(source)
     if direction not in (None, FORWARD, BACKWARD):
         raise UnresetError(f"direction must be {FORWARD} (forward) or {BACKWARD} (backward)")
     if path.is_dir() and minari.data_folder(path) is None:
-        stored = _folder(path, task, direction)
-    elif path.is_dir() or (not path.exists() and minari.is_identifier(str(source))):
+        return _folder(path, task, direction, actions)
+    return _fitted(_stored(source, task, direction), task, actions)
+
+
+def _stored(source: str | Path, task: Task, direction: int | None) -> Stored:
+    """What one file or Minari dataset holds."""
+    path = Path(source)
+    if path.is_dir() or (not path.exists() and minari.is_identifier(str(source))):
         stored = minari.load(source, task, direction)
     elif not path.exists():
         raise UnresetError(f"there is no such file; demonstrations are {KNOWN}")
@@ -125,38 +148,57 @@ def _read(source: str | Path, task: Task, direction: int | None) -> list[Traject
         stored = Stored(_pickle(path, task, direction), {}, False)
     else:
         raise UnresetError(f"unknown kind of file {path.suffix!r}; demonstrations are {KNOWN}")
-    if not stored.trajectories:
-        raise UnresetError("it holds no demonstrations")
     if stored.stated and direction is not None:
         raise UnresetError("it says the direction of each demonstration itself; give none")
+    return stored
+
+
+def _fitted(stored: Stored, task: Task, actions: Units | None, doubting: bool = True) -> Normalized:
+    """What was stored, checked against the task, with normalized actions."""
+    ours = "task" in stored.texts
+    if not stored.trajectories:
+        raise UnresetError("it holds no demonstrations")
     if stored.texts.get("task", task.name) != task.name:
         raise UnresetError(
             f"these are demonstrations of {stored.texts['task']}, not of {task.name}"
         )
-    found = [_tidy(one) for one in stored.trajectories]
+    found: Sequence[Trajectory] = stored.trajectories
+    if ours and actions == "environment":
+        raise UnresetError("it was written by unreset, with normalized actions; say no units")
+    if actions is not None:
+        found = units.normalized(found, task, actions)
+    elif stored.action_space is not None and not ours:
+        found = units.of_space(found, task, stored.action_space)
+    elif doubting and not ours:
+        units.refuse_doubt(found, task, stated=False)
+    found = Normalized(map(_tidy, found))
     store.check(found, task)
-    if "task" not in stored.texts:
+    if not ours:
         _refuse_strangers(found, task)
     return found
 
 
-def _folder(folder: Path, task: Task, direction: int | None) -> Stored:
+def _folder(folder: Path, task: Task, direction: int | None, actions: Units | None) -> Normalized:
     """A folder of the EARL benchmark's, or one of NumPy archives."""
     released = [folder / name / earl_pickle.FILE_NAME for name in _FOLDERS]
-    if pickles := [file for file in released if file.is_file()]:
-        if direction is not None:
-            raise UnresetError("its folders say the direction of each demonstration; give none")
-        return Stored([one for file in pickles for one in _pickle(file, task, None)], {}, True)
-    archives = sorted(folder.glob("*.npz"))
-    if not archives:
+    files = [file for file in released if file.is_file()]
+    if files and direction is not None:
+        raise UnresetError("its folders say the direction of each demonstration; give none")
+    files = files or sorted(folder.glob("*.npz"))
+    if not files:
         raise UnresetError(
             f"this folder holds neither forward/{earl_pickle.FILE_NAME} and "
             f"reverse/{earl_pickle.FILE_NAME}, nor .npz files, nor a Minari dataset"
         )
-    found: list[Trajectory] = []
-    for file in archives:
-        found += read(file, task, direction)
-    return Stored(found, {"task": task.name}, False)
+    found, silent = list[Trajectory](), False
+    for file in files:
+        with _naming(file.relative_to(folder)):
+            stored = _stored(file, task, direction)
+            found += _fitted(stored, task, actions, doubting=False)
+            silent |= "task" not in stored.texts
+    if silent and actions is None:  # of all: a single episode may well be slow
+        units.refuse_doubt(found, task, stated=False)
+    return Normalized(found)
 
 
 def _pickle(path: Path, task: Task, direction: int | None) -> list[Trajectory]:

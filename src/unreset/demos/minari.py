@@ -28,6 +28,7 @@ from unreset.errors import UnresetError
 from unreset.tasks.extras import require
 
 _NEAR = 1e-4  # between a desired goal and the task's, to be the same
+_UNBOUNDED = 1e6  # bounds of actions this large say nothing
 _PREFIX = "unreset_"  # of our entries in a dataset's metadata
 _IDENTIFIER = re.compile(r"([-\w]+/)*[-\w]+-v\d+")
 
@@ -82,7 +83,15 @@ def load(dataset: str | Path, task: Task, direction: int | None) -> Stored:
         found.append(Trajectory(observations, actions, goal, way, rewards))
     stated = bool(labels) and all(label in DIRECTIONS for label in labels)
     texts = {k.removeprefix(_PREFIX): str(v) for k, v in raw.items() if k.startswith(_PREFIX)}
-    return Stored(found, texts, stated)
+    return Stored(found, texts, stated, _bounds(opened.action_space))
+
+
+def _bounds(space: Any) -> tuple[np.ndarray, np.ndarray] | None:
+    """Lowest and highest action [action]; None where the dataset does not say."""
+    if not isinstance(space, spaces.Box):
+        return None
+    bounds = space.low.astype(np.float64).ravel(), space.high.astype(np.float64).ravel()
+    return bounds if np.abs(bounds).max(initial=0.0) < _UNBOUNDED else None
 
 
 def save(

@@ -12,7 +12,7 @@ from unreset.core.types import Task
 from unreset.demos import flat, formats
 from unreset.demos.replay import make
 from unreset.demos.scripts import scripted
-from unreset.demos.store import FORWARD, Trajectory
+from unreset.demos.store import FORWARD, Normalized, Trajectory
 from unreset.demos.success import final_successes, successes
 from unreset.errors import UnresetError
 
@@ -64,7 +64,7 @@ def session(
         raise UnresetError(f"episodes must be at least 1, not {episodes}")
     if Path(path).suffix not in (".safetensors", ".npz"):
         raise UnresetError(f"{path} must end in .safetensors or .npz")
-    held = formats.read(path, task) if Path(path).exists() else []
+    held = formats.read(path, task) if Path(path).exists() else Normalized()
     recorded = kept = number = 0
     again = False
     while number < episodes:

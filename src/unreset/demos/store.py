@@ -15,9 +15,13 @@ from unreset.core.types import BACKWARD, FORWARD, Task, Trajectory
 from unreset.demos.success import successes
 from unreset.errors import UnresetError
 
-__all__ = ["BACKWARD", "DIRECTIONS", "FORWARD", "Stored", "Trajectory"]
+__all__ = ["BACKWARD", "DIRECTIONS", "FORWARD", "Normalized", "Stored", "Trajectory"]
 
 DIRECTIONS = ("forward", "backward")
+SAY_UNITS = (
+    "say their units: unreset demos import SOURCE --task TASK --out FILE --actions environment (or "
+    'normalized); in Python unreset.demos.units.normalized(trajectories, task, "environment")'
+)
 
 
 class Stored(NamedTuple):
@@ -26,6 +30,14 @@ class Stored(NamedTuple):
     trajectories: list[Trajectory]
     texts: Mapping[str, str]  # stored beside them, such as the task's name
     stated: bool  # whether it says the direction of each itself
+    action_space: tuple[np.ndarray, np.ndarray] | None = None  # lowest and highest, if it says so
+
+
+class Normalized(list[Trajectory]):
+    """Trajectories whose actions are known to be normalized to [-1, 1], also where they are small.
+
+    See :mod:`unreset.demos.units`.
+    """
 
 
 def save(
@@ -126,8 +138,11 @@ def check(trajectories: Sequence[Trajectory], task: Task) -> None:
             )
         if rewards is not None and not np.isfinite(rewards).all():
             raise UnresetError(f"demonstration {number}: rewards contain NaN or infinity")
-        if np.abs(trajectory.actions).max() > 1:
-            raise UnresetError(f"demonstration {number}: actions lie outside [-1, 1]")
+        if (largest := np.abs(trajectory.actions).max()) > 1:
+            raise UnresetError(
+                f"demonstration {number}: actions lie outside [-1, 1] (the largest is "
+                f"{largest:.6g}); {SAY_UNITS}"
+            )
         if trajectory.direction not in (FORWARD, BACKWARD):
             raise UnresetError(
                 f"demonstration {number}: direction is {trajectory.direction}, "

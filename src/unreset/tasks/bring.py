@@ -103,7 +103,8 @@ def from_environment(
     except UnresetError as error:
         raise UnresetError(f"{title}: {error}") from error
     try:
-        actions = len(action_bounds(inner.action_space)[0])
+        bounds = action_bounds(inner.action_space)
+        actions = len(bounds[0])
         steps = _horizon(inner, horizon)
         limited: Callable[[Environment], Environment]
         limited = (lambda whole: whole) if time_limit else without_time_limit
@@ -165,6 +166,7 @@ def from_environment(
             environment=partial(environment, remember=remember),
             demonstrations=_made(demonstrations),
             beginnings=sights.observations,
+            action_bounds=bounds,
             cameras=sights.cameras,
             proprioception=tuple(proprioception),
             stuck=stuck,
