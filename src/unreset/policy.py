@@ -11,8 +11,9 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from unreset import policy_sight
+from unreset import policy_file, policy_sight
 from unreset.errors import UnresetError
+from unreset.reading import parsed, reading
 
 _LAYER_NORM_EPSILON = 1e-6  # Flax's
 
@@ -34,14 +35,26 @@ class Policy:
     @classmethod
     def load(cls, path: str | Path) -> Policy:
         """Read a file written by :meth:`save` or ``unreset export``; raises UnresetError."""
-        try:
+        wrong = f"{path} is not a policy file (make one with: unreset export RUN FILE)"
+        with reading(path, wrong):
             with safe_open(path, "numpy") as file:
-                metadata = json.loads((file.metadata() or {})["unreset_policy"])
-                return cls({name: file.get_tensor(name) for name in file.keys()}, metadata)  # noqa: SIM118
-        except (OSError, KeyError, ValueError, SafetensorError) as error:
-            raise UnresetError(
-                f"{path} is not a policy file; make one with: unreset export RUN FILE ({error})"
-            ) from error
+                metadata = parsed((file.metadata() or {})["unreset_policy"])
+                weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            policy_file.check(metadata, weights)
+            policy = cls(weights, metadata)
+            policy._try()
+        return policy
+
+    def _try(self) -> None:
+        """Act once, on zeros: whatever its parts do not fit together raises something."""
+        sizes = policy_file.sizes(self.metadata)
+        observation: Any = {name: np.zeros(*shape) for name, shape in sizes.items()}
+        if "sight" not in self.metadata:
+            action = self(observation["observation"], observation["desired_goal"])
+        else:
+            action = self(observation)
+        if action.shape != (self.action_size,) or not np.isfinite(action).all():
+            raise ValueError(f"an action of it is {action}, not {self.action_size} finite numbers")
 
     def save(self, path: str | Path) -> Path:
         """Write the policy to one safetensors file; raises OSError where that cannot be."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +13,7 @@ from unreset.bench.markdown import table
 from unreset.bench.output import replaced
 from unreset.errors import UnresetError
 from unreset.evaluation.statistics import bootstrap_interval
+from unreset.reading import read_json, reading
 from unreset.runs.drawing import LIGHT, canvas, thousands, to_png
 from unreset.runs.folder import read_rows
 from unreset.tasks.pointmass_walls import PROTOCOL
@@ -121,9 +121,11 @@ def write(out: Path) -> list[Path]:
     rows = read_rows(out / "policies.csv")
     if not rows or not (out / "study.json").is_file():
         raise UnresetError(f"{out} holds nothing of unreset bench imagination")
-    about = json.loads((out / "study.json").read_text())
-    policies = Policies(rows)
-    page = _page(about, policies, read_rows(out / "models.csv"), read_rows(out / "planners.csv"))
+    about = read_json(out / "study.json")
+    with reading(out, f"{out} is no study of unreset bench imagination"):
+        policies = Policies(rows)
+        models, planners = (read_rows(out / f"{name}.csv") for name in ("models", "planners"))
+        page = _page(about, policies, models, planners)
     return [
         replaced(out / "tables.md", page.encode()),
         replaced(out / "imagination.png", to_png(_figure(policies))),

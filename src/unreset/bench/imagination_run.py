@@ -36,6 +36,7 @@ from unreset.core.types import Array, Task
 from unreset.errors import UnresetError
 from unreset.evaluation import dynamics
 from unreset.evaluation.dynamics import LEVELS
+from unreset.reading import read_json
 from unreset.runs import machine
 from unreset.runs.folder import read_rows, write_json
 from unreset.tasks import pointmass_walls as walls
@@ -73,7 +74,7 @@ def run(
     about = {"version": __version__, "machine": machine.description(), "called": called}
     settings: Any = json.loads(json.dumps(asdict(study)))
     path = out / "study.json"
-    if path.is_file() and json.loads(path.read_text())["study"] != settings:
+    if path.is_file() and read_json(path).get("study") != settings:
         raise UnresetError(f"{out} holds a study with other settings: choose another --out")
     write_json(path, {**about, "study": settings})
     task = walls.pointmass_walls("dense")

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from unreset import __version__
 from unreset.bench.plan import Job
 from unreset.bench.suites import Cell, Suite
 from unreset.errors import UnresetError
-from unreset.runs import machine
+from unreset.reading import line, read_json, reading
+from unreset.runs import machine, stored
 from unreset.runs.folder import write_json
 
 THRESHOLD = 0.95  # success that counts as learned, unless one says otherwise
@@ -59,18 +58,14 @@ def read(out: Path) -> Manifest:
     path = out / "bench.json"
     if not path.is_file():
         raise UnresetError(f"{out} is not a bench folder: it has no bench.json")
+    found = read_json(path)
     try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
-        entries = stored.pop("entries")
-        commands = tuple(stored.pop("commands"))
-        return Manifest(**stored, commands=commands, entries=tuple(map(_entry, entries)))
-    except (ValueError, KeyError, TypeError) as error:
-        raise UnresetError(f"{path} cannot be read: {error}") from error
-
-
-def _entry(stored: dict[str, Any]) -> Entry:
-    cell = stored["cell"] | {"flags": tuple(stored["cell"]["flags"])}
-    return Entry(**stored | {"cell": Cell(**cell), "seeds": tuple(stored["seeds"])})
+        with reading(path, f"{path} cannot be read"):
+            made: Manifest = stored.build(Manifest, found)
+            check_threshold(made.threshold)
+    except UnresetError as error:
+        raise UnresetError(line(f"{path} cannot be read: {error}")) from error
+    return made
 
 
 def check_threshold(threshold: float | None) -> None:

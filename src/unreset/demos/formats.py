@@ -16,6 +16,7 @@ from unreset.demos.store import BACKWARD, DIRECTIONS, FORWARD, Normalized, Store
 from unreset.demos.success import final_successes
 from unreset.demos.units import Units
 from unreset.errors import UnresetError
+from unreset.reading import line, reading
 
 Format = Literal["safetensors", "npz", "minari"]
 
@@ -111,12 +112,13 @@ def _format_of(path: Path) -> Format:
 
 
 @contextmanager
-def _naming(what: object) -> Iterator[None]:
-    """Say of which file a mistake is."""
+def _naming(what: str | Path) -> Iterator[None]:
+    """Say of which file a mistake is, whatever made it."""
     try:
-        yield
+        with reading(what, "it cannot be read"):
+            yield
     except UnresetError as error:
-        raise UnresetError(f"{what}: {error}") from error
+        raise UnresetError(f"{what}: {line(str(error))}") from error
 
 
 def _read(

@@ -9,7 +9,6 @@ else backward.
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import warnings
@@ -21,10 +20,11 @@ import numpy as np
 from gymnasium import spaces
 
 from unreset.core.types import Task
-from unreset.demos import flat
+from unreset.demos import flat, hdf5
 from unreset.demos.store import BACKWARD, DIRECTIONS, FORWARD, Stored, Trajectory
 from unreset.demos.success import achieved_goals, successes
 from unreset.errors import UnresetError
+from unreset.reading import read_json, reading
 from unreset.tasks.extras import require
 
 _NEAR = 1e-4  # between a desired goal and the task's, to be the same
@@ -58,19 +58,18 @@ def load(dataset: str | Path, task: Task, direction: int | None) -> Stored:
     """
     minari = require("minari", "minari")
     place = _locate(dataset)
-    try:
-        raw = json.loads((place / "metadata.json").read_text(encoding="utf-8"))
+    wrong = "it cannot be read as a Minari dataset"
+    raw = read_json(place / "metadata.json", wrong)
+    with reading(place, wrong):  # Minari and HDF5 raise what they like on a damaged file
         if missing := {"observation_space", "action_space"} - set(raw):
             # Minari would make the environment that the file names, and so run what it likes.
             raise UnresetError(f"its metadata lacks {', '.join(sorted(missing))}")
+        if raw.get("data_format") == "hdf5":
+            hdf5.refuse(place / "main_data.hdf5", raw)
         opened = minari.MinariDataset(place)
         ids = [int(number) for number in opened.episode_indices]
         labels = [one.get("direction") for one in opened.storage.get_episode_metadata(ids)]
         episodes = list(opened.iterate_episodes())
-    except UnresetError:
-        raise
-    except Exception as error:  # Minari and HDF5 raise what they like on a damaged file
-        raise UnresetError(f"it cannot be read as a Minari dataset: {error!r}") from error
     found = []
     for number, (episode, label) in enumerate(zip(episodes, labels, strict=True)):
         observations, goal = _observed(episode.observations, task, number)

@@ -13,8 +13,8 @@ keep it: ``observation`` [T + 1, observation + goal], ``action`` [T + 1, action]
 
 from __future__ import annotations
 
+import math
 import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -24,9 +24,11 @@ from unreset.core.types import Task
 from unreset.demos import flat
 from unreset.demos.store import Stored, Trajectory
 from unreset.errors import UnresetError
+from unreset.reading import reading, refuse_unpacking
 
 _OURS = ("lengths", "observations", "actions", "goals", "directions")
 _TEXTS = ("task", "success_rate")
+_LONGEST = 200  # characters of a text
 _KNOWN = (*_OURS, *_TEXTS, *flat.COLUMNS, *flat.OPTIONAL, "observation", "action", "reward", "goal")
 
 
@@ -61,7 +63,7 @@ def load(path: Path, task: Task, direction: int | None) -> Stored:
     """
     arrays = _arrays(path)
     if "lengths" in arrays:
-        texts = {name: str(arrays[name]) for name in _TEXTS if name in arrays}
+        texts = {name: str(arrays[name])[:_LONGEST] for name in _TEXTS if name in arrays}
         return Stored(_ours(arrays), texts, True)
     single = "observation" in arrays and "action" in arrays
     if not single and "observations" not in arrays:
@@ -76,19 +78,39 @@ def load(path: Path, task: Task, direction: int | None) -> Stored:
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
-    """The known arrays of an archive; the others, whatever they are, stay unread."""
-    try:
-        archive = np.load(path, allow_pickle=False)
-        if not isinstance(archive, np.lib.npyio.NpzFile):
-            raise UnresetError("it is one array, not an archive of arrays")
-        with archive:
-            names = archive.files
-            known = {name: archive[name] for name in names if name in _KNOWN}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        raise UnresetError(f"it cannot be read as a NumPy archive: {error}") from error
+    """The known arrays of an archive; the others, whatever they are, stay unread.
+
+    What an array's header says is held against the archive's before room is made for it.
+    """
+    with reading(path, "it cannot be read as a NumPy archive"):
+        if not zipfile.is_zipfile(path):
+            raise ValueError("it is no archive of arrays")
+        with zipfile.ZipFile(path) as archive:
+            members = {file.filename.removesuffix(".npy"): file for file in archive.infolist()}
+            if len(members) < len(archive.infolist()):
+                raise ValueError("it holds two arrays of one name")
+            names = [name for name in members if name in _KNOWN]
+            refuse_unpacking(path, sum(members[name].file_size for name in names))
+            known = {name: _array(archive, members[name]) for name in names}
     if not known:
-        raise UnresetError(f"its arrays are {sorted(names)}, none of them known")
+        raise UnresetError(f"its arrays are {sorted(members)}, none of them known")
     return known
+
+
+def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
+    """One array of an archive; raises ValueError, and what NumPy and zipfile raise."""
+    with archive.open(member) as file:
+        version = np.lib.format.read_magic(file)
+        read = {(1, 0): np.lib.format.read_array_header_1_0}
+        header = read.get(version, np.lib.format.read_array_header_2_0)(file)
+        size = math.prod(header[0]) * header[2].itemsize
+        if header[2].hasobject:
+            raise ValueError(f"{member.filename} is pickled, and allow_pickle=False")
+        if file.tell() + size != member.file_size or min(header[0], default=0) < 0:
+            raise ValueError(f"{member.filename} says that it has {size} bytes, which it has not")
+    with archive.open(member) as file:
+        array: np.ndarray = np.lib.format.read_array(file, allow_pickle=False)
+    return array
 
 
 def _ours(arrays: Mapping[str, np.ndarray]) -> list[Trajectory]:
@@ -97,7 +119,7 @@ def _ours(arrays: Mapping[str, np.ndarray]) -> list[Trajectory]:
     lengths = arrays["lengths"]
     if lengths.ndim != 1 or lengths.dtype.kind not in "iu" or (lengths < 1).any():
         raise UnresetError("lengths must be positive whole numbers, one for each demonstration")
-    count, steps = len(lengths), int(lengths.sum())
+    count, steps = len(lengths), sum(lengths.tolist())
     sizes = {"observations": steps + count, "actions": steps, "goals": count, "directions": count}
     if "rewards" in arrays:
         sizes["rewards"] = steps
@@ -106,6 +128,8 @@ def _ours(arrays: Mapping[str, np.ndarray]) -> list[Trajectory]:
             raise UnresetError(
                 f"{name} have shape {arrays[name].shape}, but the lengths ask for {size} rows"
             )
+    if arrays["directions"].ndim != 1 or arrays["directions"].dtype.kind not in "iu":
+        raise UnresetError("directions must be whole numbers, one for each demonstration")
     stops = np.cumsum(lengths)
     found = []
     for number, (stop, length) in enumerate(zip(stops.tolist(), lengths.tolist(), strict=True)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ from unreset.core.replay import Rows
 from unreset.core.types import BACKWARD, FORWARD, Task, Trajectory
 from unreset.demos.success import successes
 from unreset.errors import UnresetError
+from unreset.reading import reading
 
 __all__ = ["BACKWARD", "DIRECTIONS", "FORWARD", "Normalized", "Stored", "Trajectory"]
 
@@ -68,29 +70,34 @@ def load(path: Path) -> list[Trajectory]:
 
 def load_with_metadata(path: Path) -> Stored:
     """The same, and what :func:`save` was given to store beside them."""
-    try:
+    with reading(path, f"{path} holds no demonstrations"):
         with safe_open(path, "numpy") as file:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             metadata = file.metadata() or {}
-        numbers = sorted({int(name.split("/")[0]) for name in arrays})
-        trajectories = [
-            Trajectory(
-                arrays[f"{n}/observations"],
-                arrays[f"{n}/actions"],
-                arrays[f"{n}/goal"],
-                int(arrays[f"{n}/direction"]),
-                arrays.get(f"{n}/rewards"),
-                {
-                    name.split("/", 2)[2]: array
-                    for name, array in arrays.items()
-                    if name.startswith(f"{n}/frames/")
-                },
-            )
-            for n in numbers
-        ]
-    except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
-        raise UnresetError(f"{path} holds no demonstrations: {error}") from error
+        named: dict[int, dict[str, np.ndarray]] = {}
+        for name, array in arrays.items():
+            number, _, rest = name.partition("/")
+            if array.dtype.kind not in "biuf":
+                raise ValueError(f"{name[:80]!a} is of type {array.dtype}, not numbers")
+            named.setdefault(int(number), {})[rest] = array
+        trajectories = [_trajectory(named[number]) for number in sorted(named)]
     return Stored(trajectories, metadata, True)
+
+
+def _trajectory(arrays: Mapping[str, np.ndarray]) -> Trajectory:
+    """One trajectory of the arrays that :func:`save` named; KeyError or TypeError if it is none."""
+    return Trajectory(
+        arrays["observations"],
+        arrays["actions"],
+        arrays["goal"],
+        operator.index(arrays["direction"].item()),
+        arrays.get("rewards"),
+        {
+            name.removeprefix("frames/"): array
+            for name, array in arrays.items()
+            if name.startswith("frames/")
+        },
+    )
 
 
 class Scripted(list[Trajectory]):

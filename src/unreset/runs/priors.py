@@ -16,6 +16,7 @@ from unreset.core.method import Method
 from unreset.core.replay import Replay
 from unreset.core.types import Task, Trajectory
 from unreset.errors import UnresetError
+from unreset.reading import reading
 from unreset.runs.folder import read_summary
 
 FILE = "prior.safetensors"
@@ -75,10 +76,11 @@ def save(path: Path, learner: Mapping[str, np.ndarray]) -> None:
 
 def load(path: Path) -> dict[str, np.ndarray]:
     """What :func:`save` wrote, by name; raises UnresetError where it cannot be read."""
-    try:
+    with reading(path, f"{path} holds no learner of a prior run"):
         arrays: dict[str, np.ndarray] = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise UnresetError(f"{path} holds no learner of a prior run: {error}") from error
+        for name, array in arrays.items():
+            if not np.isfinite(array).all():
+                raise ValueError(f"{name[:80]!a} is not finite")
     return arrays
 
 

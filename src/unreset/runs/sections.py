@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import io
-import json
 import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from unreset.errors import UnresetError
+from unreset.reading import read_json, reading
 from unreset.runs import curves, facts, findings, page
 from unreset.runs.drawing import LIGHT
 from unreset.runs.maps import map_figure
 from unreset.runs.record import Record, metric_panels, over_seeds, windowed
 
+_MOST_VIDEOS, _MOST_BYTES = 100, 10_000_000  # of a run; of one, 25 times what is written here
+_MOST_PIXELS = 1 << 28  # of all frames of a run's videos, which may be packed to next to nothing
 _BROAD = 240  # pixels from which a video takes two places of the gallery
 _WHAT = {
     "summary.json": "the summary, so that figures are taken from the logs as far as they go",
@@ -206,34 +210,56 @@ def map_legend(records: Sequence[Record]) -> str:
 
 def videos(record: Record) -> str:
     """The gallery; readers who ask for reduced motion get each video's last frame."""
-    folder, parts = record.folder / "videos", []
-    try:
-        listed = json.loads((folder / "videos.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return ""
-    for entry in listed if isinstance(listed, list) else []:
-        if not isinstance(entry, Mapping):
-            continue
+    folder, parts, left = record.folder / "videos", [], _MOST_PIXELS
+    for entry in _listed(folder):
         name, caption = Path(str(entry.get("file", ""))).name, str(entry.get("caption", ""))
         try:
-            content = (folder / name).read_bytes()
-            with Image.open(io.BytesIO(content)) as video:
-                size = video.size
-                video.seek(getattr(video, "n_frames", 1) - 1)
-                still = io.BytesIO()
-                video.convert("RGB").save(still, "png")
-        except (OSError, SyntaxError):
+            with reading(folder / name, name):
+                content, size, still, left = _filmed(folder / name, left)
+        except UnresetError:
             parts.append(page.nothing(f"{name} is listed in videos.json but cannot be read."))
             continue
         picture = (
             '<picture><source media="(prefers-reduced-motion: reduce)" '
-            f'srcset="{page.uri(still.getvalue(), "png")}"><img src="{page.uri(content, "gif")}" '
+            f'srcset="{page.uri(still, "png")}"><img src="{page.uri(content, "gif")}" '
             f'alt="Video: {page.escape(caption or name)}" width="{size[0]}" height="{size[1]}">'
             "</picture>"
         )
         kind = "video broad" if size[0] >= _BROAD else "video"
         parts.append(page.figure(picture, page.escape(caption), kind))
     return f'<div class="grid videos">{"".join(parts)}</div>' if parts else ""
+
+
+def _listed(folder: Path) -> list[Mapping[str, Any]]:
+    """What ``videos.json`` lists; nothing where it is missing or damaged."""
+    try:
+        listed = read_json(folder / "videos.json", kind=list)
+    except UnresetError:
+        return []
+    return [entry for entry in listed if isinstance(entry, Mapping)][:_MOST_VIDEOS]
+
+
+def _filmed(path: Path, most: int) -> tuple[bytes, tuple[int, int], bytes, int]:
+    """A GIF, its size, its last frame as PNG, and what is left of the ``most`` pixels of frames.
+
+    Raises:
+        ValueError: where it has more; and what Pillow raises.
+    """
+    if path.stat().st_size > _MOST_BYTES:
+        raise ValueError(f"it has more than {_MOST_BYTES:,} bytes")
+    content, still = path.read_bytes(), io.BytesIO()
+    with Image.open(io.BytesIO(content), formats=["GIF"]) as video:
+        size, frames = video.size, 1
+        while True:  # one after the other, as each is drawn over the one before
+            if size[0] * size[1] * frames > most:
+                raise ValueError(f"it has more than {most:,} pixels")
+            try:
+                video.seek(frames)
+            except EOFError:
+                break
+            frames += 1
+        video.convert("RGB").save(still, "png")
+    return content, size, still.getvalue(), most - size[0] * size[1] * frames
 
 
 def ledger(record: Record) -> str:

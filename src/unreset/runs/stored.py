@@ -59,7 +59,7 @@ def build(kind: Any, value: Any, name: str = "") -> Any:
         hints = _hints(kind)
         unknown = set(value) - set(hints)
         if unknown:
-            raise UnresetError(f"config.json: {kind.__name__} has no field {sorted(unknown)[0]!r}")
+            raise UnresetError(f"{kind.__name__} has no field {sorted(unknown)[0]!r}")
         return kind(**{k: build(hints[k], item, _dotted(name, k)) for k, item in value.items()})
     elif kind is tuple or origin in (tuple, collections.abc.Sequence):
         _expect(isinstance(value, list), kind, value, name)
