@@ -3,9 +3,9 @@
     python benchmarks/fuzz.py --number 20000 --output benchmarks/results/fuzz.csv
 
 Every input is a whole artefact (a file of demonstrations, a run folder, a bench) with one or two
-changes, decided by the seed and the input's number. It is read in a process of its own, whose memory is
-limited: well is a refusal of one line that names the file, or something valid. Exits 1 where
-anything else happened. With --from it goes on in the same file; --keep keeps inputs that failed.
+changes, decided by the seed and the input's number. It is read in a process of its own, whose
+memory is limited: well is a refusal of one line that names the file, or something valid. Exits 1
+where anything else happened. With --first it goes on, and adds to the same output.
 """
 
 from __future__ import annotations
@@ -48,13 +48,7 @@ def outcome(loader: Any, path: Path, chance: random.Random) -> tuple[str, str]:
     try:
         loader.load(path, chance)
     except UnresetError as refusal:
-        said = str(refusal)
-        if not said.isprintable():
-            return "several lines", said
-        if len(said) > 1000:
-            return "too long", said[:200]
-        names = [path.name, *(file.name for file in path.rglob("*"))]
-        return ("refused" if any(name in said for name in names) else "no name"), said
+        return refused(str(refusal), path)
     except InvalidError as invalid:
         return "invalid", str(invalid)
     except Hang:
@@ -68,6 +62,16 @@ def outcome(loader: Any, path: Path, chance: random.Random) -> tuple[str, str]:
         place = trace and f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
         return f"uncaught {type(error).__name__}", f"{str(error)[:150]!r} {place}"
     return "loaded", ""
+
+
+def refused(said: str, path: Path) -> tuple[str, str]:
+    """Whether a refusal is as it should be."""
+    if not said.isprintable():
+        return "several lines", said
+    if len(said) > 1000:
+        return "too long", said[:200]
+    names = [path.name, *(file.name for file in path.rglob("*"))]
+    return ("refused" if any(name in said for name in names) else "no name"), said
 
 
 def work(options: argparse.Namespace) -> None:

@@ -105,7 +105,8 @@ def parsed(text: str, kind: type = dict) -> Any:
     found = json.loads(text, object_pairs_hook=_once)
     if not isinstance(found, kind):
         raise ValueError(f"it holds no JSON {'object' if kind is dict else 'list'}")
-    level, depth = [found], 0
+    level: list[Any] = [found]
+    depth = 0
     while level:
         depth += 1
         inner = [v for one in level for v in (one.values() if isinstance(one, dict) else one)]

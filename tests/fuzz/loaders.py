@@ -173,7 +173,7 @@ def _run(folder: Path) -> None:
     learner = jax.tree.map(lambda x: x[0, 0], training.driver.run.learners)
     priors.save(folder / priors.FILE, priors.named(learner))
     (folder / "videos").mkdir()
-    pictures = [Image.new("P", (24, 24), colour) for colour in range(3)]
+    pictures = [Image.new("RGB", (24, 24), (80 * n, 0, 0)) for n in range(3)]
     pictures[0].save(folder / "videos" / "a.gif", save_all=True, append_images=pictures[1:])
     (folder / "videos" / "videos.json").write_text('[{"file": "a.gif", "caption": "one"}]')
 
@@ -341,7 +341,7 @@ def _bench(folder: Path) -> None:
 def _tables(folder: Path, _: random.Random) -> None:
     found = manifest.read(folder)
     stored.build(manifest.Manifest, json.loads(json.dumps(stored.plain(found, ""))), "")
-    with mock.patch.object(tables, "_plots", lambda *_: []):
+    with mock.patch.object(tables, "_plots", return_value=[]):
         bench.tables(folder)
     for path in folder.parent.rglob("*"):
         sound(path.is_relative_to(folder) or path.parent == folder.parent, f"wrote {path}")
@@ -362,7 +362,7 @@ def _study(folder: Path) -> None:
 
 
 def _imagination(folder: Path, _: random.Random) -> None:
-    with mock.patch.object(imagination_page, "to_png", lambda figure: b""):
+    with mock.patch.object(imagination_page, "to_png", return_value=b""):
         imagination_page.write(folder)
 
 
