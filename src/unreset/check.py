@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from unreset.check_goals import demonstrations, goals, success
+from unreset import interface
+from unreset.check_goals import TELLING, demonstrations, goals, success
 from unreset.check_walk import (
     STARTS,
     Finding,
@@ -27,32 +28,41 @@ LARGE = 30.0  # numbers beyond this slow learning down
 SLOW = 200  # steps per second below which practice waits for the environment
 
 
+Tell = Callable[[str], None]
+
+
 def check(
-    task: Task, trajectories: Sequence[Trajectory] | None = None, steps: int = 1000
+    task: Task,
+    trajectories: Sequence[Trajectory] | None = None,
+    steps: int = 1000,
+    tell: Tell = lambda stage: None,
 ) -> list[Finding]:
     """Try a task: ``steps`` random steps, and some more from the same places.
 
     ``trajectories`` are judged instead of the task's own demonstrations. A check that fails with
-    an error is a problem that is found, too.
+    an error is a problem that is found, too. ``tell`` is called with what is being tried.
     """
     try:
         trial = Trial(task)
     except Exception as error:  # any: it is the user's
-        return [Finding("environment", "problem", f"it cannot be made: {_said(error)}")]
+        return [Finding("environment", "problem", _said(error))]
     try:
-        return _all(trial, trajectories, steps)
+        return _all(trial, trajectories, steps, tell)
     finally:
-        trial.environment.close()
+        interface.close(trial.environment)
 
 
-def _all(trial: Trial, trajectories: Sequence[Trajectory] | None, steps: int) -> list[Finding]:
+def _all(
+    trial: Trial, trajectories: Sequence[Trajectory] | None, steps: int, tell: Tell
+) -> list[Finding]:
     task, found = trial.task, list[Finding]()
     try:
         found += _space(trial)
+        tell("resets")
         starts = np.stack([trial.reset(seed) for seed in range(STARTS)])
         if found:
             return found
-        seen = walk(trial, steps)
+        seen = walk(trial, steps, tell)
     except Failure as failure:  # said as practice says it, which would stop here
         return [*found, Finding("environment", "problem", str(failure))]
     except Exception as error:  # any: it is the user's
@@ -63,14 +73,15 @@ def _all(trial: Trial, trajectories: Sequence[Trajectory] | None, steps: int) ->
         ("speed", lambda: [_speed(seen)]),
         ("resets", lambda: [_resets(trial, starts)]),
         ("steps", lambda: _steps(trial)),
-        ("ends", lambda: [_ends(seen)]),
-        ("own resets", lambda: [_own_resets(seen, starts)]),
+        ("ends", lambda: [_ends(trial, seen)]),
+        ("own resets", lambda: [_own_resets(trial, seen, starts)]),
         ("save", lambda: [_save(trial)]),
         ("goals", lambda: goals(trial)),
         ("success", lambda: success(trial, seen)),
         ("demonstrations", lambda: demonstrations(task, trajectories, starts)),
     ]
     for what, run in checks:
+        tell(what)
         try:
             found += run()
         except Exception as error:  # any: it is the user's
@@ -180,7 +191,7 @@ def _steps(trial: Trial) -> list[Finding]:
     half = len(actions) // 2
     begun = trial.follow(actions[:half])
     elsewhere = paths(other)
-    other.environment.close()
+    interface.close(other.environment)
     mixed = np.concatenate([begun, trial.follow(actions[half:])])
     if np.array_equal(first, again) and not np.array_equal(mixed, first):
         text = "stepping a second instance disturbs the first"
@@ -194,25 +205,45 @@ def _steps(trial: Trial) -> list[Finding]:
     return found
 
 
-def _ends(seen: Walk) -> Finding:
+def _ends(trial: Trial, seen: Walk) -> Finding:
     """Practice goes on without end; what ends must be reset, at a cost that is counted."""
     steps = len(seen.after)
-    ended = np.flatnonzero(seen.ends.any(axis=1))
-    if not len(ended):
+    ended = seen.ends.any(axis=1)
+    if not ended.any():
         return Finding("ends", "ok", f"{steps:,} random steps without an end")
     which = "terminated" if seen.ends[:, 0].any() else "truncated"
-    text = f"{which} {len(ended)} times in {steps:,} random steps, first after {ended[0] + 1}"
+    text = f"{which} {ended.sum()} times in {steps:,} random steps, first after "
+    text += f"{np.flatnonzero(ended)[0] + 1}"
     advice = "each is a counted reset; an environment for practice should go on by itself"
+    own = seen.ends[:, 0] & (seen.owned == 1)  # its info says that it is done
+    if (other := own & (seen.judged == 0)).any() and not trial.told:
+        text += (
+            f"; {other.sum()} of them on its own goal, while ours, which it is not told (see "
+            "goals), was not reached"
+        )
+        advice = f"each costs a counted reset: {TELLING}; or let it go on when it is done"
+    elif own.any():
+        text += f"; {own.sum()} of them at its own success"
+        advice = "each success costs a counted reset: let it go on when it is done"
+    elif seen.ends[:, 0].any() and not trial.told and trial.has_own_goal:
+        text += "; perhaps on its own goal, since it is not told ours (see goals)"
+        advice = f"each is a counted reset: {TELLING}; or let it go on by itself"
     return Finding("ends", "warning", text, advice)
 
 
-def _own_resets(seen: Walk, starts: np.ndarray) -> Finding:
-    steps = own_resets(seen, starts)
-    if not len(steps):
+def _own_resets(trial: Trial, seen: Walk, starts: np.ndarray) -> Finding:
+    steps, sure = own_resets(seen, starts)
+    if not trial.task.watch_resets:
+        return Finding("own resets", "ok", "watch_resets=False says that it never does")
+    if not len(steps) and trial.suspected is None:
         return Finding("own resets", "ok", "it never jumped back to a start by itself")
-    text = f"it seems to reset itself, at random step {listed(steps[:3])}"
+    where = f"at random step {listed(steps[:3])}" if len(steps) else trial.suspected
     advice = "remove that (wrappers such as Autoreset); every reset must be asked for and counted"
-    return Finding("own resets", "problem", text, advice)
+    if sure:
+        return Finding("own resets", "problem", f"it seems to reset itself, {where}", advice)
+    text = f"some of its numbers jumped to a start, {where}: does it reset itself?"
+    advice = "if not (an angle that wraps, a switch), watch_resets=False says so; else remove that"
+    return Finding("own resets", "warning", text, advice)
 
 
 def _save(trial: Trial) -> Finding:

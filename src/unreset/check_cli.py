@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+import threading
+import time
 from collections.abc import Sequence
+from types import TracebackType
 
 from rich.console import Console
 from rich.table import Table
@@ -16,6 +20,38 @@ from unreset.options import CheckOptions, parse
 
 STYLES = {"ok": "green", "warning": "yellow", "problem": "bold red"}
 PLAIN_WIDTH = 100  # of the output where there is no terminal
+PATIENCE = 4.0  # seconds after which, and between which, it is said what takes so long
+
+
+class Waiting:
+    """Says on standard error what takes long, also where the environment hangs in one call."""
+
+    def __init__(self, seconds: float = PATIENCE) -> None:
+        self._seconds, self._stage, self._begun = seconds, "", time.monotonic()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> Waiting:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def at(self, stage: str) -> None:
+        """Note what is going on now."""
+        self._stage = stage
+
+    def _watch(self) -> None:
+        while not self._over.wait(self._seconds):
+            seconds = time.monotonic() - self._begun
+            print(f"checking: {self._stage} ({seconds:.0f} s)", file=sys.stderr, flush=True)
 
 
 def main(arguments: list[str]) -> int:
@@ -23,13 +59,18 @@ def main(arguments: list[str]) -> int:
     options = parse(CheckOptions, "check", arguments)
     if options.steps < 1:
         raise UnresetError(f"--steps must be at least 1, not {options.steps}")
-    task = registry.task(options.task)
-    trajectories = None if options.demos is None else formats.read(options.demos, task)
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=PLAIN_WIDTH)
-    console.print(f"{task.name}: {task.summary}")
-    findings = check(task, trajectories, options.steps)
+    with Waiting() as waiting:
+        waiting.at("making the task")
+        task = registry.task(options.task)
+        trajectories = None
+        if options.demos is not None:
+            waiting.at("reading demonstrations")
+            trajectories = formats.read(options.demos, task)
+        console.print(f"{task.name}: {task.summary}")
+        findings = check(task, trajectories, options.steps, waiting.at)
     show(findings, console)
     return int(any(finding.verdict == "problem" for finding in findings))
 

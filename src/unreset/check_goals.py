@@ -18,6 +18,9 @@ from unreset.errors import UnresetError
 AGREE = 0.995  # share of steps; distances at the very threshold may be rounded differently
 OFTEN = 0.2  # share of goals that may hold at a reset
 MANY = 50  # goals or initial goals to try
+TELLING = (
+    "to be told our goal it needs a method set_goal(goal), or to keep it in a NumPy array goal"
+)
 
 
 def goals(trial: Trial) -> list[Finding]:
@@ -27,19 +30,23 @@ def goals(trial: Trial) -> list[Finding]:
     text = f"{_counted(task.goals, 'goal')} of {task.goal_size} number(s)"
     text += ", told to the environment" if trial.told else ", which the environment is not told"
     shown = trial.raw.get("desired_goal") if isinstance(trial.raw, dict) else None
+    if deaf := trial.has_own_goal and not trial.told and task.pure:
+        text += ", although it has one of its own"
     if not np.isfinite(task.goals).all() or not np.isfinite(task.initial_goals).all():
         return [Finding("goals", "problem", "goals or initial goals are not finite")]
     if shown is not None and np.shape(shown) != (task.goal_size,):
         text = f"desired_goal has shape {np.shape(shown)}, but goals have {task.goal_size} numbers"
         return [Finding("goals", "problem", text)]
     early = _holds(trial, task.goals[:MANY])
-    if early is None:
-        found.append(Finding("goals", "ok", f"{text}; success at a reset cannot be told"))
-    elif early.mean() > OFTEN:
+    if early is not None and early.mean() > OFTEN:
         text += f"; at a reset {early.mean():.0%} of them already hold"
         advice = "these teach little, and an evaluation counts them as successes"
         verdict: Any = "problem" if early.all() else "warning"
         found.append(Finding("goals", verdict, text, advice))
+    elif deaf:
+        found.append(Finding("goals", "warning", text, f"{TELLING}; it may end on its own"))
+    elif early is None:
+        found.append(Finding("goals", "ok", f"{text}; success at a reset cannot be told"))
     else:
         held = f"{early.mean():.0%} of them already hold" if early.any() else "none holds"
         found.append(Finding("goals", "ok", f"{text}; at a reset {held}"))

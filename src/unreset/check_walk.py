@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+import warnings
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -30,7 +32,7 @@ class Trial(World):
     """One environment of a task, stepped as in practice, and what else it says of each step."""
 
     raw: Any  # the environment's own observation
-    info: dict[str, Any]  # of the last step
+    info: Mapping[str, Any]  # of the last step
 
     def follow(self, actions: np.ndarray) -> np.ndarray:
         """The observations [steps, observation] after some actions."""
@@ -52,6 +54,14 @@ class Trial(World):
         return self.environment.has_wrapper_attr("set_goal") and getattr(own, "knows_goals", True)
 
     @property
+    def has_own_goal(self) -> bool:
+        """Whether the environment shows or keeps a goal of its own."""
+        own = self.environment.unwrapped
+        inner, raw = (own.inner.unwrapped, own.raw) if isinstance(own, BroughtEnv) else (own, None)
+        shown = isinstance(raw, Mapping) and "desired_goal" in raw
+        return shown or getattr(inner, "goal", None) is not None
+
+    @property
     def contained(self) -> bool:
         """Whether the last observation lies in the space that its environment declares."""
         own = self.environment.unwrapped
@@ -63,9 +73,16 @@ class Trial(World):
         self.raw = observation
         return super()._checked(observation)
 
-    def _refuse_own_reset(self, observation: np.ndarray, info: Any) -> None:
-        self.info = dict(info)
-        super()._refuse_own_reset(observation, info)
+    @property
+    def suspected(self) -> str | None:
+        """Why practice would warn of a reset that nobody asked for."""
+        return self._unasked.suspected
+
+    def _look(self, observation: np.ndarray, info: Mapping[str, Any]) -> None:
+        self.info = info
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what is suspected is told as a finding
+            super()._look(observation, info)
 
 
 class Walk(NamedTuple):
@@ -81,10 +98,10 @@ class Walk(NamedTuple):
     seconds: float  # of all steps
 
 
-def walk(trial: Trial, steps: int) -> Walk:
+def walk(trial: Trial, steps: int, tell: Callable[[str], None]) -> Walk:
     """Act at random, with a new goal now and then, of which half are achieved at once.
 
-    After an end the environment is reset, as in practice.
+    After an end the environment is reset, as in practice. ``tell`` is called with how far it is.
 
     Raises:
         Failure: where practice would stop, with the words that it has for it.
@@ -95,6 +112,7 @@ def walk(trial: Trial, steps: int) -> Walk:
     seconds, left, action = 0.0, 0, np.zeros(task.action_size, np.float32)
     goal = np.array(task.goals[0])
     for number in range(steps):
+        tell(f"random step {number:,} of {steps:,}")
         if number % GOAL_EVERY == 0:
             goal = _next_goal(task, observation, number // GOAL_EVERY)
             trial.show(goal)
@@ -122,12 +140,12 @@ def _next_goal(task: Task, observation: np.ndarray, number: int) -> np.ndarray:
     return np.asarray(task.goals[number // 2 % len(task.goals)], np.float32)
 
 
-def own_resets(seen: Walk, starts: np.ndarray) -> np.ndarray:
-    """Steps at which the environment seems to have reset itself, unseen by practice.
+def own_resets(seen: Walk, starts: np.ndarray) -> tuple[np.ndarray, bool]:
+    """Steps at which the environment seems to have reset itself, and whether it is sure to have.
 
     It jumped, by ten times what is usual and a tenth of all that was seen, to where ``starts``
     [resets, observation] lie, from where two numbers or more did not (a single one may be the speed
-    of what hit a wall).
+    of what hit a wall). It is sure where most of the numbers that ever change jumped.
     """
     everything = np.concatenate([seen.before, seen.after, starts])
     spread = np.ptp(everything, axis=0)
@@ -138,10 +156,13 @@ def own_resets(seen: Walk, starts: np.ndarray) -> np.ndarray:
     def apart(observations: np.ndarray) -> Any:  # [T], how many numbers
         return ((observations < low) | (observations > high)).sum(axis=1)
 
-    moved = (np.abs(seen.after - seen.before) / scale).max(axis=1)
-    jumped = moved > max(0.1, 10.0 * float(np.median(moved)))
+    moved = np.abs(seen.after - seen.before) / scale
+    most = moved.max(axis=1)
+    jumped = most > max(0.1, 10.0 * float(np.median(most)))
     back = jumped & (apart(seen.after) == 0) & (apart(seen.before) >= min(2, (spread > 0).sum()))
-    return np.flatnonzero(back & ~seen.ends.any(axis=1))
+    steps = np.flatnonzero(back & ~seen.ends.any(axis=1))
+    many = (moved > np.maximum(0.1, 10.0 * np.median(moved, axis=0))).sum(axis=1)
+    return steps, bool((2 * many[steps] > (spread > 0).sum()).any())
 
 
 class Effects(NamedTuple):

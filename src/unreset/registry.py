@@ -32,6 +32,7 @@ from unreset.methods import (
     vaprl,
 )
 from unreset.methods.settings import Settings
+from unreset.tasks import identifiers
 from unreset.tasks.cheetah import cheetah
 from unreset.tasks.cheetah_velocity import cheetah_velocity
 from unreset.tasks.cube_grasp import cube_grasp
@@ -207,11 +208,27 @@ def task(name: str, reward: str | None = None) -> Task:
         if not callable(make):
             raise UnresetError(f"{name} is no function that makes a task")
     else:
+        if name not in TASKS and identifiers.looks_like_one(name):
+            raise UnresetError(_bringing(name))
         look_up("task", name, TASKS)
         make = TASKS[name]
     if reward is not None and "reward" not in inspect.signature(make).parameters:
         raise UnresetError(f"task {name!r} has no choice of reward, so not {reward!r}")
-    made = make() if reward is None else make(reward=reward)
+    try:
+        made = make() if reward is None else make(reward=reward)
+    except UnresetError:
+        raise
+    except Exception as error:  # any: it is the user's
+        raise UnresetError(f"{name} raises {places.told(error)}") from error
     if not isinstance(made, Task):
         raise UnresetError(f"{name} returned {type(made).__name__}, not a Task")
     return made
+
+
+def _bringing(identifier: str) -> str:
+    """How the environment of an id becomes a task."""
+    return (
+        f"unknown task {identifier!r}; an environment of Gymnasium becomes one by a line in "
+        "my_task.py: from unreset.tasks.bring import from_environment; "
+        f'make_task = lambda: from_environment("{identifier}") - then say my_task:make_task'
+    )

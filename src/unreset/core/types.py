@@ -147,6 +147,12 @@ class Task:
     action_bounds: tuple[np.ndarray, np.ndarray] | None = None
     """Lowest and highest action, [action] each, in the units of what it stretches [-1, 1] to; None
     where those are its environment's own."""
+    watch_resets: bool = True
+    """Whether practice stops where its environment seems to have reset itself. False where you know
+    that it never does, although all of its observation may jump to a start, or its time go back."""
+    raw_state: Callable[[Any], np.ndarray] | None = None
+    """An observation of the environment that the task was made from -> the task's [observation]:
+    how data sets of that environment are read. None where they are laid out alike."""
     starts: tuple[str, ...] = ("initial",)
     """The kinds of start that resets know: "initial", and perhaps "goal" and "wide"."""
     demonstrations: Callable[..., Sequence[Trajectory]] | None = None

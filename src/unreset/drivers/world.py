@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,12 +10,13 @@ import gymnasium
 import numpy as np
 from gymnasium import wrappers
 
+from unreset import interface
 from unreset.core.types import Task
 from unreset.core.vision import Frames, Vision, stacked, taken
+from unreset.drivers.unasked import Unasked
 from unreset.errors import Failure, UnresetError
+from unreset.interface import in_one_line, named
 
-_JUMP = 5.0  # an environment's own reset moves it by more than this times any step before it
-_ACQUAINTED = 20  # steps after which it is known how far a step moves it
 _STATELESS = (wrappers.OrderEnforcing, wrappers.PassiveEnvChecker, wrappers.RescaleAction)
 
 
@@ -37,8 +38,7 @@ class World:
         if environment is None:
             if task.environment is None:
                 raise UnresetError(f"task {task.name!r} has no Gymnasium environment")
-            with named("the environment cannot be made"):
-                environment = task.environment(render_mode=render_mode)
+            environment = _made(task, render_mode)
         self.task, self.environment, self.start = task, environment, start
         self._options = None if start == "initial" else {"start": start}
         self._shapes = vision.looking(task) if vision is not None else {}
@@ -48,23 +48,25 @@ class World:
         self._savable = _savable(environment)
         self._blank: dict[str, np.ndarray] = {}  # a saved state's shapes
         self._broken = False
+        self._unasked = Unasked(task)
 
     def reset(self, seed: int | None) -> np.ndarray:
         """Reset; the observation [observation]."""
         self.frames = {}
         with self._watched("the environment's reset failed"):
-            observation, _ = self.environment.reset(seed=seed, options=self._options)
-            self._first = self._last = self._checked(observation)
+            observation, _ = interface.reset(self.environment, seed, self._options)
+            array = self._checked(observation)
         self._broken = False
-        self._largest, self._steps, self._time = 0.0, 0, self._clock()
-        return self._first
+        self._unasked.begin(array, self.environment)
+        return array
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Act; the observation [observation], and whether it terminated and was truncated [2]."""
         with self._watched("the environment's step failed"):
-            observation, _, terminated, truncated, info = self.environment.step(action)
+            answer = interface.step(self.environment, action)
+            observation, _, terminated, truncated, info = answer
             array = self._checked(observation)
-            self._refuse_own_reset(array, info)
+            self._look(array, info)
         return array, np.array([terminated, truncated], bool)
 
     def scores(self, observation: np.ndarray, goal: np.ndarray, asked: np.ndarray) -> Any:
@@ -116,9 +118,8 @@ class World:
             return False
         with self._watched("the environment's set_state failed"):
             self._savable.set_state({name: state[name] for name in state if name != "whole"})
-        self._first, self._last = np.full_like(observation, np.nan), observation
         self.frames = {name: np.asarray(picture) for name, picture in frames.items()}
-        self._largest, self._steps, self._time = 0.0, 0, self._clock()
+        self._unasked.begin(observation, self.environment, first=False)
         return True
 
     @contextmanager
@@ -148,53 +149,21 @@ class World:
             self.frames = stacked(self.frames or None, seen, self._stack)
         return array
 
-    def _clock(self) -> float:
-        """Simulated seconds since the reset, of a MuJoCo environment."""
-        data = getattr(self.environment.unwrapped, "data", None)
-        return float(getattr(data, "time", 0.0))
-
-    def _refuse_own_reset(self, observation: np.ndarray, info: Any) -> None:
-        """A reset that nobody asked for would be counted by nobody.
-
-        It is told, or simulated time goes back, or after a step as long as none before the
-        observation is one with which practice begins (and was not before).
-        """
-        time, moved = self._clock(), float(np.abs(observation - self._last).max())
-        told = isinstance(info, dict) and any("final_obs" in str(key) for key in info)
-        jumped = self._steps >= _ACQUAINTED and moved > _JUMP * self._largest > 0
-        begun = self._begins(observation) and not self._begins(self._last)
-        if told or time < self._time or (jumped and begun):
-            raise Failure(
-                "the environment has reset itself; practice goes on without resets, and every "
-                "reset must be counted: remove its automatic resets (and wrappers such as "
-                "Autoreset), or let it return truncated=True and be reset"
-            )
-        if not jumped:
-            self._largest = max(self._largest, moved)
-        self._time = time
-        self._steps, self._last = self._steps + 1, observation
-
-    def _begins(self, observation: np.ndarray) -> bool:
-        """Whether practice begins with this observation, as far as is known."""
-        if np.array_equal(observation, self._first):
-            return True
-        begins = self.task.beginnings
-        if begins is None:
-            return False
-        low, high = begins.min(axis=0), begins.max(axis=0)
-        slack = 0.05 * (high - low)
-        return bool(((observation >= low - slack) & (observation <= high + slack)).all())
+    def _look(self, observation: np.ndarray, info: Mapping[str, Any]) -> None:
+        """Refuse a reset that nobody asked for."""
+        self._unasked.look(observation, info, self.environment)
 
 
-@contextmanager
-def named(what: str) -> Iterator[None]:
-    """Turn any exception into a Failure that says what failed."""
+def _made(task: Task, render_mode: str | None) -> Any:
+    """The task's environment; raises UnresetError, in one line, where it cannot be made."""
+    assert task.environment is not None
     try:
-        yield
-    except UnresetError:  # a Failure, or as plain: a simulator that is not installed
+        return task.environment(render_mode=render_mode)
+    except UnresetError:  # such as a simulator that is not installed
         raise
-    except Exception as error:
-        raise Failure(f"{what}: {error!r}") from error
+    except Exception as error:  # any: it is the user's
+        text = f"the environment of task {task.name!r} cannot be made: {in_one_line(error)}"
+        raise UnresetError(text) from error
 
 
 def _savable(environment: gymnasium.Env[Any, Any]) -> Any:

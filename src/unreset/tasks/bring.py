@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import difflib
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 
-import jax
 import numpy as np
 
+from unreset import interface
 from unreset.core.types import Task, Trajectory
 from unreset.errors import UnresetError
 from unreset.tasks.brought_env import (
@@ -17,13 +19,18 @@ from unreset.tasks.brought_env import (
     action_bounds,
     comes_back,
     is_mujoco,
-    takes_goals,
     without_time_limit,
+)
+from unreset.tasks.brought_goals import (
+    radius,
+    reader,
+    refuse_other_distance,
+    rows,
+    takes_goals,
+    unknown,
 )
 from unreset.tasks.judging import DO, RETURN, Function, Judges, goalless_judges, judges, within
 from unreset.tasks.sights import Sights, builder, distinct, look
-
-MAZE_RADIUS = 0.45  # of gymnasium-robotics' mazes, which do not publish it
 
 
 def from_environment(
@@ -50,6 +57,8 @@ def from_environment(
     position: tuple[int, int] | None = None,
     position_name: str = "position",
     samples: int = 100,
+    watch_resets: bool = True,
+    **options: Any,
 ) -> Task:
     """A task that practises in an environment.
 
@@ -91,6 +100,9 @@ def from_environment(
         position: the two numbers of the observation on the report's map.
         position_name: what they are.
         samples: how many resets to look at, with seeds from 0.
+        watch_resets: whether practice stops where the environment seems to have reset itself; say
+            False where you know that it never does, although its numbers may jump to a start.
+        options: of ``gymnasium.make``, or of the callable.
 
     Raises:
         UnresetError: if the environment cannot be practised in, or something does not fit it.
@@ -98,10 +110,10 @@ def from_environment(
     title = make if isinstance(make, str) else getattr(make, "__name__", "environment")
     title = (name or str(title)).replace("/", "-").replace(":", "-")
     try:
-        build = builder(make)
+        build = builder(make, options)
         inner = build()
     except UnresetError as error:
-        raise UnresetError(f"{title}: {error}") from error
+        raise UnresetError(f"{title}: {error}{_meant(options)}") from error
     try:
         bounds = action_bounds(inner.action_space)
         actions = len(bounds[0])
@@ -115,26 +127,29 @@ def from_environment(
         if sights.goals is not None:
             achieved = range(size - sights.goals.shape[1], size)
             goals = sights.goals if goals is None else goals
-            success = _radius(inner.unwrapped) if success is None else success
+            if success is None:
+                success = radius(inner.unwrapped)
+                width = sights.goals.shape[1]
+                refuse_other_distance(inner.unwrapped, sights.observations[0, -width:], success)
         if success is None:
             raise UnresetError("nothing says what success is; give success=")
         if goals is None:
             if achieved is not None or not (callable(success) or success == "environment"):
                 raise UnresetError("success depends on a goal; give achieved= and goals=")
             begin = [] if initial_success is None else [[RETURN]]
-            wanted, initial = np.array([[DO]], np.float32), _rows("initial_goals", begin, 1)
-            reach = _unknown
+            wanted, initial = np.array([[DO]], np.float32), rows("initial_goals", begin, 1)
+            reach = unknown
             judged = goalless_judges(success, initial_success, reward, sights.observations[0])
         else:
             if initial_success is not None:
                 raise UnresetError("initial_success is for tasks without goals; drop it")
-            wanted = _rows("goals", goals)
-            reach = _achieved(achieved, sights.observations[0], wanted.shape[1])
+            wanted = rows("goals", goals)
+            reach = reader(achieved, sights.observations[0], wanted.shape[1])
             told = takes_goals(inner.unwrapped, wanted[0])
             judged = _judged(success, reward, reach, told, sights, wanted)
             if initial_goals is None:
                 initial_goals = _begins(achieved, reach, told, judged, sights)
-            initial = _rows("initial_goals", initial_goals, wanted.shape[1])
+            initial = rows("initial_goals", initial_goals, wanted.shape[1])
         layout = (sights.vector, size, wanted[0], own_goals)
 
         def environment(render_mode: str | None = None, remember: bool = True) -> BroughtEnv:
@@ -167,6 +182,8 @@ def from_environment(
             demonstrations=_made(demonstrations),
             beginnings=sights.observations,
             action_bounds=bounds,
+            watch_resets=watch_resets,
+            raw_state=sights.vector,
             cameras=sights.cameras,
             proprioception=tuple(proprioception),
             stuck=stuck,
@@ -177,7 +194,14 @@ def from_environment(
     except UnresetError as error:
         raise UnresetError(f"{title}: {error}") from error
     finally:
-        inner.close()
+        interface.close(inner)
+
+
+def _meant(options: Mapping[str, Any]) -> str:
+    """What an option may have been meant to be, of those that are this module's."""
+    own = inspect.signature(from_environment).parameters
+    near = [(name, difflib.get_close_matches(name, own, 1, 0.8)) for name in options]
+    return "".join(f" (did you mean {found[0]}= by {name}=?)" for name, found in near if found)
 
 
 def _horizon(inner: Environment, horizon: int | None) -> int:
@@ -189,77 +213,18 @@ def _horizon(inner: Environment, horizon: int | None) -> int:
     return int(horizon)
 
 
-def _radius(own: Any) -> float:
-    """The distance within which an environment with goals counts one as reached."""
-    if hasattr(own, "rotation_threshold"):
-        raise UnresetError(
-            'its success is more than a distance; give success="environment", or a function'
-        )
-    if isinstance(radius := getattr(own, "distance_threshold", None), float | int):
-        return float(radius)
-    if hasattr(own, "maze") and hasattr(own, "update_target_site_pos"):
-        return MAZE_RADIUS
-    raise UnresetError("nothing says how near to a goal is success; give success=, a distance")
-
-
-def _rows(what: str, value: Any, size: int | None = None) -> np.ndarray:
-    """``value`` as finite float32 [rows, size]."""
-    try:
-        array = np.array(value, np.float32)
-    except (TypeError, ValueError) as error:
-        raise UnresetError(f"{what} must be rows of numbers, not {value!r}") from error
-    if array.size == 0 and size is not None:
-        return array.reshape(0, size)
-    if array.ndim != 2 or array.size == 0 or size not in (None, array.shape[1]):
-        raise UnresetError(
-            f"{what} must be rows of {'as many' if size is None else size} numbers each, "
-            f"not of shape {array.shape}"
-        )
-    if not np.isfinite(array).all():
-        raise UnresetError(f"{what} contain NaN or infinity")
-    return array
-
-
-def _unknown(observation: Any) -> Any:
-    """Stands where nothing says what goal an observation achieves."""
-    raise UnresetError("this task does not say what goal an observation achieves; give achieved=")
-
-
-def _achieved(
-    achieved: Sequence[int] | Function | None, observation: np.ndarray, size: int
-) -> Function:
-    """The function that reads a goal [size] from an observation (NumPy and JAX)."""
-    if achieved is None:
-        return _unknown
-    if not callable(achieved):
-        numbers = np.asarray(achieved, int)
-        if numbers.shape != (size,) or (numbers < 0).any() or numbers.max() >= len(observation):
-            raise UnresetError(
-                f"achieved must be {size} numbers' places in the observation, "
-                f"0 to {len(observation) - 1}, as many as a goal has; not {list(achieved)}"
-            )
-        return lambda observation: observation[numbers]
-    try:
-        shape = jax.eval_shape(achieved, observation).shape
-    except Exception as error:  # any: it is the user's
-        raise UnresetError(f"achieved must work in JAX (use jax.numpy): {error!r}") from error
-    if shape != (size,):
-        raise UnresetError(f"achieved must return a goal, of shape ({size},), not {shape}")
-    return achieved
-
-
 def _judged(
     success: Any, reward: Any, reach: Function, told: bool, sights: Sights, goals: np.ndarray
 ) -> Judges:
     if isinstance(success, float | int):
-        if reach is _unknown:
+        if reach is unknown:
             raise UnresetError("success is a distance; give achieved=, what it is measured from")
         success = within(float(success), reach)
     if "environment" in (success, reward) and not told and len(goals) > 1:
         raise UnresetError(
             '"environment" can judge several goals only where it has a method set_goal(goal)'
         )
-    return judges(success, reward, reach is not _unknown, sights.observations[0], goals[0])
+    return judges(success, reward, reach is not unknown, sights.observations[0], goals[0])
 
 
 def _begins(

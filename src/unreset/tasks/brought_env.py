@@ -10,7 +10,9 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.wrappers import TimeLimit
 
+from unreset import interface
 from unreset.errors import UnresetError
+from unreset.tasks.brought_goals import takes_goals, tell
 from unreset.tasks.mujoco_env import integration_state, restore_integration_state
 
 Environment = gymnasium.Env[Any, Any]
@@ -53,7 +55,7 @@ class BroughtEnv(gymnasium.Env[dict[str, Any], np.ndarray]):
         self.metadata, self.render_mode = inner.metadata, inner.render_mode
         self.low, self.high = action_bounds(inner.action_space)
         self.raw: Any = None  # the environment's own observation
-        self.reward = 0.0  # the environment's own, of the last step
+        self.reward: Any = 0.0  # the environment's own, of the last step, as it came
         self.succeeded: bool | None = None  # what its info says, if it says anything
         everything = {"observation": size, "desired_goal": len(goal)}
         seen: Any = inner.observation_space
@@ -82,32 +84,27 @@ class BroughtEnv(gymnasium.Env[dict[str, Any], np.ndarray]):
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """Reset the environment; ``options`` are its own."""
         super().reset(seed=seed)
-        observation, info = self.inner.reset(seed=seed, options=options)
+        observation, info = interface.reset(self.inner, seed, options)
         if self._own_goals:
             self.goal = np.array(observation["desired_goal"], np.float32)
         self.reward, self.succeeded = 0.0, own_success(info)
-        return self._laid_out(observation), info
+        return self._laid_out(observation), dict(info)
 
     def step(self, action: np.ndarray) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
-        """Act; the reward and both ends are the environment's own."""
+        """Act; the reward (NaN if it is not one number) and both ends are the environment's own."""
         share = (np.clip(np.asarray(action, np.float64), -1.0, 1.0) + 1.0) / 2.0
         stretched = self.low + share * (self.high - self.low)
         space: Any = self.inner.action_space
         asked = stretched.astype(space.dtype).reshape(space.shape)
-        observation, reward, terminated, truncated, info = self.inner.step(asked)
-        self.reward, self.succeeded = float(reward), own_success(info)
-        return self._laid_out(observation), self.reward, bool(terminated), bool(truncated), info
+        observation, self.reward, *ends, info = interface.step(self.inner, asked)
+        self.succeeded = own_success(info)
+        reward = interface.number(self.reward)
+        return self._laid_out(observation), reward, ends[0], ends[1], dict(info)
 
     def set_goal(self, goal: Any) -> None:
         """Ask for another goal [goal]; an environment that knows of goals is told."""
         self.goal = np.array(goal, np.float32)
-        own: Any = self.inner.unwrapped
-        if hasattr(own, "set_goal"):
-            own.set_goal(self.goal)
-        elif self.knows_goals:
-            own.goal = self.goal.astype(own.goal.dtype)
-            if hasattr(own, "update_target_site_pos"):  # the mazes' mark
-                own.update_target_site_pos()
+        tell(self.inner.unwrapped, self.goal)
 
     @property
     def knows_goals(self) -> bool:
@@ -120,7 +117,7 @@ class BroughtEnv(gymnasium.Env[dict[str, Any], np.ndarray]):
 
     def close(self) -> None:
         """Close the environment."""
-        self.inner.close()
+        interface.close(self.inner)
 
     def _vector(self, observation: Any) -> np.ndarray:
         # A copy: some environments write every observation into the same memory.
@@ -154,8 +151,9 @@ def action_bounds(space: Any) -> tuple[np.ndarray, np.ndarray]:
     low, high = (np.asarray(bound, np.float64).ravel() for bound in (space.low, space.high))
     if not np.isfinite([low, high]).all():
         raise UnresetError(
-            f"its actions are {space}, without bounds; wrap it in "
-            "gymnasium.wrappers.RescaleAction or give it a Box with finite bounds"
+            f"its actions are {space}, without bounds to stretch [-1, 1] to; give it a Box with "
+            "finite bounds, such as gymnasium.wrappers.TransformAction(environment, lambda a: a, "
+            "gymnasium.spaces.Box(-1, 1, shape))"
         )
     return low, high
 
@@ -166,14 +164,6 @@ def own_success(info: Mapping[str, Any]) -> bool | None:
         if key in info:
             return bool(info[key])
     return None
-
-
-def takes_goals(own: Any, goal: np.ndarray) -> bool:
-    """Whether an environment can be told a goal: by ``set_goal``, or, as gymnasium-robotics', by
-    its array ``goal``."""
-    kept = getattr(own, "goal", None)
-    kept_alike = isinstance(kept, np.ndarray) and kept.shape == goal.shape
-    return hasattr(own, "set_goal") or kept_alike
 
 
 def is_mujoco(own: Any) -> bool:

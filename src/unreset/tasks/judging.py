@@ -10,8 +10,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from unreset import interface
 from unreset.core.types import Array
-from unreset.errors import UnresetError
+from unreset.errors import Failure, UnresetError
 
 Function = Callable[..., Any]
 Score = Callable[[Any, np.ndarray, np.ndarray], tuple[float, bool]]
@@ -161,7 +162,9 @@ def _pay(environment: Any, reward: Function | str, done: bool, *arguments: np.nd
             "its own reward is known only for the goal that it was told: continuing evaluation "
             'needs reward="sparse", or a function'
         )
-    return float(own.reward)
+    if not np.isfinite(paid := interface.number(own.reward)):
+        raise Failure(f"the environment's reward is {own.reward!r}, not one finite number")
+    return paid
 
 
 def _check_arguments(what: str, function: Function, number: int) -> None:

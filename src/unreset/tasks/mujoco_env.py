@@ -9,6 +9,7 @@ import sys
 import weakref
 from collections.abc import Callable, Mapping
 from ctypes.util import find_library
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,21 @@ def draw_without_display() -> None:
         os.environ["MUJOCO_GL"] = found[0] if found else "disable"
 
 
+def prepare_drawing() -> None:
+    """Have MuJoCo, where it is installed, draw without a display if there is none."""
+    if display():
+        return
+    if "mujoco" in sys.modules:
+        draw_without_display()  # Gymnasium's renderers look again
+    elif find_spec("mujoco") is not None:
+        _choose_drawing()
+
+
+def display() -> bool:
+    """Whether there is a display, on Linux."""
+    return any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
+
+
 def import_mujoco(extra: str) -> Any:
     """The package mujoco, drawing without a display where it can: its first import decides.
 
@@ -40,14 +56,20 @@ def import_mujoco(extra: str) -> Any:
     Raises:
         UnresetError: if mujoco cannot be imported.
     """
-    if sys.platform != "linux" or "mujoco" in sys.modules or "MUJOCO_GL" in os.environ:
-        return require("mujoco", extra)
+    if "mujoco" not in sys.modules:
+        _choose_drawing()
+    return require("mujoco", extra)
+
+
+def _choose_drawing() -> None:
+    """Set MUJOCO_GL, where it is not set, to what MuJoCo's first import can do with."""
+    if sys.platform != "linux" or "MUJOCO_GL" in os.environ:
+        return
     draw_without_display()
     try:
-        return importlib.import_module("mujoco")
+        importlib.import_module("mujoco")
     except Exception:  # such as a library without a driver; simulating needs none
         os.environ["MUJOCO_GL"] = "disable"
-        return require("mujoco", extra)
 
 
 def integration_state(env: Any) -> np.ndarray:
@@ -127,7 +149,7 @@ class MujocoEnv(SavableEnv):
         model.vis.global_.offwidth = max(size, model.vis.global_.offwidth)
         model.vis.global_.offheight = max(size, model.vis.global_.offheight)
         try:
-            if _needs_display(self.mujoco) and not {"DISPLAY", "WAYLAND_DISPLAY"} & set(os.environ):
+            if _needs_display(self.mujoco) and not display():
                 raise RuntimeError("it was imported before unreset, to draw on a display")
             renderer = self.mujoco.Renderer(model, size, size)
         except Exception as error:

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
-import os
 import warnings
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
 from gymnasium import spaces
 
+from unreset import interface
 from unreset.errors import UnresetError
+from unreset.interface import in_one_line, named
 from unreset.tasks.brought_env import Environment
+from unreset.tasks.identifiers import registered
 from unreset.tasks.judging import Function
-from unreset.tasks.mujoco_env import draw_without_display
+from unreset.tasks.mujoco_env import prepare_drawing
 
 GOAL_KEYS = ("observation", "achieved_goal", "desired_goal")
 SAME = 1e-6  # goals nearer than this are one
@@ -34,16 +34,27 @@ class Sights(NamedTuple):
     # The last numbers of an observation are then the goal that it achieves.
 
 
-def builder(make: str | Callable[..., Environment]) -> Function:
-    """(render_mode=None) -> the environment."""
+def builder(make: str | Callable[..., Environment], options: Mapping[str, Any]) -> Function:
+    """(render_mode=None) -> the environment, made with these options.
+
+    It raises UnresetError, in one line, where that cannot be.
+    """
+    if not isinstance(make, str) and not callable(make):
+        raise UnresetError(
+            f"make must be the id of an environment or a function that returns one, not {make}; of "
+            "an environment that is there already, write lambda: gymnasium.make(...)"
+        )
 
     def build(render_mode: str | None = None) -> Environment:
-        if render_mode is not None and not os.environ.get("DISPLAY"):
-            draw_without_display()  # MuJoCo would look for a window
+        prepare_drawing()  # else MuJoCo would look for a window
+        # Only where it is wanted: environments have defaults of their own.
+        drawn = {} if render_mode is None else {"render_mode": render_mode}
         if isinstance(make, str):
-            made = _registered(make, render_mode)
+            made = registered(make, {**options, **drawn})
         else:
-            made = make(render_mode=render_mode) if _takes_render_mode(make) else make()
+            made = _called(make, {**options, **(drawn if _takes_render_mode(make) else {})})
+        if isinstance(made, gymnasium.vector.VectorEnv):
+            raise UnresetError("it is a vector environment; practice takes a single one")
         if not isinstance(made, gymnasium.Env):
             raise UnresetError(f"what makes it returned {made!r}, not a gymnasium.Env")
         own: Any = made.unwrapped
@@ -60,7 +71,7 @@ def look(inner: Environment, state: State, with_goals: bool, samples: int) -> Si
     """Reset with seeds 0, 1, ... and read the observations, and goals if it has them."""
     if samples < 1:
         raise UnresetError(f"samples must be at least 1, not {samples}")
-    keys: Any = getattr(inner.observation_space, "spaces", {})
+    keys = dict(inner.observation_space) if _is_dictionary(inner.observation_space) else {}
     with_goals = with_goals and all(_is_vector(keys.get(key)) for key in GOAL_KEYS)
     part = _reader(inner.observation_space, state, with_goals)
 
@@ -69,16 +80,17 @@ def look(inner: Environment, state: State, with_goals: bool, samples: int) -> Si
 
     vector = with_achieved if with_goals else part
     seen, goals = [], []
-    try:
-        for seed in range(samples):
-            observation, _ = inner.reset(seed=seed)
+    for seed in range(samples):
+        with named("its reset failed"):
+            observation, _ = interface.reset(inner, seed)
+        with named("its observations are not vectors of numbers"):
             # Copies: some environments write every observation into the same memory.
             seen.append(np.array(vector(observation), np.float32).ravel())
             if with_goals:
                 goals.append(np.array(observation[GOAL_KEYS[2]], np.float32).ravel())
-        rows = np.stack(seen)
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise UnresetError(f"its observations are not vectors of one length: {error!r}") from error
+    if len(lengths := sorted({len(row) for row in seen})) > 1:
+        raise UnresetError(f"its observations are not vectors of one length, but of {lengths}")
+    rows = np.stack(seen)
     if not np.isfinite(rows).all():
         raise UnresetError("the observations of its resets contain NaN or infinity")
     cameras = tuple(str(key) for key, space in keys.items() if _is_picture(space))
@@ -91,22 +103,13 @@ def distinct(rows: np.ndarray) -> np.ndarray:
     return np.asarray(rows, np.float32)[np.sort(first)]
 
 
-def _registered(name: str, render_mode: str | None) -> Environment:
-    """An environment by id; gymnasium-robotics need not have been imported."""
-    make = partial(gymnasium.make, name, render_mode=render_mode, disable_env_checker=True)
+def _called(make: Callable[..., Environment], arguments: Mapping[str, Any]) -> Any:
     try:
-        try:
-            return make()
-        except gymnasium.error.UnregisteredEnv:
-            gymnasium.register_envs(importlib.import_module("gymnasium_robotics"))
-            return make()
-    except ImportError as error:
-        raise UnresetError(
-            "Gymnasium does not know it; if it is one of gymnasium-robotics: "
-            "pip install 'unreset[robotics]'; else give what makes it instead of its id"
-        ) from error
-    except gymnasium.error.Error as error:
-        raise UnresetError(f"Gymnasium cannot make it: {error}") from error
+        return make(**arguments)
+    except UnresetError:
+        raise
+    except Exception as error:  # any: it is the user's
+        raise UnresetError(f"it cannot be made: {in_one_line(error)}") from error
 
 
 def _takes_render_mode(make: Callable[..., Any]) -> bool:
@@ -121,7 +124,7 @@ def _reader(space: Any, state: State, with_goals: bool) -> Function:
     """What reads the task's vector from an observation of this space."""
     if callable(state):
         return state
-    known: dict[str, Any] = dict(getattr(space, "spaces", {})) if _is_dictionary(space) else {}
+    known: dict[str, Any] = dict(space) if _is_dictionary(space) else {}
     if state is not None:
         keys = [state] if isinstance(state, str) else list(state)
         if unknown := sorted(set(keys) - set(known)):
@@ -164,7 +167,8 @@ def _is_dictionary(space: Any) -> bool:
 def _is_vector(space: Any) -> bool:
     """Whether a space's elements are numbers in a row (or few rows), not a picture."""
     pictures = len(getattr(space, "shape", None) or ()) >= 2 and space.dtype == np.uint8
-    return isinstance(space, spaces.Box) and not pictures and len(space.shape) < 3
+    numbers = isinstance(space, spaces.Box | spaces.MultiBinary)
+    return numbers and not pictures and len(space.shape) < 3
 
 
 def _is_picture(space: Any) -> bool:
