@@ -64,18 +64,6 @@ def test_practice_that_passes_the_start_is_no_reset():
         world.step(np.full(1, action, np.float32))
 
 
-def test_an_environment_that_goes_back_in_simulated_time_has_reset_itself():
-    environment = toy.PointEnv()
-    environment.data = type("Data", (), {"time": 1.0})()
-    world = World(POINT, environment)
-    world.reset(0)
-    environment.data.time = 1.5
-    world.step(np.zeros(1, np.float32))
-    environment.data.time = 0.5
-    with pytest.raises(Failure, match="has reset itself"):
-        world.step(np.zeros(1, np.float32))
-
-
 @pytest.mark.parametrize(
     ("observation", "message"),
     [
@@ -103,21 +91,6 @@ def test_a_time_limit_makes_an_environment_inexact():
     assert not World(POINT, gymnasium.wrappers.TimeLimit(Savable(), 10)).exact
     assert World(POINT, gymnasium.wrappers.OrderEnforcing(Savable())).exact
     assert not World(POINT, toy.PointEnv()).exact
-
-
-def test_a_random_start_out_of_practice_is_a_reset_too():
-    task = dataclasses.replace(POINT, beginnings=np.array([[-1.1], [-0.9]], np.float32))
-
-    def somewhere(number, result):
-        seen = {"observation": np.array([-0.95], np.float32)}
-        return (seen, *result[1:]) if number == 30 else result
-
-    world = World(task, Wandering(somewhere))
-    world.reset(0)
-    for _ in range(30):
-        world.step(np.full(1, 0.1, np.float32))
-    with pytest.raises(Failure, match="has reset itself"):
-        world.step(np.full(1, 0.1, np.float32))
 
 
 def test_observations_are_not_the_environments_own_array():

@@ -80,8 +80,10 @@ class Unasked:
 
     def _is_start(self, observation: np.ndarray) -> bool:
         """Whether it is a known start exactly."""
-        known = self._first[None] if self._beginnings is None else self._beginnings
-        return bool((np.vstack([self._first[None], known]) == observation).all(axis=1).any())
+        known = self._first[None]
+        if self._beginnings is not None:
+            known = np.concatenate([known, self._beginnings])
+        return bool((known == observation).all(axis=1).any())
 
     def _warn(self, text: str) -> None:
         if self.suspected is None:

@@ -71,9 +71,10 @@ def look(inner: Environment, state: State, with_goals: bool, samples: int) -> Si
     """Reset with seeds 0, 1, ... and read the observations, and goals if it has them."""
     if samples < 1:
         raise UnresetError(f"samples must be at least 1, not {samples}")
-    keys = dict(inner.observation_space) if _is_dictionary(inner.observation_space) else {}
+    space: Any = inner.observation_space
+    keys: dict[str, Any] = dict(space) if _is_dictionary(space) else {}
     with_goals = with_goals and all(_is_vector(keys.get(key)) for key in GOAL_KEYS)
-    part = _reader(inner.observation_space, state, with_goals)
+    part = _reader(space, state, with_goals)
 
     def with_achieved(observation: Any) -> np.ndarray:
         return np.concatenate([np.ravel(part(observation)), np.ravel(observation[GOAL_KEYS[1]])])
