@@ -11,9 +11,7 @@ import numpy as np
 
 from unreset.errors import Failure, UnresetError
 
-_OLD = (
-    "this is the interface of old Gym; change it to Gymnasium's, or wrap it with the shimmy package"
-)
+_OLD = "that is old Gym's interface: change it to Gymnasium's, or wrap it by the package shimmy"
 _STEP = "(observation, reward, terminated, truncated, info)"
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import io
 import re
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import redirect_stderr, suppress
 from importlib.util import find_spec
 from typing import Any
 
@@ -64,5 +65,6 @@ def unknown(identifier: str) -> str:
 def _import_packages() -> None:
     for name in PACKAGES:
         if find_spec(name) is not None:
-            with suppress(Exception):  # any: it may lack something, and may not be what is wanted
+            # Any exception: it may lack something, and not be what is wanted, nor its notices.
+            with suppress(Exception), redirect_stderr(io.StringIO()):
                 gymnasium.register_envs(importlib.import_module(name))
