@@ -20,6 +20,7 @@ from unreset.tasks.pointmass_walls import PROTOCOL
 
 NARROW, SHOWN = "narrow", "demonstrations"
 SCORES = {"return": "return", "success": "success"}
+_MOST_ROWS = 3000  # of each table; five seeds have 90
 SMALL = 0.1  # of the starts' effect: what "hardly matters" may be at most
 
 _CAPTION = """\
@@ -48,6 +49,9 @@ class Policies:
             (int(row["seed"]), int(row["size"]), int(row["length"]), row["start"]): row
             for row in rows
         }
+        cells = len(self.seeds) * len(self.sizes) * len(self.lengths) * len((NARROW, SHOWN))
+        if len(self._rows) != cells or len(rows) != cells:
+            raise ValueError(f"policies.csv has {len(rows)} rows for {cells} cells")
 
     def scores(
         self,
@@ -125,6 +129,8 @@ def write(out: Path) -> list[Path]:
     with reading(out, f"{out} is no study of unreset bench imagination"):
         policies = Policies(rows)
         models, planners = (read_rows(out / f"{name}.csv") for name in ("models", "planners"))
+        if max(map(len, (rows, models, planners))) > _MOST_ROWS:
+            raise ValueError(f"one of its tables has more than {_MOST_ROWS:,} rows")
         page = _page(about, policies, models, planners)
     return [
         replaced(out / "tables.md", page.encode()),

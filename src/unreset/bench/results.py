@@ -113,13 +113,15 @@ def interval(scores: list[np.ndarray], resamples: int = statistics.RESAMPLES) ->
 
 def read_cell(out: Path, entry: Entry) -> CellResult:
     """The results of a cell, as far as they are there."""
-    folder, found = out / entry.cell.name, []
+    folder, found = out / entry.cell.name, list[SeedResult]()
     for place in [folder, *sorted(folder.glob("seed-*"))]:
         try:
             record = read_record(place)
         except UnresetError:  # no run yet
             continue
-        found += [_seed(record, seed) for seed in record.seeds if seed in entry.seeds]
+        known = {one.seed for one in found}
+        fresh = [seed for seed in record.seeds if seed in entry.seeds and seed not in known]
+        found += [_seed(record, seed) for seed in fresh]
     measured = [seed for seed in found if len(seed.steps)]
     return CellResult(entry, tuple(sorted(measured, key=lambda seed: seed.seed)))
 
@@ -134,9 +136,19 @@ def _seed(record: Record, seed: int) -> SeedResult:
 
     steps, seconds, wide = map(column, ("env_steps", "wall_seconds", "wide_success"))
     whole = np.isfinite(steps) & np.isfinite(seconds)  # the last line of a run may be cut short
-    given = dict(
-        zip(record.summary.get("seeds", []), record.summary.get("hard_resets", []), strict=False)
-    )
     return SeedResult(
-        seed, steps[whole], column("success")[whole], wide[whole], seconds[whole], given.get(seed)
+        seed,
+        steps[whole],
+        column("success")[whole],
+        wide[whole],
+        seconds[whole],
+        _resets(record).get(seed),
     )
+
+
+def _resets(record: Record) -> dict[int, int]:
+    """Hard resets by seed, as far as the summary says."""
+    columns = [record.summary.get(name) for name in ("seeds", "hard_resets")]
+    seeds, resets = (column if isinstance(column, list) else [] for column in columns)
+    pairs = zip(seeds, resets, strict=False)
+    return {a: b for a, b in pairs if isinstance(a, int) and isinstance(b, int)}
