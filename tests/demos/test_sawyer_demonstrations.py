@@ -6,6 +6,7 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
+from unreset.demos.replay import replay
 from unreset.demos.sawyer import (
     DOOR,
     PEG,
@@ -80,14 +81,19 @@ def test_nearly_all_tries_succeed(case):
     assert len(trajectories) >= 0.8 * tries  # .95 and more of hundreds; few may have bad luck
 
 
-def test_replayed_from_their_first_observations_they_succeed_again(case):
-    _, _, env, trajectories, _ = case
-    again = 0
-    for trajectory in trajectories:
-        start = {"state": trajectory.observations[0], "goal": trajectory.goal}
-        env.reset(options=start)
-        again += any(env.step(action)[4]["is_success"] for action in trajectory.actions)
-    assert again >= 0.9 * len(trajectories)
+def test_replayed_from_their_first_observations_they_succeed_in_the_same_step(case):
+    name, task, _, trajectories, _ = case
+    replayed = list(replay(task, trajectories))
+    for one, again in zip(trajectories, replayed, strict=True):
+        reset = one.direction == FORWARD or one.observations[0][3] == 1.0
+        if reset and name != "door":  # where a reset began, all is as it was
+            assert again.success_at == len(one.actions)
+            assert again.start_error < 1e-6
+            assert again.mean_error < 1e-4
+        assert again.max_error < 0.02
+    same = [one.success_at == one.steps for one in replayed]
+    assert sum(same) >= 0.9 * len(same)
+    assert all(same[:NUMBER])  # forward: all from resets
 
 
 def test_backward_ones_start_where_forward_ones_ended(case):

@@ -1,5 +1,6 @@
 """The door and the peg: the benchmark's numbers, Meta-World's physics, exact resumption."""
 
+import copy
 import math
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import unreset.tasks  # noqa: F401 - registers the environments
 from unreset.demos.sawyer import Lost, SawyerHand, insert_peg
 from unreset.errors import UnresetError
 from unreset.tasks import sawyer, sawyer_door, sawyer_peg
-from unreset.tasks.mujoco_env import MujocoEnv
+from unreset.tasks.mujoco_env import MujocoEnv, weld_as_before_3
 from unreset.tasks.sawyer_door import SawyerDoorEnv
 from unreset.tasks.sawyer_peg import SawyerPegEnv
 
@@ -28,7 +29,7 @@ pytestmark = pytest.mark.skipif(
 
 CLASSES = {"door": SawyerDoorEnv, "peg": SawyerPegEnv}
 FACTORIES = {"door": sawyer_door.sawyer_door, "peg": sawyer_peg.sawyer_peg}
-REST = {"door": (0.0059, 0.3997, 0.1949), "peg": (0.0062, 0.6002, 0.1943)}
+INITIAL = {"door": sawyer_door.INITIAL, "peg": sawyer_peg.INITIAL}
 OPENED, TWENTIETH = -math.pi / 3, math.pi / 20
 
 
@@ -313,14 +314,43 @@ def metaworlds_peg(env):
     return other
 
 
-def test_the_physics_is_metaworlds(peg):
+def test_the_physics_is_metaworlds_but_for_the_weld(peg):
     peg.reset(seed=3)
     other = metaworlds_peg(peg)
+    other.model.eq_data[:] = peg.model.eq_data
+    weld_as_before_3(other.model, "hand")
     for action in wander(60):
-        seen = peg.step(action)[0]["observation"]
-        theirs = other.step(action)[0]
-        np.testing.assert_allclose(seen[:4], theirs[:4], atol=1e-4)
-        np.testing.assert_allclose(seen[4:7] + sawyer_peg.GRASP, theirs[4:7], atol=1e-4)
+        peg.step(action)
+        other.step(action)
+        later = copy.copy(peg.data)
+        peg.mujoco.mj_step(peg.model, later)  # the substep that ours still owes
+        np.testing.assert_allclose(later.qpos, other.data.qpos, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["door", "peg"])
+def test_hand_and_object_are_where_mujoco_2_has_them(envs, name):
+    """What the benchmark's step and reset give in MuJoCo 2.2.0 (``Original`` of peg_lag.py)."""
+    down, close, back = [1, 0.3, -0.8, -1], [0, 0, 0, 1], [-1, 0, 0.7, 1]
+    actions = {"peg": [down] * 20 + [close] * 10 + [back] * 30, "door": [down] * 5 + [back] * 5}
+    start = {"peg": (0.0, 0.68, 0.02), "door": (0.02785, 0.47595, 0.10004)}  # the door: at -1 rad
+    expected = {
+        "peg": {
+            1: (0.00657, 0.59973, 0.19363, 1.0, 0.0, 0.68, 0.01939),
+            10: (0.06105, 0.61499, 0.14499, 1.0, 0.0, 0.68, 0.01391),
+            20: (0.16216, 0.64415, 0.07366, 1.0, 0.00035, 0.6801, 0.01452),
+            30: (0.19789, 0.65931, 0.05367, 0.60017, 0.01858, 0.67013, 0.01462),  # taken
+            60: (-0.02471, 0.65805, 0.19872, 0.29865, -0.19255, 0.66231, 0.15149),  # and lifted
+        },
+        "door": {
+            1: (0.00612, 0.39951, 0.19428, 1.0, *start["door"]),
+            5: (0.01779, 0.4013, 0.18125, 1.0, *start["door"]),
+        },
+    }[name]
+    env = envs[name]
+    env.reset(options={"state": [*INITIAL[name][0, :4], *start[name]]})
+    seen = observations(env, actions[name])
+    for step, numbers in expected.items():
+        np.testing.assert_allclose(seen[step - 1], numbers, atol=3e-5)
 
 
 def test_the_pegs_dense_reward_is_metaworlds_with_the_benchmarks_radius():
@@ -349,7 +379,7 @@ def test_the_pegs_dense_reward_is_metaworlds_with_the_benchmarks_radius():
 
     step, env.step = env.step, compared
     # One that also ends within the dense reward's own radius, which counts y and z twice.
-    trajectory = demonstrate(env, PEG, number=1, seed=3)[0]
+    trajectory = demonstrate(env, PEG, number=1, seed=1)[0]
     assert trajectory.rewards[-1] == pytest.approx(10.0)
     assert len(rewards) > 100
     assert min(rewards) < 0.1
@@ -364,7 +394,7 @@ def test_the_pegs_dense_reward_is_metaworlds_with_the_benchmarks_radius():
 def test_the_hand_rests_open_where_the_benchmark_has_it(envs, name):
     seen, info = envs[name].reset(seed=0)
     assert seen["observation"][3] == 1.0
-    np.testing.assert_allclose(seen["observation"][:3], REST[name], atol=2e-3)
+    np.testing.assert_allclose(seen["observation"][:3], INITIAL[name][0, :3], atol=1e-6)
     np.testing.assert_array_equal(seen["observation"], seen["achieved_goal"])
     assert info == {"is_success": False}
 
@@ -458,6 +488,43 @@ def test_observations_can_be_put_back(envs, name):
         assert again[3] == pytest.approx(seen[3], abs=0.01)
         assert np.abs(env.data.qvel).max() < 1e-6
         env.set_state(state)
+
+
+@pytest.mark.parametrize(
+    ("name", "start"), [("door", "initial"), ("door", "goal"), ("peg", "initial"), ("peg", "goal")]
+)
+def test_an_observation_of_a_reset_is_put_back_as_the_reset_left_it(envs, name, start):
+    """The hand's target, too: what holds the hand at home is not where the hand is."""
+    env = envs[name]
+    seen = env.reset(seed=6, options={"start": start})[0]["observation"]
+    state, target = env.get_state(), env.target.copy()
+    homes = {"door": {"initial": (0, 0.4, 0.2), "goal": (0.29, 0.74, 0.1)}}
+    np.testing.assert_array_equal(target, homes.get(name, {}).get(start, (0, 0.6, 0.2)))
+    env.reset(options={"start": "initial"})
+    observations(env, wander(20))
+    again = env.reset(options={"state": seen})[0]["observation"]
+    np.testing.assert_allclose(again, seen, atol=1e-6)
+    np.testing.assert_array_equal(env.target, target)
+    np.testing.assert_allclose(env.get_state()["mujoco"], state["mujoco"], atol=1e-6)
+
+
+def test_with_its_fingers_closed_a_hand_at_home_is_at_rest(peg):
+    seen = peg.reset(seed=0)[0]["observation"]
+    seen[3] = 0.5
+    again = peg.reset(options={"state": seen})[0]["observation"]
+    assert again[3] == pytest.approx(0.5, abs=0.01)
+    assert np.abs(peg.data.qvel).max() < 1e-6
+    later = observations(peg, [[0, 0, 0, peg.data.ctrl[0]]] * 20)[-1]
+    np.testing.assert_allclose(later[:4], again[:4], atol=2e-3)
+
+
+def test_each_step_is_seen_one_substep_before_its_end(peg):
+    peg.reset(seed=0)
+    substeps = []
+    for _ in range(3):
+        peg.step([1, 0, 0, -1])
+        substeps.append(round(peg.data.time / 0.0025))
+    assert substeps == [254, 259, 264]  # the reset took 250
 
 
 @pytest.mark.parametrize("name", ["door", "peg"])

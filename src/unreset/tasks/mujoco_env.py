@@ -93,6 +93,17 @@ def restore_integration_state(env: Any, state: np.ndarray) -> None:
     mujoco.mj_setState(env.model, env.data, full, what)  # computing forces replaces the warm start
 
 
+def weld_as_before_3(model: Any, body: str) -> None:
+    """Hold a body that is welded to a mocap body as MuJoCo did before 3.0.
+
+    Those versions weighed the three rotations of a weld as they weighed its translations, and so
+    held them more stiffly: a fault, which 3.0 mended (``efc_diagApprox`` in its changelog), but
+    one that the environments of that time were made with.
+    """
+    weights = model.body_invweight0[model.body(body).id]  # of translation, of rotation
+    weights[1] = weights[0]
+
+
 def delete(specification: Any, element: Any) -> None:
     """Remove a body, actuator, key ... from an MjSpec; versions of MuJoCo differ in how."""
     if hasattr(specification, "delete"):

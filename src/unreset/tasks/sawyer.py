@@ -7,6 +7,7 @@ package metaworld; none of its code is run.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import dist
 from typing import Any
 
@@ -14,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from unreset.tasks.extras import folder
-from unreset.tasks.mujoco_env import MujocoEnv, import_mujoco
+from unreset.tasks.mujoco_env import MujocoEnv, import_mujoco, weld_as_before_3
 
 STEP = 0.01  # metres that an action of 1 moves the hand's target
 SUBSTEPS = 5  # of 2.5 ms each
@@ -23,6 +24,7 @@ OPEN, CLOSE = -1.0, 1.0  # the fourth action
 WIDEST = 0.1  # metres between the fingers at an opening of 1
 _RIGHT_RANGE, _LEFT_RANGE = 0.04, 0.03  # metres that each finger can close
 _SETTLING = 50 * SUBSTEPS  # substeps in which a reset drives the hand to its place
+_AS_SETTLED = 1e-3  # metres and opening from there within which a state counts as a reset's
 _MOCAP_QUAT = (1.0, 0.0, 1.0, 0.0)  # the hand points down
 _FINGERTIPS = ("rightEndEffector", "leftEndEffector")
 _CAMERA_ANGLES = (3.6, 2.3, 4.0)  # radians, about x, y, z in turn
@@ -68,13 +70,13 @@ class SawyerEnv(MujocoEnv):
     that the hand follows by up to 1 cm, the fourth opens (negative) or closes the fingers.
     80 steps are one second.
 
-    A task gives ``scene``, ``home``, ``success``, ``_edit``, ``_object`` and ``_place``.
+    A task gives ``scene``, ``homes``, ``success``, ``_edit``, ``_object`` and ``_place``.
     """
 
     observation_low, observation_high = LOW, HIGH
     action_size = 4
     scene: str  # a file of metaworld
-    home: tuple[float, float, float]  # the hand's target after a reset
+    homes: Sequence[tuple[float, float, float]]  # the hand's targets after resets
 
     def __init__(self, **arguments: Any) -> None:
         mujoco = import_mujoco("sawyer")
@@ -87,8 +89,9 @@ class SawyerEnv(MujocoEnv):
         spec.camera("gripperPOV").name = "wrist"
         self._edit(mujoco, spec)
         model = spec.compile()
-        # The hand is welded to its target without an offset, more stiffly in rotation.
-        model.eq_data[0] = (0, 0, 0, 0, 0, 0, -1, 0, 0, 0, 5)
+        # The hand is welded to its target without an offset, as stiffly as in the benchmark.
+        model.eq_data[0] = (0, 0, 0, 0, 0, 0, -1, 0, 0, 0, 1)
+        weld_as_before_3(model, "hand")
         super().__init__(mujoco, model, **arguments)
         self.target, self._commands = self.data.mocap_pos[0], self.data.ctrl
         self._hand = self.data.body("hand").xpos
@@ -134,19 +137,34 @@ class SawyerEnv(MujocoEnv):
         self._settled[target] = super()._simulator()["mujoco"]
 
     def _put(self, state: np.ndarray) -> None:
-        """Hand, opening and object of an observation [7], all at rest.
+        """Hand, opening and object of an observation [7].
+
+        Where a reset leaves the open hand, all is as after that reset, the hand's target at home.
+        Elsewhere all is at rest, with the target where it holds the hand.
+        """
+        arm = np.asarray(state[:4], np.float64)
+        if not any(self._leaves(home, arm) for home in self.homes):
+            self._reach(arm[HAND], float(arm[OPENING]))
+        self._place(np.asarray(state[OBJECT], np.float64))
+
+    def _leaves(self, home: tuple[float, ...], arm: np.ndarray) -> bool:
+        """Settle at home; whether that is where hand and opening [4] are."""
+        self._settle(home)
+        return bool(np.abs(self._look()[:4] - arm).max() < _AS_SETTLED)
+
+    def _reach(self, hand: np.ndarray, opening: float) -> None:
+        """Bring the hand to a place [3], at rest, with the fingers at an opening.
 
         The arm comes from home through whatever is in its way: an observation does not tell which
         way it went.
         """
         model, data = self.model, self.data
-        self._settle(self.home)
-        closed = WIDEST * (1.0 - float(state[OPENING]))
+        self._settle(self.homes[0])
+        closed = WIDEST * (1.0 - opening)
         left = min(0.5 * closed, _LEFT_RANGE)
         data.qpos[self._fingers] = self._commands[:] = min(closed - left, _RIGHT_RANGE), -left
         contacts = int(self.mujoco.mjtDisableBit.mjDSBL_CONTACT)
         model.opt.disableflags |= contacts
-        hand = np.asarray(state[HAND], np.float64)
         target = hand.copy()
         for _ in range(4):  # under its weight the hand settles some millimetres below its target
             self._drive(tuple(target), _SETTLING)
@@ -155,19 +173,24 @@ class SawyerEnv(MujocoEnv):
         model.opt.disableflags ^= contacts
         self.target[:] = target
         data.qvel[:] = 0.0
-        self._place(np.asarray(state[OBJECT], np.float64))
 
     def _simulate(self, action: np.ndarray) -> None:
-        target = self.target
+        """Move the target, and simulate a step but for its last substep, which the next one owes.
+
+        So things are seen as in the benchmark, which looks at them as the last substep found them.
+        A reset owes nothing.
+        """
+        step, model, data, target = self.mujoco.mj_step, self.model, self.data, self.target
+        step(model, data, -round(data.time / model.opt.timestep) % SUBSTEPS)
         target += STEP * action[HAND]
         np.maximum(target, self._low, out=target)
         np.minimum(target, self._high, out=target)
         command = action[3]
         self._commands[0], self._commands[1] = command, -command
-        self.mujoco.mj_step(self.model, self.data, SUBSTEPS)
+        step(model, data, SUBSTEPS - 1)
 
     def _look(self) -> np.ndarray:
-        # A step leaves positions as they were one substep ago.
+        # Simulating leaves positions as they were one substep ago.
         self.mujoco.mj_kinematics(self.model, self.data)
         seen = np.empty(7, np.float32)
         seen[HAND] = self._hand

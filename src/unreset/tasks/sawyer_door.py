@@ -89,7 +89,7 @@ class SawyerDoorEnv(SawyerEnv):
     starts = ("initial", "goal")
     camera_names = ("doorview", "clearview", "wrist")
     scene = "sawyer_door_pull.xml"
-    home = HOME
+    homes = (HOME, HOME_AT_GOAL)
     success = staticmethod(success)
 
     def __init__(self, **arguments: Any) -> None:

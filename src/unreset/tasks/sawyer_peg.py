@@ -159,7 +159,7 @@ class SawyerPegEnv(SawyerEnv):
     starts: Sequence[str] = ("initial", "goal", "wide")
     camera_names = ("clearview", "doorview", "wrist")
     scene = "sawyer_peg_insertion_side.xml"
-    home = HOME
+    homes = (HOME,)
     success = staticmethod(success)
 
     def __init__(self, **arguments: Any) -> None:
