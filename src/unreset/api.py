@@ -271,7 +271,7 @@ def train(
     driver: str | None = None,
     evaluation: str = "deployed",
     reward: str | None = None,
-    start: str = "initial",
+    start: str | None = None,
     horizon: int | None = None,
     out: str | Path | None = None,
     demonstrations: Sequence[Trajectory] | str | Path | None = None,
@@ -309,7 +309,7 @@ def train(
             there are no resets, and a seed is done once it has reached a goal of the task.
         reward: one of the task's rewards; by default its own choice.
         start: where hard resets put the task: ``"initial"``, or ``"goal"`` or ``"wide"`` where it
-            has them.
+            has them; by default as the settings say (``wide_resets``), or ``"initial"``.
         horizon: steps of one evaluation episode; by default the benchmark's.
         out: the run folder, which must not exist; by default a new one under ``runs/``.
         demonstrations: trajectories; a file, folder or Minari id; by default the task's own.
@@ -343,6 +343,8 @@ def train(
     if wide_starts is None:
         wide_starts = 100 if in_jax and "wide" in made.starts else 0
     driver = ("fused" if in_jax else "live") if driver is None else driver
+    if start is None:
+        start = "initial" if evaluation == "life" else settings.resets_to(made)
     if checkpoint_every is None:
         checkpoint_every = max(1, 5000 // max(eval_every, 1)) * eval_every
     for asked, value, least in [

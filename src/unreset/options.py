@@ -67,8 +67,8 @@ class TrainOptions:
     """The policy from initial states; reward of the whole life for changing goals; or both."""
     reward: str | None = None
     """One of the task's rewards; None for its own choice."""
-    start: Literal["initial", "goal", "wide"] = "initial"
-    """Where hard resets put the task."""
+    start: Literal["initial", "goal", "wide"] | None = None
+    """Where hard resets put the task; None for the preset's choice, nearly always "initial"."""
     horizon: int | None = None
     """Steps of one evaluation episode; None for the benchmark's."""
     demonstrations: Annotated[str | None, Demonstrations] = None

@@ -49,8 +49,14 @@ class MedalPP(Settings):
     """
     end_when_expert: float = 1.0
     """End a backward phase once the discriminator says expert with more than this (MEDAL++: 1)."""
-    steps: int = 150_000
+    wide_resets: bool = False
+    """Whether hard resets lead to wide random starts where the task has some and --start does not
+    say otherwise (MEDAL++'s code: yes)."""
+    steps: int = 100_000
     """Environment steps of each seed."""
+
+    def resets_to(self, task: Task) -> str:
+        return "wide" if self.wide_resets and "wide" in task.starts else super().resets_to(task)
 
     def method(self, task: Task) -> Method:
         length, learned = self.practice.length(task), self.forward_reward == "classifier"
@@ -176,7 +182,22 @@ def _robot() -> MedalPP:
 
 
 def _default() -> MedalPP:
-    """Ours so far: see benchmarks/log.md for what has been tried."""
+    """For two CPU cores, ours: one classifier that compares pictures rewards both roles.
+
+    There is hindsight on pictures, and these are small: of the camera on the gripper, which the
+    policy sees, and of one outside, which takes and judges the goal. Experts' rows are in every
+    batch but are not cloned; resets are frequent, and lead anywhere where the task can do that.
+    """
+    vision = Vision(
+        pixels=True,
+        cameras=("wrist",),
+        image_size=32,
+        proprioception=True,
+        goal_proprioception=True,
+        encoder="keypoints",
+        patch=4,
+        features=0,
+    )
     judge = Matching(
         hidden=(128,),
         learning_rate=3e-4,
@@ -190,71 +211,40 @@ def _default() -> MedalPP:
         practice=Practice(
             updates_per_step=2,
             batch_size=128,
-            boundary="bootstrap",
-            hindsight=0.0,
-            demonstration_share=0.5,
-            reset_every=10_000,
-        ),
-        learner=SAC(vision=Vision(pixels=True), learning_rate=1e-3, average_tau=0.005),
-        classifier=replace(judge, last_states=10),
-        matching=judge,
-        backward_cloning=True,
-    )
-
-
-def _laptop() -> MedalPP:
-    """For two CPU cores, ours: one classifier that compares pictures rewards both roles.
-
-    There is hindsight on pictures, and these are small: of the camera on the gripper, which the
-    policy sees, and of one outside, which takes and judges the goal. Experts' rows are in every
-    batch but are not cloned; resets are frequent.
-    """
-    default = _default()
-    vision = Vision(
-        pixels=True,
-        cameras=("wrist",),
-        image_size=32,
-        proprioception=True,
-        goal_proprioception=True,
-        encoder="keypoints",
-        patch=4,
-        features=0,
-    )
-    comparing = replace(
-        default.classifier,
-        encoder="patches",
-        proprioception=False,
-        last_states=2,
-        contrast=0.3,
-        pairs=0.4,
-        scale=10.0,
-        form="D > 1/2",
-    )
-    return replace(
-        default,
-        practice=replace(
-            default.practice,
             boundary="terminal_on_success",
             hindsight=0.3,
+            demonstration_share=0.5,
             reset_every=600,
         ),
-        learner=replace(
-            default.learner,
+        learner=SAC(
             vision=vision,
+            learning_rate=1e-3,
+            average_tau=0.005,
             target_entropy=-1.0,
             cloning_start=0.0,
             cloning_end=0.0,
         ),
-        classifier=comparing,
+        classifier=replace(
+            judge,
+            encoder="patches",
+            proprioception=False,
+            last_states=2,
+            contrast=0.3,
+            pairs=0.4,
+            scale=10.0,
+            form="D > 1/2",
+        ),
+        matching=judge,
         backward_reward="classifier",
+        backward_cloning=True,
         outside=True,
         end_when_seen=0.5,
+        wide_resets=True,
     )
 
 
 PRESETS = {
     "default": _default(),
-    "laptop": _laptop(),
     "paper": _paper(),
     "released": _released(),
     "robot": _robot(),

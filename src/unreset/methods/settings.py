@@ -36,6 +36,10 @@ class Settings:
         """The method for a task."""
         raise NotImplementedError
 
+    def resets_to(self, task: Task) -> str:
+        """Where hard resets put a task, one of its ``starts``, unless somebody says otherwise."""
+        return "initial"
+
 
 def published_practice() -> Practice:
     """The loop of the released MEDAL code, on EARL's reset period."""
