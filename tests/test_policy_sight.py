@@ -9,7 +9,7 @@ import pytest
 
 import toy
 import unreset
-from unreset import api, registry
+from unreset import api
 from unreset.errors import UnresetError
 from unreset.evaluation import deployed
 
@@ -21,7 +21,7 @@ def known(monkeypatch):
 
 def fresh(folder, **vision):
     """A run before its first step."""
-    settings = registry.settings("medalpp")
+    settings = toy.seeing()
     seen = dataclasses.replace(settings.learner.vision, **vision)
     learner = dataclasses.replace(settings.learner, vision=seen)
     settings = dataclasses.replace(settings, learner=learner)

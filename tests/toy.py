@@ -18,16 +18,20 @@ from gymnasium import spaces
 from unreset import cli, registry
 from unreset.core.asking import Asking
 from unreset.core.imagination import Imagination
+from unreset.core.method import Practice
 from unreset.core.model import Dynamics
 from unreset.core.planning import Planning
+from unreset.core.sac import SAC
 from unreset.core.signals.curriculum import Curriculum
 from unreset.core.signals.matching import Matching
 from unreset.core.signals.novelty import Novelty
 from unreset.core.signals.reversibility import Reversibility
 from unreset.core.types import Task
+from unreset.core.vision import Vision
 from unreset.demos import store
 from unreset.demos.store import BACKWARD, FORWARD, Trajectory
 from unreset.drivers.fused import Fused
+from unreset.methods.medalpp import MedalPP
 from unreset.methods.settings import Settings
 from unreset.runs.fitting import with_sight
 
@@ -140,6 +144,20 @@ class PointEnv(gymnasium.Env):
         broken = self.breaks(self.number)
         seen = self._seen() if broken is None else {"observation": broken}
         return seen, 0.0, False, False, {}
+
+
+def seeing() -> MedalPP:
+    """MEDAL++ at its plainest: two discriminators, every camera, tiles, no hindsight."""
+    judge = Matching(batch_size=128, spectral_norm=True, scale=0.02, form="log D - log(1-D)")
+    return MedalPP(
+        practice=Practice(
+            updates_per_step=2, boundary="bootstrap", hindsight=0.0, reset_every=10_000
+        ),
+        learner=SAC(vision=Vision(pixels=True), learning_rate=1e-3, average_tau=0.005),
+        classifier=dataclasses.replace(judge, last_states=10),
+        matching=judge,
+        backward_cloning=True,
+    )
 
 
 def tiny(settings: Settings, **practice) -> Settings:

@@ -345,6 +345,8 @@ def train(
     driver = ("fused" if in_jax else "live") if driver is None else driver
     if start is None:
         start = "initial" if evaluation == "life" else settings.resets_to(made)
+    if horizon is None and settings.horizon_of(made) != made.horizon:
+        horizon = settings.horizon_of(made)
     if checkpoint_every is None:
         checkpoint_every = max(1, 5000 // max(eval_every, 1)) * eval_every
     for asked, value, least in [

@@ -94,6 +94,11 @@ TASKS: dict[str, Callable[..., Task]] = {
     "tabletop_edge": tabletop_edge,
 }
 
+#: Presets that were renamed, and what to say instead.
+_FORMER = {
+    ("medalpp", "laptop"): "medalpp's preset 'laptop' is its default now: leave --preset away"
+}
+
 DEFAULT_METHOD = "fbrl"  # the faster and steadier of those measured in benchmarks/
 DEFAULT_TASK = "tabletop"
 
@@ -129,6 +134,8 @@ def presets(method: str) -> Mapping[str, Settings]:
 
 def settings(method: str, preset: str = "default") -> Settings:
     """The settings of a method's preset; see :func:`presets`."""
+    if (method, preset) in _FORMER:
+        raise UnresetError(_FORMER[method, preset])
     known = presets(method)
     look_up("preset", preset, known)
     return known[preset]

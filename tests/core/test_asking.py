@@ -64,7 +64,7 @@ def test_a_stretch_in_which_all_states_are_free_and_one_in_which_all_are_stuck()
 
 def known(begins, stuck):
     """What has been asked where stretches begin with rows ``begins``, the last one going on."""
-    blank = asking.init(CONFIG, jax.random.key(0), 1)
+    blank = asking.init(CONFIG, TOY, jax.random.key(0), 1)
     pad = [UNKNOWN] * (CONFIG.stretches - len(begins))
     return blank._replace(begins=jnp.array(pad + begins), stuck=jnp.array(pad + stuck))
 
@@ -101,14 +101,14 @@ def test_a_late_answer_labels_the_stretch_that_it_is_about():
 def test_states_are_drawn_alike_from_all_that_are_labelled():
     asked = known([0, 10, 20, 30], [7, FREE, 21, UNKNOWN])
     replay = toy_replay(40)
-    free, stuck, any_stuck = asking.known_rows(asked, replay, 4000, jax.random.key(3))
+    free, stuck, count = asking.known_rows(asked, replay, 4000, jax.random.key(3))
     shown, rows = np.asarray(free) < replay.pinned, np.asarray(free) - replay.pinned
     assert set(rows[~shown]) == {*range(7), *range(10, 21)}
     assert set(np.asarray(free)[shown]) == set(range(replay.pinned))
     assert set(np.asarray(stuck) - replay.pinned) == {7, 8, 9, *range(21, 30)}
     share = shown.mean()
     np.testing.assert_allclose(share, replay.pinned / (replay.pinned + 18), atol=0.03)
-    assert bool(any_stuck)
+    assert int(count) == 12
     nothing = known([0, 10, 20], [FREE, FREE, UNKNOWN])
     assert not asking.known_rows(nothing, replay, 4, jax.random.key(3))[2]
 
@@ -200,7 +200,7 @@ def test_batches_hold_absorbed_rewards_where_that_is_wanted():
 def alarms(states, since_reset=0, before=0, probability=0.9, **changes):
     """Steps since the alarm after each of some states; whether a visit is due after the last."""
     method = paint(**changes)
-    asked = asking.init(method.asking, jax.random.key(0), 1)
+    asked = asking.init(method.asking, TOY, jax.random.key(0), 1)
     classifier = constant_classifier(asked.classifier, probability)
     phase = first_phase(method, TOY, jax.random.key(0))
     phase = phase._replace(alarm=jnp.int32(before), since_reset=jnp.int32(since_reset))

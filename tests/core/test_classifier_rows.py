@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 import toy
-from unreset import registry
 from unreset.core import batches as drawing
 from unreset.core import discriminating, fitting
 from unreset.core.signals.matching import FAR, Matching
@@ -22,7 +21,7 @@ KEY = jax.random.key(0)
 
 def settings(hindsight=0.0, **judge):
     """Both roles judged by one yes-or-no goal classifier; goals are pictures."""
-    small = toy.tiny(registry.METHODS["medalpp"]["default"], hindsight=hindsight)
+    small = toy.tiny(toy.seeing(), hindsight=hindsight)
     told = {"form": "D > 1/2", "last_states": 1, "batch_size": 40, "contrast": 0.0, "pairs": 0.0}
     vision = dataclasses.replace(
         small.learner.vision,

@@ -25,7 +25,7 @@ SCALE = 7.0
 
 def settings(hindsight=0.0, **changes):
     """Both roles judged by one yes-or-no goal classifier; goals are pictures."""
-    small = toy.tiny(registry.METHODS["medalpp"]["default"], hindsight=hindsight, other_goals=0.3)
+    small = toy.tiny(toy.seeing(), hindsight=hindsight, other_goals=0.3)
     judge = dataclasses.replace(small.classifier, form="D > 1/2", scale=SCALE, last_states=2)
     vision = dataclasses.replace(
         small.learner.vision, cameras=("third",), goal_view="image", proprioception=False
@@ -43,17 +43,17 @@ def settings(hindsight=0.0, **changes):
 def test_goals_are_shown_and_judged_from_outside_unless_cameras_are_named():
     """Where ``outside``, by the task's first camera; the policy's own cameras stay."""
     task = dataclasses.replace(TOY, cameras=("above", "wrist"))
-    laptop = registry.settings("medalpp", "laptop")
+    chosen = registry.settings("medalpp")
 
     def cameras(chosen):
         method = chosen.method(task)
         judge = method.signals["classifier"].sight(method.vision)
         return method.vision.cameras, method.vision.showing(task), judge.cameras
 
-    assert cameras(laptop) == (("wrist",), ("above",), ("above",))
-    assert cameras(dataclasses.replace(laptop, outside=False)) == (("wrist",),) * 3
-    named = dataclasses.replace(laptop.classifier, cameras=("wrist",))
-    assert cameras(dataclasses.replace(laptop, classifier=named))[2] == ("wrist",)
+    assert cameras(chosen) == (("wrist",), ("above",), ("above",))
+    assert cameras(dataclasses.replace(chosen, outside=False)) == (("wrist",),) * 3
+    named = dataclasses.replace(chosen.classifier, cameras=("wrist",))
+    assert cameras(dataclasses.replace(chosen, classifier=named))[2] == ("wrist",)
 
 
 def practised(chosen):

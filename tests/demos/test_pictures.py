@@ -132,7 +132,7 @@ def test_places_that_nobody_returned_to_look_as_where_one_begins_nearby():
 @pytest.mark.parametrize("name", ["sawyer_door", "sawyer_peg", "cube_grasp"])
 def test_simulated_demonstrations_get_pictures_and_goals_too(name):
     task = registry.task(name)
-    settings = registry.settings("medalpp")
+    settings = toy.seeing()
     vision = dataclasses.replace(settings.learner.vision, image_size=SIZE)
     learner = dataclasses.replace(settings.learner, vision=vision)
     method = dataclasses.replace(settings, learner=learner).method(task)

@@ -20,7 +20,7 @@ from unreset.runs.films import Camera
 from unreset.runs.fitting import with_sight
 from unreset.tasks.tabletop import tabletop
 
-SIZE = toy.tiny(registry.settings("medalpp")).learner.vision.image_size
+SIZE = toy.tiny(toy.seeing()).learner.vision.image_size
 
 
 class Filmed(toy.PointEnv):
@@ -111,7 +111,7 @@ def test_wrong_pictures_are_named(spoil, message):
 
 def test_only_the_cameras_that_are_looked_through_are_needed():
     given = task(without)
-    medalpp = registry.settings("medalpp")
+    medalpp = toy.seeing()
 
     def looking(camera, judge=()):
         vision = dataclasses.replace(

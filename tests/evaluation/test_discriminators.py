@@ -22,7 +22,7 @@ LENGTH = len(SHOWN[0].actions)
 def seeing():
     """A method that sees pictures, the task with those of its goals, and one seed of a run."""
     task = toy.point()
-    method = toy.tiny(registry.METHODS["medalpp"]["default"]).method(task)
+    method = toy.tiny(toy.seeing()).method(task)
     task = with_sight(toy.demonstrations(), task, method)[1]
     driver = toy.fused(method, toy.point())
     run = jax.tree.map(lambda x: x[0], driver.run)

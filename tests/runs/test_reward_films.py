@@ -24,7 +24,7 @@ from unreset.runs.videos import write_videos
 @pytest.fixture(scope="module")
 def practised():
     """A run that sees pictures, and a stretch of its practice."""
-    method = toy.tiny(registry.METHODS["medalpp"]["default"]).method(toy.point())
+    method = toy.tiny(toy.seeing()).method(toy.point())
     task = with_sight(toy.demonstrations(), toy.point(), method)[1]
     driver = toy.fused(method, toy.point())
     carry: Carry = jax.tree.map(lambda x: x[0], driver.carry)

@@ -51,8 +51,8 @@ class Asking:
     withdraw: bool = True
     """Whether an alarm is off once the agent does not seem to be stuck any more (ours)."""
     visit_after: int = 100
-    """Steps since the last reset after which somebody looks in though nobody asked, at first
-    (PAINT: 500 to 200,000)."""
+    """Steps since the last reset after which somebody looks in though nobody asked, at first; 0:
+    never (PAINT: at the task's period of resets, 500 to 200,000)."""
     visit_growth: float = 2.0
     """Factor on them where all was well, and one over it, down to no less than at first, where the
     agent was stuck and had not noticed; 1 leaves them as they are (ours; PAINT: 1)."""
@@ -62,6 +62,9 @@ class Asking:
     """The reward of every further step there; None for the task's."""
     supervisor: Literal["simulated", "person"] = "simulated"
     """Who answers: the task's own predicate at once, or a person, some time later."""
+    examples: int = 0
+    """How many stuck states the classifier is shown from the start, where the task can tell some
+    (PAINT: 1,000 on the tabletop, else none)."""
     stretches: int = 4096
     """How many stretches between resets are remembered, the latest ones."""
     classifier: Reversibility = field(default_factory=Reversibility)
@@ -71,6 +74,11 @@ class Asking:
     def asks(self) -> bool:
         """Whether anybody is ever asked."""
         return self.rule != "never"
+
+    @property
+    def first_visit(self) -> int:
+        """Steps since a reset after which somebody looks in at first; FREE for never."""
+        return self.visit_after or FREE
 
     def worth(self, task: Task, discount: float) -> float:
         """The value of a stuck state: its reward for ever."""
@@ -90,15 +98,19 @@ class Asked(NamedTuple):
     minutes: Array  # [] float32, of a person's time
     requests: Array  # [] int32
     labels: Array  # [] int32, states that somebody was asked about
+    examples: Any = ()  # [n, observation], stuck states that are known from the start
 
 
-def init(config: Asking, key: Array, input_size: int) -> Asked:
-    """Before the first step, with nothing known."""
+def init(config: Asking, task: Task, key: Array, input_size: int) -> Asked:
+    """Before the first step, with nothing known but examples."""
     zero, unknown = jnp.int32(0), jnp.full(config.stretches, UNKNOWN, jnp.int32)
     begins = unknown.at[-1].set(0)
     classifier = reversibility.init(config.classifier, key, input_size)
-    nobody = (jnp.float32(config.visit_after), jnp.asarray(False), jnp.float32(0), zero, zero)
-    return Asked(classifier, begins, unknown, jnp.int32(FREE), *nobody)
+    nobody = (jnp.float32(config.first_visit), jnp.asarray(False), jnp.float32(0), zero, zero)
+    examples: Any = ()
+    if config.examples and task.stuck_examples is not None:
+        examples = task.stuck_examples(jax.random.fold_in(key, 1), config.examples)
+    return Asked(classifier, begins, unknown, jnp.int32(FREE), *nobody, examples)
 
 
 def misfit(config: Asking, task: Task, acts: bool) -> str | None:
@@ -168,7 +180,7 @@ def labelled(config: Asking, asked: Asked, begin: Array, first: Array, questions
     stuck = jnp.where(asked.begins == begin, first, asked.stuck)
     sooner = jnp.where(asked.visited, 1 / config.visit_growth, 1.0)
     visit = asked.visit * jnp.where(first == FREE, config.visit_growth, sooner)
-    visit = jnp.clip(visit, config.visit_after, float(FREE))
+    visit = jnp.clip(visit, config.first_visit, float(FREE))
     return asked._replace(stuck=stuck, visit=visit, labels=asked.labels + questions)
 
 
@@ -186,7 +198,7 @@ def next_labels(asked: Asked, replay: Replay, positions: Array) -> Array:
 
 
 def known_rows(asked: Asked, replay: Replay, number: int, key: Array) -> tuple[Array, Array, Array]:
-    """Positions [number] of free and of stuck states, drawn alike; and whether any is stuck.
+    """Positions [number] of free and of stuck states, drawn alike; and how many are stuck.
 
     States are drawn from all that are labelled and still there; demonstrated ones are free.
     """
@@ -208,7 +220,7 @@ def known_rows(asked: Asked, replay: Replay, number: int, key: Array) -> tuple[A
 
     free, _ = draw(begin, middle, replay.pinned, free_key)
     stuck, count = draw(middle, end, 0, stuck_key)
-    return free, stuck, count > 0
+    return free, stuck, count
 
 
 def dismissed(config: Asking, asked: Asked, phase: Phase) -> tuple[Asked, Phase]:

@@ -277,8 +277,14 @@ def _draw_starts(
     at = replays.sample(replay, own, number, keys[0])
     kind = jax.random.uniform(keys[1], (number,))
     if replay.pinned:
-        shown = replays.sample_pinned(replay, (replays.EVERY,), number, keys[2])
-        at = jnp.where(kind < config.demonstrations, shown, at)
+        lists = roles if config.demonstrations is None else (replays.EVERY,)
+        shown = replays.sample_pinned(replay, lists, number, keys[2])
+        share: Array | float | None = config.demonstrations
+        if share is None:
+            known = replay.pinned_count[jnp.array(roles)].sum()
+            practised = (replay.heads - replay.tails)[jnp.array(own)].sum()
+            share = known / jnp.maximum(known + practised, 1)
+        at = jnp.where(kind < share, shown, at)
     observation = replay.rows.observation[at]
     goal = _draw_goals(method, task, run, roles, at, keys[3]).goal
     if config.initial:

@@ -63,7 +63,8 @@ def init_signals(
     if method.asking.asks:
         seen = method.judged(task, method.asking.classifier, *nothing, frames)
         own_key = jax.random.fold_in(key, len(method.signals) + 1)
-        states[asking.ASKING] = asking.init(method.asking, own_key, jnp.asarray(seen).size)
+        size = jnp.asarray(seen).size
+        states[asking.ASKING] = asking.init(method.asking, task, own_key, size)
     return states
 
 
@@ -146,12 +147,18 @@ def _fit_asking(
     config, asked = method.asking.classifier, run.signals[asking.ASKING]
     own_key = jax.random.fold_in(key, 3)
     half = config.batch_size // 2
-    *kinds, known = asking.known_rows(asked, run.replay, half, own_key)
+    *kinds, count = asking.known_rows(asked, run.replay, half, own_key)
     rows = taken(run.replay, jnp.stack(kinds))
     free, stuck = jnp.asarray(method.judged(task, config, rows.observation, rows.goal, rows.frames))
+    if number := len(asked.examples):
+        keys = jax.random.split(jax.random.fold_in(own_key, 1))
+        which = jax.random.randint(keys[0], (half,), 0, number + count)
+        shown = asked.examples[which % number]
+        stuck = jnp.where((which < number)[:, None], shown, stuck)
+        count = count + number
 
     def update(state: reversibility.Classifier) -> tuple[reversibility.Classifier, Metrics]:
-        return reversibility.update(config, state, free, stuck, known)
+        return reversibility.update(config, state, free, stuck, count > 0)
 
     classifier, found = when(step % config.interval == 0, update, asked.classifier)
     metrics = {f"{asking.ASKING}_{what}": value for what, value in found.items()}

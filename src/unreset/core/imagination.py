@@ -32,8 +32,9 @@ class Imagination:
     """Environment steps until which rollouts have the first length."""
     growing_to: int = 10_000
     """Environment steps from which on they have the last one; linear in between (MBPO)."""
-    demonstrations: float = 0.5
-    """Share of rollouts that begin in demonstrated states (MBPO: 0)."""
+    demonstrations: float | None = 0.5
+    """Share of rollouts that begin in demonstrated states (MBPO: 0); None for their share of all
+    rows (MBARL)."""
     initial: float = 0.0
     """Share of those that begin in initial states; the rest begin where practice has been."""
     disagreement: float = 0.0
@@ -48,7 +49,8 @@ class Imagination:
             raise UnresetError(
                 f"length={self.length} and last_length={self.last_length} must be 1 or more"
             )
-        if min(self.demonstrations, self.initial) < 0 or self.demonstrations + self.initial > 1:
+        shown = self.demonstrations or 0.0
+        if min(shown, self.initial) < 0 or shown + self.initial > 1:
             raise UnresetError(
                 f"demonstrations={self.demonstrations} and initial={self.initial} are shares of "
                 "all rollouts: at least 0, together at most 1"

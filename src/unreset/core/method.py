@@ -46,7 +46,8 @@ class Role:
     reward: str = ENVIRONMENT
     """Its reward: the environment's for its goal, or the name of one of the method's signals."""
     task_reward: bool = False
-    """Whether the environment's is added to a signal's."""
+    """Whether the environment's is added to a signal's. Success still does not end the bootstrap,
+    since the signal's goes on: only the end of a phase may (``boundary``)."""
     novelty: str = ""
     """The signal of what is new to it, if it explores (:class:`Exploring`); its reward is then a
     discriminator's, which says how far it is off."""
@@ -106,7 +107,9 @@ class Practice:
     boundary: Boundary = "terminal_on_success"
     """What ends the bootstrap: nothing, success, or success and every end of a phase."""
     phase_length: int | None = None
-    """Steps after which a phase ends; None for three quarters of an evaluation episode (ours)."""
+    """Steps after which a phase ends; None for ``phase_share`` of an evaluation episode."""
+    phase_share: float = 0.75
+    """That share (ours: 3/4; published, as far as it is known: all of it)."""
     switch: Literal["time", "confidence"] = "time"
     """What ends a phase besides its role's rules: its time, or also a sure success (RISC)."""
     confidence: Confidence = field(default_factory=Confidence)
@@ -119,6 +122,8 @@ class Practice:
     """Steps before the first update (MEDAL code: 10,000)."""
     seed_actions: Literal["policy", "uniform"] = "policy"
     """Who acts in them: the fresh policy (MEDAL code), or chance (MEDAL++)."""
+    seed_reset: bool = False
+    """Whether a hard reset follows them (PAINT)."""
     reset_every: int | None = 0
     """Steps between hard resets, 0 for never; None for the benchmark's period of the task."""
     goal_change_every: int = 0
@@ -128,7 +133,7 @@ class Practice:
 
     def length(self, task: Task) -> int:
         """Steps of a phase on a task."""
-        return self.phase_length or max(1, 3 * task.horizon // 4)
+        return self.phase_length or max(1, int(self.phase_share * task.horizon))
 
 
 @dataclass(frozen=True, eq=False)

@@ -99,6 +99,8 @@ def switch(
     reset = reset | transition.terminated | transition.truncated
     if due:
         reset = reset | (phase.since_reset + 1 >= due)
+    if method.practice.seed_reset:
+        reset = reset | (step + 1 == method.practice.seed_steps)
     if method.asking.asks:
         since, _ = asking.alarm(method, task, view, transition, step)
         phase = phase._replace(alarm=since)

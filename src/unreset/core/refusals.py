@@ -161,6 +161,8 @@ def misfit(method: Method, task: Task, shown: Collection[int]) -> str | None:
     if (practice.offline or practice.cloning_updates) and not imitated & set(shown):
         return f"{name} has to clone demonstrations first, and there are none for it"
     unanswered = asking.misfit(method.asking, task, acts=not practice.offline)
+    if method.asking.asks and method.asking.examples and method.vision.pixels:
+        unanswered = "its first stuck states are no pictures: asking.examples must be 0"
     helpless = f"{name} asks for help: {unanswered}" if unanswered else None
     return helpless or _beginless(method, task) or _blindness(method, task)
 

@@ -138,6 +138,9 @@ class Task:
     stuck: Callable[[Array], Array] | None = None
     """Observation -> bool, in JAX: whether nobody leaves this state without help. It is what a
     simulated supervisor is asked (PAINT), never what a policy sees."""
+    stuck_examples: Callable[[Array, int], Array] | None = None
+    """(key, number) -> observations [number, observation] of stuck states, for a classifier that is
+    shown some from the start (PAINT)."""
     stuck_reward: float = 0.0
     """What critics are told that every further step there is rewarded with (PAINT)."""
     sparse: bool = True

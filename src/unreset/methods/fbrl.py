@@ -38,5 +38,9 @@ class FBRL(Settings):
 
 PRESETS = {
     "default": FBRL(),
-    "paper": FBRL(practice=published_practice(), learner=published_learner()),
+    "paper": FBRL(
+        practice=replace(published_practice(), replay_capacity=5_000_000),
+        learner=published_learner(),
+        steps=5_000_000,
+    ),
 }

@@ -9,6 +9,7 @@ explores for the model's sake, and stays near the demonstrations (the poster's p
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -19,11 +20,11 @@ from unreset.core.signals.exploring import Exploring
 from unreset.core.signals.matching import Matching
 from unreset.core.signals.novelty import Novelty
 from unreset.core.types import Task
-from unreset.methods.fbrl import FBRL
+from unreset.methods import fbrl, mbpo, medal
 from unreset.methods.medal import Medal
-from unreset.methods.settings import Settings
+from unreset.methods.settings import Settings, published_learner, published_practice
 
-_BASES: dict[str, type[Settings]] = {"medal": Medal, "fbrl": FBRL}
+_BASES: Mapping[str, Mapping[str, Settings]] = {"medal": medal.PRESETS, "fbrl": fbrl.PRESETS}
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class Mbarl(Settings):
     base: Literal["medal", "fbrl"] = "medal"
     """Whose roles it has; to change what only that method has, say --imagination.share 0.5 with the
     method itself."""
+    published: bool = False
+    """Whether what only that method has is as published."""
 
     explore: bool = False
     """Whether a third role explores: it seeks novel states that are like demonstrated ones. Its
@@ -47,7 +50,8 @@ class Mbarl(Settings):
     """What is new to it."""
 
     def method(self, task: Task) -> Method:
-        base = _BASES[self.base](practice=self.practice, learner=self.learner).method(task)
+        settings = _BASES[self.base]["paper" if self.published else "default"]
+        base = replace(settings, practice=self.practice, learner=self.learner).method(task)
         if not self.explore:
             return replace(base, name="mbarl")
         explore = Role(
@@ -69,8 +73,27 @@ class Mbarl(Settings):
         )
 
 
+def _paper() -> Mbarl:
+    """Algorithm 1 of the poster: roles, discriminator and networks of MEDAL, the model of MBPO.
+
+    The poster names rollouts' lengths (20 to 50, the shortest is taken) and where they begin. The
+    model, its share of a batch and the updates for each step are those of MBPO's preset.
+    """
+    parent = mbpo.PRESETS["paper"]
+    return Mbarl(
+        published=True,
+        practice=replace(published_practice(), updates_per_step=parent.practice.updates_per_step),
+        learner=published_learner(),
+        imagination=Imagination(
+            share=parent.imagination.share, length=20, last_length=20, demonstrations=None
+        ),
+        model=parent.model,
+    )
+
+
 PRESETS = {
     "default": Mbarl(),
+    "paper": _paper(),
     "explore": Mbarl(explore=True, practice=Practice(batch_size=192)),
     "mpc": Mbarl(planning=Planning(horizon=5, samples=128, iterations=3, elites=16)),
 }

@@ -34,10 +34,12 @@ def _paper() -> Mbpo:
         practice=Practice(
             updates_per_step=20,
             batch_size=256,
-            demonstration_share=None,
+            demonstration_share=0.0,
             hindsight=0.0,
             other_goals=0.0,
+            phase_share=1.0,
             seed_steps=5_000,
+            seed_actions="uniform",
         ),
         learner=SAC(
             hidden=(256, 256),

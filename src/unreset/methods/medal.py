@@ -69,5 +69,6 @@ PRESETS = {
         end_when_expert=1.0,
         backward_cloning=False,
         both_directions=False,
+        steps=10_000_000,
     ),
 }

@@ -49,6 +49,9 @@ class MedalPP(Settings):
     """
     end_when_expert: float = 1.0
     """End a backward phase once the discriminator says expert with more than this (MEDAL++: 1)."""
+    first_camera: bool = False
+    """Whether everybody looks through the task's first camera alone, where none is named (MEDAL++
+    in simulation, where there is no other)."""
     wide_resets: bool = False
     """Whether hard resets lead to wide random starts where the task has some and --start does not
     say otherwise (MEDAL++'s code: yes)."""
@@ -61,6 +64,9 @@ class MedalPP(Settings):
     def method(self, task: Task) -> Method:
         length, learned = self.practice.length(task), self.forward_reward == "classifier"
         learner, classifier = self.learner, self.classifier
+        if self.first_camera and not learner.vision.cameras:
+            first = replace(learner.vision, cameras=task.cameras[:1])
+            learner = replace(learner, vision=first)
         if self.outside:
             shown = learner.vision.goal_cameras or task.cameras[:1]
             learner = replace(learner, vision=replace(learner.vision, goal_cameras=shown))
@@ -95,7 +101,10 @@ class MedalPP(Settings):
 
 
 def _paper() -> MedalPP:
-    """Table 1 of the pipeline paper, for simulation; a GPU's work."""
+    """The pipeline paper's simulation: its text and Table 1; a GPU's work.
+
+    What it does not say is the released code's: pictures' size, widths, camera.
+    """
     judge = Matching(
         hidden=(128,),
         learning_rate=3e-4,
@@ -135,12 +144,13 @@ def _paper() -> MedalPP:
             judge, interval=50, last_states=10, encoder=None, shared_encoder="frozen"
         ),
         matching=judge,
+        first_camera=True,
         steps=600_000,
     )
 
 
 def _released() -> MedalPP:
-    """The configuration for simulation of the released code; a GPU's work."""
+    """The released code's configuration for simulation; a GPU's work."""
     paper = _paper()
     judge = replace(paper.matching, interval=100)
     return replace(
@@ -157,27 +167,57 @@ def _released() -> MedalPP:
         ),
         classifier=replace(judge, interval=1000, last_states=10, form="log D"),
         matching=judge,
+        wide_resets=True,
         steps=1_000_000,
     )
 
 
 def _robot() -> MedalPP:
-    """The robot's table of the pipeline paper, two cameras and proprioception; a GPU's work."""
+    """The pipeline paper's robot (A.2): its simulation but for what is said there.
+
+    Two cameras and proprioception; the size of pictures and how many states are goals are the
+    released code's for the robot. Where discriminators look through the wrist's camera alone they
+    cannot share an encoder of both cameras, which the paper says too.
+    """
     paper = _paper()
-    vision = replace(
-        paper.learner.vision, image_size=100, features=256, proprioception=True, goal_view="none"
-    )
-    judge = replace(paper.matching, cameras=("wrist",), hidden=(256,), trunk=256)
+    vision = replace(paper.learner.vision, image_size=100, proprioception=True, goal_view="none")
+    judge = replace(paper.matching, cameras=("wrist",))
     return replace(
         paper,
-        practice=replace(
-            paper.practice, demonstration_share=32 / 256, phase_length=200, seed_steps=2_000
-        ),
-        learner=replace(paper.learner, vision=vision, hidden=(1024, 1024), cloning_after=0),
-        classifier=replace(judge, interval=1000, last_states=20, proprioception=False),
+        practice=replace(paper.practice, demonstration_share=32 / 256, seed_steps=2_000),
+        learner=replace(paper.learner, vision=vision, cloning_after=0),
+        classifier=replace(judge, interval=1000, last_states=21, proprioception=False),
         matching=replace(judge, interval=500, proprioception=True),
+        first_camera=False,
         backward_cloning=True,
         steps=300_000,
+    )
+
+
+def _robot_released() -> MedalPP:
+    """The released code's configuration for the robot; a GPU's work."""
+    robot = _robot()
+    vision = replace(robot.learner.vision, features=256)
+    judge = replace(
+        robot.matching, hidden=(256,), trunk=256, form="log D", proprioception=False, cameras=()
+    )
+    return replace(
+        robot,
+        practice=replace(
+            robot.practice, demonstration_share=64 / 256, phase_length=200, reset_every=0
+        ),
+        learner=replace(
+            robot.learner,
+            vision=vision,
+            hidden=(1024, 1024),
+            critics_hidden=(1024,) * 4,
+            cloning_end=0.1,
+            cloning_after=2_500,
+            cloning_steps=47_500,
+        ),
+        classifier=replace(judge, interval=1000, last_states=21, cameras=("wrist",)),
+        matching=replace(judge, interval=500, first_states=51, last_states=21),
+        steps=10_000_000,
     )
 
 
@@ -248,4 +288,5 @@ PRESETS = {
     "paper": _paper(),
     "released": _released(),
     "robot": _robot(),
+    "robot_released": _robot_released(),
 }

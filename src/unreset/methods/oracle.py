@@ -49,7 +49,14 @@ def _prior() -> Oracle:
 PRESETS = {
     "default": Oracle(),
     "paper": Oracle(
-        practice=replace(published_practice(), reset_every=0), learner=published_learner()
+        practice=replace(
+            published_practice(),
+            reset_every=0,
+            seed_actions="uniform",
+            replay_capacity=5_000_000,
+        ),
+        learner=published_learner(),
+        steps=5_000_000,
     ),
     "prior": _prior(),
 }

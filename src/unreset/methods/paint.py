@@ -8,6 +8,7 @@ is on from the beginning.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -15,18 +16,18 @@ from unreset.core.asking import Asking
 from unreset.core.method import Method
 from unreset.core.signals.reversibility import Reversibility
 from unreset.core.types import Task
-from unreset.methods.fbrl import FBRL
-from unreset.methods.medal import Medal
-from unreset.methods.naive import Naive
-from unreset.methods.oracle import Oracle
+from unreset.methods import fbrl, medal, naive, oracle
 from unreset.methods.settings import Settings, published_learner, published_practice
 
-_BASES: dict[str, type[Settings]] = {
-    "fbrl": FBRL,
-    "medal": Medal,
-    "naive": Naive,
-    "oracle": Oracle,
+_BASES: Mapping[str, Mapping[str, Settings]] = {
+    "fbrl": fbrl.PRESETS,
+    "medal": medal.PRESETS,
+    "naive": naive.PRESETS,
+    "oracle": oracle.PRESETS,
 }
+
+#: Steps of an evaluation in the released code, where they are not those of the task.
+_HORIZONS = {"tabletop_edge": 1000}
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,16 @@ class Paint(Settings):
     base: Literal["fbrl", "medal", "naive", "oracle"] = "fbrl"
     """How it practises otherwise; to change what only that method has, say --asking.rule
     classifier with the method itself."""
+    published: bool = False
+    """Whether what only that method has, and how long an evaluation lasts at the tabletop's edge,
+    are as published (PAINT)."""
+
+    def horizon_of(self, task: Task) -> int:
+        return _HORIZONS.get(task.name, task.horizon) if self.published else task.horizon
 
     def method(self, task: Task) -> Method:
-        base = _BASES[self.base](practice=self.practice, learner=self.learner)
+        base = _BASES[self.base]["paper" if self.published else "default"]
+        base = replace(base, practice=self.practice, learner=self.learner)
         return replace(base.method(task), name="paint", asking=self.asking)
 
 
@@ -49,15 +57,24 @@ PRESETS = {
     "safety": Paint(asking=Asking(rule="safety")),
     "paper": Paint(
         base="medal",
-        practice=replace(published_practice(), seed_steps=1_000, phase_length=300),
+        published=True,
+        practice=replace(
+            published_practice(),
+            seed_steps=1_000,
+            seed_actions="uniform",
+            seed_reset=True,
+            phase_length=300,
+        ),
         learner=published_learner(),
         asking=Asking(
             rule="classifier",
             patience=300,
             withdraw=False,
-            visit_after=100_000,
+            visit_after=0,
             visit_growth=1.0,
+            examples=1_000,
             classifier=Reversibility(octaves=0, batch_size=64),
         ),
+        steps=3_000_000,
     ),
 }

@@ -40,6 +40,8 @@ class QWALE(Settings):
     them -log(1-D) (QWALE) is nearly flat; a logit whose slope is bounded is not (ours)."""
     task_reward: bool = True
     """Whether the task's own reward is added (QWALE; its code: where it is dense)."""
+    only_dense: bool = False
+    """Whether that is so only where it is more than 1 on success and else 0 (QWALE's code)."""
     steps: int = 200_000
     """Environment steps of a life, at most."""
 
@@ -47,7 +49,7 @@ class QWALE(Settings):
         role = Role(
             "forward",
             reward="prior",
-            task_reward=self.task_reward,
+            task_reward=self.task_reward and not (self.only_dense and task.sparse),
             length=self.practice.length(task),
             demonstrations=(0, 1),
         )
@@ -67,6 +69,6 @@ PRESETS = {
         _ours,
         practice=replace(_ours.practice, boundary="terminal", demonstration_share=None),
         matching=replace(_ours.matching, spectral_norm=False, form="-log(1-D)", scale=10.0),
-        task_reward=False,
+        only_dense=True,
     ),
 }

@@ -40,9 +40,17 @@ class Settings:
         """Where hard resets put a task, one of its ``starts``, unless somebody says otherwise."""
         return "initial"
 
+    def horizon_of(self, task: Task) -> int:
+        """Steps of an evaluation episode of a task, unless somebody says otherwise."""
+        return task.horizon
+
 
 def published_practice() -> Practice:
-    """The loop of the released MEDAL code, on EARL's reset period."""
+    """The loop of the released MEDAL code, on EARL's reset period.
+
+    Its phases are as long as EARL's episodes (tabletop and peg 200 steps, door 300), as in RISC's
+    runs of it: its own configuration has 300 and is that of the door.
+    """
     return Practice(
         updates_per_step=1,
         batch_size=256,
@@ -52,7 +60,7 @@ def published_practice() -> Practice:
         hindsight=0.0,
         other_goals=0.0,
         boundary="terminal",
-        phase_length=200,
+        phase_share=1.0,
         seed_steps=10_000,
         reset_every=None,
         replay_capacity=10_000_000,

@@ -38,6 +38,21 @@ def stuck(observation: Array) -> Array:
     return fallen(tabletop.from_observation(observation))
 
 
+def stuck_examples(key: Array, number: int) -> Array:
+    """Observations [number, 6] with the mug anywhere beyond the edge, the gripper anywhere.
+
+    That the released code shows such states from the start is known; how it draws them is not.
+    """
+    side_key, mug_key, gripper_key = jax.random.split(key, 3)
+    mug = jax.random.uniform(mug_key, (number, 2), minval=-REACH, maxval=REACH)
+    out = jnp.sign(mug) * (EDGE + jnp.abs(mug) * (REACH - EDGE) / REACH)
+    # One of the two numbers is beyond the edge; by chance the other is, too.
+    first = jax.random.bernoulli(side_key, shape=(number,))
+    mug = jnp.where(jnp.stack([first, ~first], axis=-1), out, mug)
+    gripper = jax.random.uniform(gripper_key, (number, 2), minval=-REACH, maxval=REACH)
+    return jnp.concatenate([gripper, mug, jnp.full((number, 2), -1.0)], axis=-1)
+
+
 def tabletop_edge() -> Task:
     """The task."""
     return replace(
@@ -46,6 +61,7 @@ def tabletop_edge() -> Task:
         summary="the tabletop with an edge over which the mug can fall (PAINT; JAX)",
         **PROTOCOL.periods(),
         stuck=stuck,
+        stuck_examples=stuck_examples,
         step=step,
         environment=None,  # Gymnasium's has a rim
     )
