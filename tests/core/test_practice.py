@@ -296,6 +296,24 @@ def test_prior_data_that_ends_at_the_goal_ends_the_bootstrap_in_the_paper_alone(
     assert set(batch.discount[last]) == {discount}
 
 
+@pytest.mark.parametrize(("ends", "discount"), [(True, 0.0), (False, 1.0)])
+def test_in_a_published_life_the_end_of_a_phase_ends_the_bootstrap_and_success_does_not(
+    ends, discount
+):
+    """Also where the task's reward is added, as where it is dense: success ends the life."""
+    dense = dataclasses.replace(TOY, sparse=False)
+    chosen = toy.tiny(registry.settings("qwale", "paper")).method(dense)
+    assert chosen.roles[0].task_reward
+    run = filled(chosen, dense)
+    rows = run.replay.rows
+    practised = rows.end.at[run.replay.pinned :].set(ends)
+    run = run._replace(replay=run.replay._replace(rows=rows._replace(end=practised)))
+    batch, at = batches(chosen, dense, run, (0,))
+    success = (at >= run.replay.pinned) & (batch.success > 0)
+    assert success.any()
+    assert set(batch.discount[success]) == {discount}
+
+
 def test_a_true_end_always_ends_the_bootstrap():
     task = TOY
     chosen = plain("naive", "bootstrap")
