@@ -3,6 +3,7 @@
 import os
 import pickle
 import pickletools
+import time
 
 import numpy as np
 import pytest
@@ -61,7 +62,7 @@ def test_a_single_file_goes_by_its_folder_or_the_given_direction(
         formats.read(folder, task, store.FORWARD)
 
 
-@pytest.mark.parametrize("protocol", [3, 4])
+@pytest.mark.parametrize("protocol", range(6))
 @pytest.mark.parametrize(
     "array",
     [
@@ -70,14 +71,54 @@ def test_a_single_file_goes_by_its_folder_or_the_given_direction(
         np.arange(6, dtype=">i2").reshape(3, 2),
         np.array([[True], [False]]),
         np.zeros((0, 4)),
+        np.arange(256, dtype=np.uint8),
+        np.arange(24.0).reshape(2, 3, 4).transpose(1, 0, 2),
+        np.arange(6.0)[::-2],
+        np.array(3),
+        np.array([2**63, 1], np.uint64),
     ],
-    ids=["float32", "columns first", "big-endian", "bool", "empty"],
+    ids=[
+        "float32",
+        "columns first",
+        "big-endian",
+        "bool",
+        "empty",
+        "every byte",
+        "other order",
+        "backward",
+        "no dimension",
+        "unsigned",
+    ],
 )
 def test_arrays_come_back_as_they_were(array, protocol):
     found = earl_pickle.read_columns(pickle.dumps({"a": array}, protocol=protocol))["a"]
     np.testing.assert_array_equal(found, array)
     assert found.shape == array.shape
     assert found.dtype == array.dtype.newbyteorder("=")
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_every_protocol_gives_the_episodes(protocol, demonstrations, task, tmp_path):
+    path = tmp_path / "demo.pkl"
+    path.write_bytes(pickle.dumps(columns(demonstrations[:4]), protocol=protocol))
+    assert_same(formats.read(path, task, store.FORWARD), demonstrations[:4])
+
+
+def test_arrays_of_python_2_are_read():
+    content = b"T\x08\x00\x00\x00" + np.array([1.5, -2], "<f4").tobytes()
+    data = (
+        b"\x80\x02}U\x01acnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R"
+        b"(K\x01K\x02\x85cnumpy\ndtype\nU\x02f4K\x00K\x01\x87R(K\x03U\x01<NNNJ\xff\xff\xff\xffJ\xff"
+        b"\xff\xff\xffK\x00tb\x89" + content + b"tbs."
+    )
+    assert pickle.loads(data, encoding="latin1")["a"].tolist() == [1.5, -2]
+    assert earl_pickle.read_columns(data)["a"].tolist() == [1.5, -2]
+
+
+def test_one_array_under_two_names_is_read():
+    ends = np.array([False, True])
+    found = earl_pickle.read_columns(pickle.dumps({"terminals": ends, "timeouts": ends}))
+    assert found["terminals"].tolist() == found["timeouts"].tolist() == [False, True]
 
 
 def test_the_real_files_names_are_those_allowed(demonstrations):
@@ -157,6 +198,69 @@ NDARRAY, RECONSTRUCT = b"cnumpy\nndarray\n", b"cnumpy.core.multiarray\n_reconstr
 def test_crafted_pickles_are_refused(data, message):
     with pytest.raises(UnresetError, match=message):
         earl_pickle.read_columns(data)
+
+
+def nested(depth):
+    """Tuples of the one before, twice, by reference: a value of 2 ** depth parts."""
+    return b")q\x00" + b"h\x00\x86q\x00" * depth
+
+
+CONTENT = b"B\x00\x00\x01\x00" + bytes(1 << 16) + b"q\x01"  # 64 KiB that can be referred to
+DTYPE = b"cnumpy\ndtype\nX\x02\x00\x00\x00u1K\x00K\x01\x87Rq\x02"
+FROM_BUFFER = b"cnumpy.core.numeric\n_frombuffer\nq\x03"
+SAME = b"h\x03(h\x01h\x02J\x00\x00\x01\x00\x85X\x01\x00\x00\x00CtR"  # an array of that content
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (raw(b"}", nested(60), b"K\x01s"), "a key of type tuple where a name"),
+        (raw(b"}X\x01\x00\x00\x00a", nested(60), b"s"), "'a' of type tuple"),
+        (raw(nested(60)), "a single tuple"),
+        (raw(b"}X\x01\x00\x00\x00aX\x02\x00\x00\x00i4", nested(60), b"bs"), "a changed str"),
+        (raw(DTYPE, nested(60), b"\x85b"), "cannot be read as a pickle"),
+        (raw(b"cnumpy\ndtype\n", nested(60), b"\x85R"), "an array of type tuple"),
+        (raw(b"c_codecs\nencode\n", nested(60), b"\x85R"), r"a call of _codecs\.encode"),
+        (raw(nested(60), b")R"), "a call of a tuple"),
+        (raw(b"}", nested(60), b"N\x86e"), "cannot be read as a pickle"),
+        (raw(b"(" * 200_000), "more than 100,000 operations"),
+        (raw(b"N" + b"\x85" * 90_000), "a single tuple"),
+        (
+            raw(
+                CONTENT,
+                DTYPE,
+                FROM_BUFFER,
+                b"}(",
+                *(b"X\x02\x00\x00\x00%02d" % n + SAME for n in range(90)),
+                b"u",
+            ),
+            "the same contents again and again",
+        ),
+        (
+            raw(
+                b"(X\x00\x00\x01\x00",
+                b"a" * (1 << 16),
+                b"q\x00X\x06\x00\x00\x00latin1q\x01c_codecs\nencode\nq\x02",
+                b"h\x02h\x00h\x01\x86R" * 90,
+                b"t",
+            ),
+            "the same text again and again",
+        ),
+        (b"(dp0\nI" + b"9" * 4000 + b"\nN" + b"s.", "of type int where a name should be"),
+    ],
+)
+def test_what_would_take_for_ever_is_refused_at_once(data, message):
+    begun = time.process_time()
+    with pytest.raises(UnresetError, match=message) as refused:
+        earl_pickle.read_columns(data)
+    assert time.process_time() - begun < 2
+    assert len(str(refused.value)) < 400
+
+
+def test_a_folder_says_which_of_its_files_is_wrong(folder, task):
+    (folder / "reverse" / "demo_data.pkl").write_bytes(b"(lp0\n.")
+    with pytest.raises(UnresetError, match=r": reverse/demo_data\.pkl: it holds a single list"):
+        formats.read(folder, task)
 
 
 @pytest.mark.parametrize(
