@@ -12,7 +12,8 @@ import numpy as np
 from unreset.core.types import Task
 from unreset.drivers.world import World
 from unreset.errors import UnresetError
-from unreset.tasks.brought_env import BroughtEnv, own_success
+from unreset.tasks.brought_env import BroughtEnv
+from unreset.tasks.told_success import Unclear, told_success
 
 HOLD = 8  # steps for which a random action is held at most, so that it leads somewhere
 GOAL_EVERY = 25  # steps between changes of the goal
@@ -44,7 +45,17 @@ class Trial(World):
             if self.task.score is not None:
                 return bool(self.task.score(self.environment, observation, goal)[1])
             return bool(self.task.success(observation, goal))  # type: ignore[arg-type]
+        except Unclear:  # nor could practice go on
+            raise
         except UnresetError:
+            return None
+
+    @property
+    def owned(self) -> bool | None:
+        """What the last info says about success; None if nothing that can be read."""
+        try:
+            return told_success(self.info)
+        except Unclear:  # who judges by it has the last word
             return None
 
     @property
@@ -123,7 +134,7 @@ def walk(trial: Trial, steps: int, tell: Callable[[str], None]) -> Walk:
         begun = time.perf_counter()
         after, ends = trial.step(action)
         seconds += time.perf_counter() - begun
-        owned, judged = own_success(trial.info), trial.judge(after, goal)
+        owned, judged = trial.owned, trial.judge(after, goal)
         said = [np.nan if value is None else float(value) for value in (owned, judged)]
         rows.append((observation, after, goal, ends, trial.contained, *said))
         observation = after

@@ -80,8 +80,8 @@ def from_environment(
             resets achieve.
         success: the distance to the goal within which it is reached; or (observation, goal) ->
             bool, or observation -> bool without goals; in JAX if rewards shall be recomputed for
-            other goals, else in NumPy; or "environment", what its info says (``is_success`` or
-            ``success``). By default the environment's ``distance_threshold``.
+            other goals, else in NumPy; or "environment", what its info says (``is_success``,
+            ``success`` or ``succeed``). By default the environment's ``distance_threshold``.
         initial_success: observation -> bool, whether the task is undone; without goals only.
         reward: "sparse" is 1 on success, else 0; or (observation, goal) -> float (observation ->
             float without goals); or "environment", its own.

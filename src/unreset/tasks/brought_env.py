@@ -14,6 +14,7 @@ from unreset import interface
 from unreset.errors import UnresetError
 from unreset.tasks.brought_goals import takes_goals, tell
 from unreset.tasks.mujoco_env import integration_state, restore_integration_state
+from unreset.tasks.told_success import told_success
 
 Environment = gymnasium.Env[Any, Any]
 
@@ -56,7 +57,7 @@ class BroughtEnv(gymnasium.Env[dict[str, Any], np.ndarray]):
         self.low, self.high = action_bounds(inner.action_space)
         self.raw: Any = None  # the environment's own observation
         self.reward: Any = 0.0  # the environment's own, of the last step, as it came
-        self.succeeded: bool | None = None  # what its info says, if it says anything
+        self.info: Mapping[str, Any] = {}  # its own, of the last reset or step
         everything = {"observation": size, "desired_goal": len(goal)}
         seen: Any = inner.observation_space
         self.observation_space = spaces.Dict(
@@ -87,7 +88,7 @@ class BroughtEnv(gymnasium.Env[dict[str, Any], np.ndarray]):
         observation, info = interface.reset(self.inner, seed, options)
         if self._own_goals:
             self.goal = np.array(observation["desired_goal"], np.float32)
-        self.reward, self.succeeded = 0.0, own_success(info)
+        self.reward, self.info = 0.0, info
         return self._laid_out(observation), dict(info)
 
     def step(self, action: np.ndarray) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
@@ -96,10 +97,14 @@ class BroughtEnv(gymnasium.Env[dict[str, Any], np.ndarray]):
         stretched = self.low + share * (self.high - self.low)
         space: Any = self.inner.action_space
         asked = stretched.astype(space.dtype).reshape(space.shape)
-        observation, self.reward, *ends, info = interface.step(self.inner, asked)
-        self.succeeded = own_success(info)
+        observation, self.reward, *ends, self.info = interface.step(self.inner, asked)
         reward = interface.number(self.reward)
-        return self._laid_out(observation), reward, ends[0], ends[1], dict(info)
+        return self._laid_out(observation), reward, ends[0], ends[1], dict(self.info)
+
+    @property
+    def succeeded(self) -> bool | None:
+        """What its info says about success, if anything; raises UnresetError if unclear."""
+        return told_success(self.info)
 
     def set_goal(self, goal: Any) -> None:
         """Ask for another goal [goal]; an environment that knows of goals is told."""
@@ -156,14 +161,6 @@ def action_bounds(space: Any) -> tuple[np.ndarray, np.ndarray]:
             "gymnasium.spaces.Box(-1, 1, shape))"
         )
     return low, high
-
-
-def own_success(info: Mapping[str, Any]) -> bool | None:
-    """What an environment's info says about success; None if it says nothing."""
-    for key in ("is_success", "success"):
-        if key in info:
-            return bool(info[key])
-    return None
 
 
 def is_mujoco(own: Any) -> bool:

@@ -13,6 +13,7 @@ import numpy as np
 from unreset import interface
 from unreset.core.types import Array
 from unreset.errors import Failure, UnresetError
+from unreset.tasks.told_success import NAMES
 
 Function = Callable[..., Any]
 Score = Callable[[Any, np.ndarray, np.ndarray], tuple[float, bool]]
@@ -142,11 +143,11 @@ def _ask(environment: Any, success: Function | str, *arguments: np.ndarray) -> b
         return bool(success(*arguments))
     if environment is None:
         return bool(known_to_environment())
-    if environment.unwrapped.succeeded is None:
+    if (succeeded := environment.unwrapped.succeeded) is None:
         raise UnresetError(
-            "its info says nothing about success (neither is_success nor success); give success="
+            f"its info says nothing about success (neither {' nor '.join(NAMES)}); give success="
         )
-    return bool(environment.unwrapped.succeeded)
+    return bool(succeeded)
 
 
 def _pay(environment: Any, reward: Function | str, done: bool, *arguments: np.ndarray) -> float:
