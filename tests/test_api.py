@@ -5,9 +5,11 @@ import dataclasses
 import json
 import shutil
 
+import gymnasium
 import jax
 import numpy as np
 import pytest
+from gymnasium import spaces
 
 import toy
 import unreset
@@ -390,3 +392,44 @@ def test_the_live_driver_counts_every_reset_of_the_environment(tmp_path, monkeyp
 
 def test_methods_of_one_family_are_settings_too():
     assert isinstance(registry.settings("naive"), naive.Naive)
+
+
+def test_a_given_environment_is_used_or_refused(tmp_path):
+    environment = toy.PointEnv()
+    run = unreset.train(
+        "naive", "toy", environment=environment, steps=20, out=tmp_path / "run", **QUICK
+    )
+    assert run._training.configuration.driver == "live" and environment.number == 20
+    assert run.summary["hard_resets"] == [environment.resets] == [1]
+    fused = {"driver": "fused", "environment": environment}
+    with pytest.raises(UnresetError, match="environment= would not be used: driver='fused'"):
+        unreset.train("naive", "toy", out=tmp_path / "other", **fused, **QUICK)
+    assert not (tmp_path / "other").exists()
+    with pytest.raises(UnresetError, match="one seed at a time, not 2"):
+        unreset.train("naive", "toy", out=tmp_path / "two", seeds=2, environment=environment)
+
+
+def test_an_environment_is_not_given_to_a_run_that_cannot_use_it(run):
+    with pytest.raises(UnresetError, match="environment= would not be used"):
+        unreset.load(run.folder, environment=toy.PointEnv())
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        ("Pendulum-v1", "a Gymnasium environment, made already, not 'Pendulum-v1'"),
+        (toy.PointEnv, "made already, not <class"),
+        (spaces.Box(-0.05, 0.05, (1,)), r"Box\(-0\.05, 0\.05, .*RescaleAction"),
+        (spaces.Box(-1.0, 2.0, (1,)), r"practice acts with 1 numbers in \[-1, 1\]"),
+        (spaces.Box(-1.0, 1.0, (2,)), "practice acts with 1 numbers"),
+        (spaces.Discrete(3), r"actions are Discrete\(3\)"),
+    ],
+    ids=str,
+)
+def test_an_environment_of_other_actions_is_refused(tmp_path, environment, message):
+    if isinstance(environment, gymnasium.Space):
+        space, environment = environment, toy.PointEnv()
+        environment.action_space = space
+    with pytest.raises(UnresetError, match=message):
+        unreset.train("naive", "toy", environment=environment, out=tmp_path / "run", **QUICK)
+    assert not (tmp_path / "run").exists()

@@ -301,8 +301,9 @@ def train(
         wide_starts: rollouts from wide random starts at every evaluation, 0 for none; by default
             100 for JAX tasks, else none.
         checkpoint_every: steps between checkpoints, a multiple of ``eval_every``.
-        driver: ``"fused"`` (one compiled loop; the default where the task is in JAX) or ``"live"``
-            (around a Gymnasium environment; one seed at a time).
+        driver: ``"fused"`` (one compiled loop; the default where the task is in JAX and no
+            environment is given) or ``"live"`` (around a Gymnasium environment; one seed at a
+            time).
         evaluation: ``"deployed"`` (the policy from the initial states, now and then),
             ``"continuing"`` (reward of a step over the whole life, for a goal that the task changes
             every two horizons, with the benchmark's period of resets) or ``"both"``; or ``"life"``:
@@ -313,7 +314,8 @@ def train(
         horizon: steps of one evaluation episode; by default the benchmark's.
         out: the run folder, which must not exist; by default a new one under ``runs/``.
         demonstrations: trajectories; a file, folder or Minari id; by default the task's own.
-        environment: for the live driver; by default one that the task makes.
+        environment: what the live driver steps, with actions in [-1, 1]; by default one that the
+            task makes.
         supervisor: who is asked for help where ``asking.supervisor`` is ``"person"``; by default
             whoever sits at the terminal.
         prior: the folder of a run, which begins this one: its latest practice takes the place of
@@ -342,7 +344,8 @@ def train(
     eval_every = (1000 if in_jax else 5000) if eval_every is None else eval_every
     if wide_starts is None:
         wide_starts = 100 if in_jax and "wide" in made.starts else 0
-    driver = ("fused" if in_jax else "live") if driver is None else driver
+    if driver is None:
+        driver = "fused" if in_jax and environment is None else "live"
     if start is None:
         start = "initial" if evaluation == "life" else settings.resets_to(made)
     if horizon is None and settings.horizon_of(made) != made.horizon:

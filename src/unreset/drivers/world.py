@@ -39,6 +39,8 @@ class World:
             if task.environment is None:
                 raise UnresetError(f"task {task.name!r} has no Gymnasium environment")
             environment = _made(task, render_mode)
+        else:
+            _check_given(environment, task)
         self.task, self.environment, self.start = task, environment, start
         self._options = None if start == "initial" else {"start": start}
         self._shapes = vision.looking(task) if vision is not None else {}
@@ -152,6 +154,22 @@ class World:
     def _look(self, observation: np.ndarray, info: Mapping[str, Any]) -> None:
         """Refuse a reset that nobody asked for."""
         self._unasked.look(observation, info, self.environment)
+
+
+def _check_given(environment: Any, task: Task) -> None:
+    """Refuse what is no environment, or would take actions in [-1, 1] for others."""
+    if not isinstance(environment, gymnasium.Env):
+        raise UnresetError(
+            f"environment must be a Gymnasium environment, made already, not {environment!r:.60}"
+        )
+    space: Any = environment.action_space
+    bounded = isinstance(space, gymnasium.spaces.Box) and space.is_bounded()
+    unit = bounded and (space.low == -1).all() and (space.high == 1).all()
+    if space.shape != (task.action_size,) or (bounded and not unit):
+        raise UnresetError(
+            f"the environment's actions are {space}, but practice acts with {task.action_size} "
+            "numbers in [-1, 1]: wrap it in gymnasium.wrappers.RescaleAction(environment, -1, 1)"
+        )
 
 
 def _made(task: Task, render_mode: str | None) -> Any:

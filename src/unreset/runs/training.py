@@ -75,6 +75,11 @@ class Training:
         self.seeds = [configuration.seed + i for i in range(configuration.seeds)]
         self.step = 0
         self.notes: list[str] = []
+        if environment is not None and configuration.driver == "fused":
+            raise UnresetError(
+                "environment= would not be used: driver='fused' practises in the task's JAX; drop "
+                "it, or practise with driver='live'"
+            )
         if environment is not None and configuration.change != Change():
             raise UnresetError(
                 "change is made to the environment that a task makes, not to one that is given: "
