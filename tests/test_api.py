@@ -32,7 +32,8 @@ def run(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         toy.install(patch.setitem)
         folder = tmp_path_factory.mktemp("api") / "run"
-        return unreset.train("naive", "toy", seed=3, seeds=2, steps=60, out=folder, **QUICK)
+        seed = np.uint32(3)  # stored as a plain number
+        return unreset.train("naive", "toy", seed=seed, seeds=2, steps=60, out=folder, **QUICK)
 
 
 def columns(path):
@@ -148,8 +149,6 @@ def test_a_policy_acts_as_the_network_does(run):
         actor = jax.tree.map(lambda x, n=number: x[n], training.actors)
         policy = run.export(number)
         np.testing.assert_allclose(policy(seen, goal), act(actor, seen, goal), atol=1e-5)
-        both = np.concatenate([seen, goal], axis=-1)
-        np.testing.assert_array_equal(policy(both), policy(seen, goal))
         one = policy({"observation": seen[0], "desired_goal": goal[0], "achieved_goal": seen[0]})
         assert one.shape == (1,)
         np.testing.assert_allclose(one, policy(seen, goal)[0], atol=1e-6)
@@ -200,10 +199,29 @@ def _configuration():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (([0.0, 1.0], [1.0]), r"have 3 numbers, but this policy for toy needs 1 \+ 1"),
-        ((np.float32(0.0),), "numbers, but this policy"),
-        (([np.nan], [1.0]), "NaN or infinity"),
-        (([0.0], [np.inf]), "NaN or infinity"),
+        (
+            ([0.0, 1.0], [1.0]),
+            r"toy needs an observation of 1 .* shape \(2,\) and a goal of .* \(1,\)",
+        ),
+        (([], [0.0, 1.0]), r"of shape \(0,\) and a goal of shape \(2,\)"),
+        (([0.0, 1.0],), r"of shape \(2,\) and no goal"),
+        (([0.0],), r"of shape \(1,\) and no goal"),
+        ((np.float32(0.0), [1.0]), r"observation of shape \(\) and a goal"),
+        ((np.zeros((3, 1)), [1.0]), r"observation of shape \(3, 1\) and a goal of shape \(1,\)"),
+        ((np.zeros((3, 1)), np.zeros((2, 1))), r"\(3, 1\) and a goal of shape \(2, 1\)"),
+        (([np.nan], [1.0]), r"the observation contains NaN or infinity: nan at \[0\]"),
+        (([[0.0], [np.inf]], np.zeros((2, 1))), r"infinity: inf at \[1, 0\]"),
+        (([0.0], [-np.inf]), "the goal contains NaN or infinity: -inf"),
+        (([1e300], [0.0]), r"NaN or infinity: 1e\+300"),
+        (([3e38], [-3e38]), "the action is not finite"),
+        ((["0.5"], [0.0]), "the observation must be numbers, not of type <U3"),
+        (([0.5], [None]), "the goal must be numbers, not of type object"),
+        (([0.5 + 0j], [0.0]), "not of type complex128"),
+        (([[0.5], []], [0.0]), "the observation must be an array of numbers"),
+        (({"desired_goal": [1.0]},), r"holds \['desired_goal'\], but this policy for toy needs"),
+        (({"observation": [1.0], "achieved_goal": [1.0]},), "and no goal"),
+        (({"observation": [1.0], "desired_goal": [1.0]}, [0.0]), "the goal is given twice"),
+        (({"observation": [1.0, 2.0], "desired_goal": []},), r"\(2,\) and a goal of shape \(0,\)"),
     ],
 )
 def test_a_policy_refuses_what_it_cannot_see(run, arguments, message):
@@ -220,6 +238,8 @@ def test_what_is_not_a_policy_is_refused(run, tmp_path):
             unreset.Policy.load(path)
     with pytest.raises(UnresetError, match="seed number 2 does not exist; this run has 2"):
         run.export(2)
+    with pytest.raises(UnresetError, match=r"seed_number must be a whole number, not 0\.5"):
+        run.export(0.5)
 
 
 FRAMES = len(toy.demonstrations()[1].observations)

@@ -81,6 +81,28 @@ def test_it_says_which_picture_it_misses(tmp_path):
         policy(np.zeros(1), np.zeros(1))
 
 
+def test_what_is_not_finite_or_unknown_moves_nothing(tmp_path):
+    run = fresh(tmp_path, cameras=("wrist",), goal_view="image", proprioception=True)
+    policy, picture = run.export(), np.zeros((16, 16, 3), np.uint8)
+    told = {"wrist": picture, "proprioception": np.zeros(1)}
+    known = run._training.task.goals[0]
+    assert policy(told, known.astype(np.float64) + 1e-6) == policy(told, known)
+    for place, message in [
+        ((told | {"proprioception": [np.nan]}, known), "the proprioception contains NaN"),
+        ((told, [np.nan]), "the goal contains NaN"),
+        ((told, ["1"]), "the goal must be numbers"),
+        (
+            (told, known + 0.4),
+            r"pictures of 2 goals, and none of \(1\.4\); the nearest is \(1\)",
+        ),
+        ((told,), r"the goal has shape \(0,\) \(none is given\)"),
+        ((told | {"desired_goal": known}, known), "the goal is given twice"),
+        ((told | {"wrist": picture[None]}, known), r"'wrist' is uint8 of shape \(1, 16, 16, 3\)"),
+    ]:
+        with pytest.raises(UnresetError, match=message):
+            policy(*place)
+
+
 def test_it_says_which_numbers_it_misses(tmp_path):
     run = fresh(tmp_path, cameras=("wrist",), goal_view="vector", proprioception=True)
     policy, picture = run.export(), np.zeros((16, 16, 3), np.uint8)

@@ -31,6 +31,7 @@ from unreset.runs.folder import Configuration
 from unreset.runs.report import write_report
 from unreset.runs.training import Observer, Training
 from unreset.runs.videos import write_videos
+from unreset.seeds import checked, whole
 from unreset.tasks.change import Change
 
 _JUDGING_SEED = 1_000_003  # of demonstrations and starts that no run is trained with
@@ -100,7 +101,7 @@ class Run:
 
     def _check_seed(self, number: int) -> None:
         count = len(self._training.seeds)
-        if not 0 <= number < count:
+        if not 0 <= whole("seed_number", number) < count:
             raise UnresetError(f"seed number {number} does not exist; this run has {count}")
 
     def evaluate(self, starts: str = "fixed", episodes: int | None = None) -> dict[str, float]:
@@ -293,8 +294,8 @@ def train(
         task: a name from ``unreset tasks``, or ``package.module:make_task`` for one's own.
         preset: ``"default"``, the strongest recipe known, or ``"paper"``, the published settings;
             of settings, the one they were made from, for the record.
-        seed: the first seed.
-        seeds: how many seeds to train at once.
+        seed: the first seed, from 0 to 4,294,967,295.
+        seeds: how many seeds to train at once, the last of them in that range, too.
         steps: environment steps of each seed; by default the settings' budget.
         eval_every: steps between evaluations and log rows; by default 1,000 for JAX tasks, else
             5,000.
@@ -332,6 +333,7 @@ def train(
         UnresetError: where something asked for does not exist or cannot work; one line says what.
     """
     places.refuse_while_importing()
+    seed, seeds = checked(seed, seeds)
     name, settings = _chosen(method, preset)
     if not isinstance(task, str):
         raise UnresetError(
@@ -354,7 +356,6 @@ def train(
         checkpoint_every = max(1, 5000 // max(eval_every, 1)) * eval_every
     for asked, value, least in [
         ("steps", steps, 1),
-        ("seeds", seeds, 1),
         ("eval_every", eval_every, 1),
         ("wide_starts", wide_starts, 0),
         ("checkpoint_every", checkpoint_every, 1),

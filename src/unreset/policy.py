@@ -11,7 +11,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from unreset import policy_file, policy_sight
+from unreset import policy_file, policy_input, policy_sight
 from unreset.errors import UnresetError
 from unreset.reading import parsed, reading
 
@@ -52,6 +52,7 @@ class Policy:
         if "sight" not in self.metadata:
             action = self(observation["observation"], observation["desired_goal"])
         else:
+            observation["desired_goal"] = self._weights["goals"][0]  # it may know no other
             action = self(observation)
         if action.shape != (self.action_size,) or not np.isfinite(action).all():
             raise ValueError(f"an action of it is {action}, not {self.action_size} finite numbers")
@@ -71,39 +72,29 @@ class Policy:
 
         Args:
             observation: a dictionary with ``observation`` and ``desired_goal`` (as Gymnasium's goal
-                environments give), or the observation [..., observation] with ``goal`` beside it,
-                or both in one array [..., observation + goal].
+                environments give), or the observation [..., observation] with ``goal`` beside it.
             goal: the goal [..., goal], where ``observation`` does not hold it.
 
         A policy that was taught with pictures takes one observation at a time, a dictionary of a
         picture for each camera; see :func:`unreset.policy_sight.seen`.
-        """
-        if "sight" in self.metadata:
-            return self._act_by_sight(observation, goal)
-        if isinstance(observation, Mapping):
-            observation, goal = observation["observation"], observation["desired_goal"]
-        inputs = np.asarray(observation, np.float32)
-        if goal is not None:
-            inputs = np.concatenate([inputs, np.asarray(goal, np.float32)], axis=-1)
-        size = self.metadata["observation_size"] + self.metadata["goal_size"]
-        if inputs.shape[-1:] != (size,):
-            raise UnresetError(
-                f"observation and goal have {inputs.shape[-1] if inputs.ndim else 0} numbers, "
-                f"but this policy for {self.metadata['task']} needs "
-                f"{self.metadata['observation_size']} + {self.metadata['goal_size']}"
-            )
-        if not np.isfinite(inputs).all():
-            raise UnresetError("observation or goal contains NaN or infinity")
-        if "offsets" in self._weights:
-            inputs = inputs @ self._weights["offsets"].T
-        return self._mean(self._squeezed(self._waves(inputs)))
 
-    def _act_by_sight(self, observation: Any, goal: np.ndarray | None) -> np.ndarray:
+        Raises:
+            UnresetError: where observation or goal is missing, of another shape, or not finite
+                numbers; no action is better than a wrong one.
+        """
+        goal = policy_input.asked(observation, goal)
+        with np.errstate(over="ignore", invalid="ignore"):  # found in the action
+            if "sight" in self.metadata:
+                return policy_input.finite(self._act_by_sight(observation, goal))
+            inputs = policy_input.joined(observation, goal, self.metadata)
+            if "offsets" in self._weights:
+                inputs = inputs @ self._weights["offsets"].T
+            return policy_input.finite(self._mean(self._squeezed(self._waves(inputs))))
+
+    def _act_by_sight(self, observation: Any, goal: Any) -> np.ndarray:
         """The action [action] for what is seen."""
         if not isinstance(observation, Mapping):
             raise UnresetError("this policy needs a dictionary with a picture for each camera")
-        if goal is None:
-            goal = observation.get("desired_goal")
         sight = self.metadata["sight"]
         features, numbers = policy_sight.seen(sight, self._weights, observation, goal)
         return self._mean(np.concatenate([self._squeezed(features), self._waves(numbers)]))

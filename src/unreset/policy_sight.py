@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from unreset.errors import UnresetError
+from unreset.policy_input import numbers as numbers_of
 
 Weights = Mapping[str, np.ndarray]
+_SAME = 1e-3  # between a goal and one that it has a picture of, at goals of about 1
 
 
 def seen(
@@ -27,7 +29,8 @@ def seen(
         goal: the goal [goal], if the policy pursues one.
 
     Raises:
-        UnresetError: where a picture is missing or of another size or type.
+        UnresetError: where a picture is missing or of another size or type, proprioception or goal
+            are not finite numbers of the right count, or it has no picture of this goal.
     """
     size = sight["image_size"]
     pictures = []
@@ -47,7 +50,7 @@ def seen(
         pictures.append(picture)
     numbers = []
     if sight["proprioception"]:
-        told = np.asarray(observation.get("proprioception", ()), np.float32)
+        told = numbers_of("proprioception", observation.get("proprioception", ()))
         if told.shape != (sight["proprioception"],):
             raise UnresetError(
                 f"proprioception has shape {told.shape}; this policy needs "
@@ -55,16 +58,24 @@ def seen(
             )
         numbers.append(told)
     if sight["goal_view"] != "none":
-        goal = np.asarray(() if goal is None else goal, np.float32)
+        missing = " (none is given)" if goal is None else ""
+        goal = numbers_of("goal", () if goal is None else goal)
         if goal.shape != weights["goals"].shape[1:]:
             raise UnresetError(
-                f"the goal has shape {goal.shape}; this policy needs "
+                f"the goal has shape {goal.shape}{missing}; this policy needs "
                 f"{weights['goals'].shape[1]} numbers"
             )
     if sight["goal_view"] == "vector":
         numbers.append(goal)
     if sight["goal_view"] == "image":
         which = int(((weights["goals"] - goal) ** 2).sum(axis=1).argmin())
+        nearest = weights["goals"][which]
+        if (np.abs(nearest - goal) > _SAME * (1 + np.abs(goal))).any():
+            raise UnresetError(
+                f"this policy has pictures of {len(weights['goals'])} goals, and none of "
+                f"({', '.join(f'{number:.4g}' for number in goal)}); the nearest is "
+                f"({', '.join(f'{number:.4g}' for number in nearest)})"
+            )
         shown = sight["goal_cameras"]
         pictures += [weights[f"goal_pictures/{camera}"][which] for camera in shown]
         if "goal_proprioception" in weights:

@@ -39,6 +39,7 @@ from unreset.evaluation.dynamics import LEVELS
 from unreset.reading import read_json
 from unreset.runs import machine
 from unreset.runs.folder import read_rows, write_json
+from unreset.seeds import checked
 from unreset.tasks import pointmass_walls as walls
 
 Row = dict[str, Any]
@@ -68,8 +69,8 @@ def run(
         UnresetError: where the folder holds a study of other sizes.
     """
     study = study or Study()
-    if seeds < 1:
-        raise UnresetError(f"seeds must be at least 1, not {seeds}")
+    first_seed, seeds = checked(first_seed, seeds, "first_seed")
+    checked(first_seed + seeds - 1 + 2 * _UNSEEN, name="the last seed of its fresh demonstrations")
     out.mkdir(parents=True, exist_ok=True)
     about = {"version": __version__, "machine": machine.description(), "called": called}
     settings: Any = json.loads(json.dumps(asdict(study)))

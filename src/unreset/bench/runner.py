@@ -14,6 +14,7 @@ from unreset.bench.suites import Cell, Suite
 from unreset.errors import Failure, UnresetError
 from unreset.runs import machine
 from unreset.runs.interrupts import deferred
+from unreset.seeds import checked
 
 Observer = Callable[[Sequence[State]], None]
 
@@ -63,11 +64,11 @@ def run(
             another bench is under way in it.
         KeyboardInterrupt: after Ctrl-C, when the runs have saved.
     """
+    first_seed, seeds = checked(first_seed, seeds, "first_seed")
     suite = _suite(suite, methods, tasks)
     suites.check(suite.cells)
     at_once = len(machine.cores()) if jobs is None else jobs
     for name, value in (
-        ("seeds", seeds),
         ("jobs", at_once),
         ("steps", 1 if steps is None else steps),
         ("eval_every", 1 if eval_every is None else eval_every),

@@ -15,6 +15,7 @@ from unreset.demos.scripts import scripted
 from unreset.demos.store import FORWARD, Normalized, Trajectory
 from unreset.demos.success import final_successes, successes
 from unreset.errors import UnresetError
+from unreset.seeds import checked
 
 Act = Callable[[np.ndarray, np.ndarray], np.ndarray | None]
 """(observation [observation], goal [goal]) -> action [action], or None to end the episode."""
@@ -115,6 +116,7 @@ class Acting:
         watch: Callable[[Any], None] = lambda environment: None,
         render_mode: str | None = None,
     ) -> None:
+        seed, _ = checked(seed)
         self._horizon = task.horizon if horizon is None else horizon
         if self._horizon < 1:
             raise UnresetError(f"horizon must be at least 1, not {self._horizon}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -10,14 +11,17 @@ import numpy as np
 from unreset.core.types import Task
 from unreset.demos.store import BACKWARD, FORWARD, Scripted, Trajectory
 from unreset.errors import UnresetError
+from unreset.seeds import checked
 
 
 def batch(task: Task, seed: int = 0) -> list[Trajectory]:
     """What the task's script makes at once.
 
     Raises:
-        UnresetError: where the task has no script, or one that takes no seed and one is given.
+        UnresetError: where the task has no script, or one that takes no seed and one is given, or
+            that is none.
     """
+    seed, _ = checked(seed)
     if task.demonstrations is None:
         raise UnresetError(f"{task.name} has no scripted demonstrations; record some instead")
     if "seed" in inspect.signature(task.demonstrations).parameters:
@@ -38,7 +42,7 @@ def scripted(task: Task, direction: int | None = None, seed: int = 0) -> Iterato
     Raises:
         UnresetError: where the task has no script, or one without seeds and no more to give.
     """
-    for current in range(seed, 1 << 31):
+    for current in itertools.count(checked(seed)[0]):
         drawn = in_turn(batch(task, current), direction)
         if not drawn:
             raise UnresetError(f"the script of {task.name} makes none of this direction")
