@@ -16,6 +16,7 @@ import numpy as np
 from unreset.demos.hand import Hand
 from unreset.demos.store import BACKWARD, FORWARD, Scripted, Trajectory
 from unreset.tasks import kitchen
+from unreset.tasks.kitchen_starts import ALL_PAIRS, check_tasks, opened
 
 CLOSE_ENOUGH = 0.02  # metres from the tip to a waypoint
 _SPEEDS = (0.7, 1.0)  # of the fastest
@@ -81,8 +82,8 @@ def _close_hinge(hand: _Hand, done: Done) -> None:
 
 def _close_slide(hand: _Hand, done: Done) -> None:
     hand.reach(0.3, 0.35, 2.5)
-    hand.reach(0.36, 0.58, 2.5)
-    hand.reach(-0.16, 0.58, 2.5, done=done)
+    hand.reach(0.36, 0.6, 2.53)
+    hand.reach(-0.16, 0.6, 2.53, done=done)
 
 
 def _open_slide(hand: _Hand, done: Done) -> None:
@@ -105,8 +106,8 @@ def _switch_on(hand: _Hand, done: Done) -> None:
 
 
 def _close_microwave(hand: _Hand, done: Done) -> None:
-    hand.reach(-0.55, 0.15, 1.87)
-    for x, y in ((-0.68, 0.15), (-0.66, 0.35), (-0.58, 0.5), (-0.55, 0.56)):
+    hand.reach(-0.55, 0.2, 1.87)
+    for x, y in ((-0.58, 0.2), (-0.58, 0.35), (-0.57, 0.5), (-0.55, 0.56)):
         hand.reach(x, y, 1.86, done=done)
 
 
@@ -146,7 +147,7 @@ def _perform(
 
 
 def kitchen_demonstrations(
-    tasks: str = kitchen.ALL_PAIRS, per_start: int = 2, seed: int = 0, reward: str = "sparse"
+    tasks: str = ALL_PAIRS, per_start: int = 2, seed: int = 0, reward: str = "sparse"
 ) -> list[Trajectory]:
     """``per_start`` demonstrations from each start, and back where that can be scripted.
 
@@ -161,7 +162,7 @@ def kitchen_demonstrations(
     """
     generator = np.random.default_rng(seed)
     forward, backward = Scripted([], 0), Scripted([], 0)
-    for start in kitchen.check_tasks(tasks):
+    for start in check_tasks(tasks):
         env = kitchen.KitchenEnv(reward_type=reward, tasks=start)
         elements = start.split("+")
         close = [way for name, way in _CLOSE.items() if name in elements]
@@ -183,7 +184,7 @@ def _several(
     """Add as many as wanted, or as succeed: one in ten or more misses its mark."""
     enough = len(made) + wanted
     forward = start == "initial"
-    initial = np.array([*kitchen.SETTLED_ROBOT, *kitchen.opened(env.tasks[0])], np.float32)
+    initial = np.array([*kitchen.SETTLED_ROBOT, *opened(env.tasks[0])], np.float32)
     goal = kitchen.GOALS[0] if forward else initial
     for _ in range(_TRIES * wanted):
         if len(made) == enough:

@@ -6,7 +6,6 @@ al. (2019, arXiv 1910.11956), with the models that gymnasium-robotics ships.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -15,6 +14,7 @@ import numpy as np
 from unreset.core.types import Task
 from unreset.errors import UnresetError
 from unreset.tasks.kitchen_model import CAMERAS, kitchen_model
+from unreset.tasks.kitchen_starts import ALL_PAIRS, EVERY, PAIRS, check_tasks, opened
 from unreset.tasks.mujoco_env import MujocoEnv, import_mujoco
 from unreset.tasks.protocols import EARL
 from unreset.tasks.simulated import ask, simulated
@@ -33,10 +33,13 @@ FINGER_OPEN = 0.04
 RESET_ROBOT = np.array(
     [0.14839, -1.76849, 1.84390, -2.47686, 0.26025, 0.71253, 1.59515, 0.04793, 0.03714]
 )
-SETTLED_ROBOT = (-0.417, -1.763, 1.348, -2.488, 0.508, 1.001, 1.023, 0.04, 0.0)
+SETTLED_ROBOT = (-0.409, -1.704, 1.421, -2.506, 0.623, 1.265, 0.884, 0.04, 0.0)
 
 #: Half-widths of the uniform noise on each of the 23 observed positions.
 NOISE = 0.1 * np.array([0.1] * 9 + [0.005] * 2 + [0.0005] * 6 + [0.005] * 3 + [0.1] * 3, np.float64)
+
+_ROUNDED = 1e-6  # what float32 loses of an observation
+_NEAR = 0.05  # of each object's number: which of the resets it may be
 
 #: What is scored: name, the object numbers it consists of, and the site the hand should go to.
 COMPONENTS: tuple[tuple[str, slice, str], ...] = (
@@ -49,33 +52,6 @@ COMPONENTS: tuple[tuple[str, slice, str], ...] = (
     ("hinge", slice(11, 13), "hinge_site2"),
     ("microwave", slice(13, 14), "microhandle_site"),
 )
-
-#: The four single tasks: which object numbers stand where at the start.
-OPENED: Mapping[str, Mapping[int, float]] = {
-    "microwave": {13: -0.7},
-    "light": {8: -0.69, 9: -0.05},
-    "slide": {10: 0.37},
-    "hinge": {12: 1.45},
-}
-PAIRS = (
-    "microwave+hinge",
-    "microwave+slide",
-    "microwave+light",
-    "light+slide",
-    "light+hinge",
-    "slide+hinge",
-)
-ALL_PAIRS = "all_pairs"
-
-
-def opened(tasks: str) -> np.ndarray:
-    """The 14 object positions with these tasks, such as "microwave+hinge", still to be done."""
-    objects = np.zeros(14)
-    for task in tasks.split("+"):
-        for number, position in OPENED[task].items():
-            objects[number] = position
-    return objects
-
 
 GOALS = np.array(
     [
@@ -152,24 +128,6 @@ def dense_reward(
     return reward
 
 
-def check_tasks(tasks: str) -> tuple[str, ...]:
-    """The starts that an option ``tasks`` names; raises ValueError where it names none."""
-    if tasks == ALL_PAIRS:
-        return PAIRS
-    starts = tuple(tasks.split(",")) if isinstance(tasks, str) else ()
-    if not starts or len(set(starts)) != len(starts) or not all(map(_is_start, starts)):
-        raise ValueError(
-            f"tasks must be {ALL_PAIRS!r}, one of {list(OPENED)}, two of them joined by '+', or "
-            f"several such starts joined by ',', not {tasks!r}"
-        )
-    return starts
-
-
-def _is_start(start: str) -> bool:
-    parts = start.split("+")
-    return len(parts) <= 2 and len(set(parts)) == len(parts) and set(parts) <= set(OPENED)
-
-
 class KitchenEnv(MujocoEnv):
     """The kitchen, with two of four elements standing open at the start (or one; see ``tasks``).
 
@@ -224,6 +182,10 @@ class KitchenEnv(MujocoEnv):
         objects = np.asarray(GOALS[0, OBJECTS], np.float64)
         if start == "initial":
             objects = opened(self.tasks[self.np_random.integers(len(self.tasks))])
+        self._rest(objects)
+
+    def _rest(self, objects: np.ndarray) -> None:
+        """As a reset leaves robot and objects [14]."""
         key = objects.tobytes()
         if key not in self._settled:
             self._settled[key] = self._settle(objects)
@@ -239,8 +201,16 @@ class KitchenEnv(MujocoEnv):
         return self._simulator()
 
     def _put(self, state: np.ndarray) -> None:
-        """Robot and objects as observed and at rest, the hand's target where the hand is."""
+        """What a reset leaves, where it is that but for the noise; else robot and objects at rest.
+
+        Those are as observed, and the hand's target is where the hand is.
+        """
         data = self.data
+        for objects in (np.asarray(GOALS[0, OBJECTS], np.float64), *map(opened, EVERY)):
+            if np.abs(objects - state[OBJECTS]).max() < _NEAR:
+                self._rest(objects)
+                if (np.abs(data.qpos - state) <= NOISE + _ROUNDED).all():
+                    return
         self.mujoco.mj_resetData(self.model, data)
         data.qpos[:] = state
         self.mujoco.mj_kinematics(self.model, data)

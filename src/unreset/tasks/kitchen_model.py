@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from unreset.tasks.extras import folder
-from unreset.tasks.mujoco_env import delete
+from unreset.tasks.mujoco_env import delete, weld_as_before_3
 
 HAND, WRIST = "hand_target", "panda0_link7"  # the mocap body, and the link that follows it
 CAMERAS = ("overview", "wrist")
@@ -101,6 +101,7 @@ def kitchen_model(mujoco: Any) -> Any:
         if _is_link(getattr(element, "meshname", element.name), "_viz"):
             delete(specification, element)
     model = specification.compile()
+    weld_as_before_3(model, WRIST)
     for geom, mesh in enumerate(model.geom_dataid):
         if mesh >= 0 and _is_link(model.mesh(mesh).name, "_col"):
             model.geom_group[geom] = 0
