@@ -1,10 +1,12 @@
 """Demonstrations as Minari datasets, local ones only: nothing here touches the network.
 
 An episode's observations are a dictionary with ``observation`` and ``desired_goal``, as goal
-environments give, or one array of the task's observation with the goal behind it. Datasets written
-here say the task, the directions and the success rate in their metadata, and each episode its
-``direction``; the direction of other episodes is forward if they desire one of the task's goals,
-else backward.
+environments give, or one array of the task's observation with the goal behind it; or those of the
+environment that a task was made from by ``from_environment``. Pictures go under their cameras'
+names. Datasets written here say the task, the directions and the success rate in their metadata,
+and each episode its ``direction``; the direction of other episodes is forward if they desire one of
+the task's goals, else backward (of a task made from an environment: unless they desire an initial
+one).
 """
 
 from __future__ import annotations
@@ -12,22 +14,22 @@ from __future__ import annotations
 import re
 import shutil
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from gymnasium import spaces
 
+from unreset import interface
 from unreset.core.types import Task
-from unreset.demos import flat, hdf5
-from unreset.demos.store import BACKWARD, DIRECTIONS, FORWARD, Stored, Trajectory
+from unreset.demos import hdf5, recorded
+from unreset.demos.store import DIRECTIONS, Stored, Trajectory
 from unreset.demos.success import achieved_goals, successes
 from unreset.errors import UnresetError
 from unreset.reading import read_json, reading
 from unreset.tasks.extras import require
 
-_NEAR = 1e-4  # between a desired goal and the task's, to be the same
 _UNBOUNDED = 1e6  # bounds of actions this large say nothing
 _PREFIX = "unreset_"  # of our entries in a dataset's metadata
 _IDENTIFIER = re.compile(r"([-\w]+/)*[-\w]+-v\d+")
@@ -70,16 +72,16 @@ def load(dataset: str | Path, task: Task, direction: int | None) -> Stored:
         ids = [int(number) for number in opened.episode_indices]
         labels = [one.get("direction") for one in opened.storage.get_episode_metadata(ids)]
         episodes = list(opened.iterate_episodes())
-    found = []
+    found, ours = list[Trajectory](), f"{_PREFIX}task" in raw
     for number, (episode, label) in enumerate(zip(episodes, labels, strict=True)):
-        observations, goal = _observed(episode.observations, task, number)
-        if label in DIRECTIONS:
-            way = DIRECTIONS.index(label)
-        else:
-            way = _by_goal(goal, task) if direction is None else direction
-        rewards = flat.sparse(np.asarray(episode.rewards))
-        actions = np.asarray(episode.actions)
-        found.append(Trajectory(observations, actions, goal, way, rewards))
+        way = DIRECTIONS.index(label) if label in DIRECTIONS else direction
+        one = recorded.Episode(
+            episode.observations,
+            np.asarray(episode.actions),
+            np.asarray(episode.rewards),
+            episode.infos or {},
+        )
+        found += recorded.trajectories(one, task, number, way, ours)
     stated = bool(labels) and all(label in DIRECTIONS for label in labels)
     texts = {k.removeprefix(_PREFIX): str(v) for k, v in raw.items() if k.startswith(_PREFIX)}
     return Stored(found, texts, stated, _bounds(opened.action_space))
@@ -116,7 +118,8 @@ def save(
         raise UnresetError(f"the dataset {identifier} exists already; choose another id or version")
     directions = [DIRECTIONS[one.direction] for one in trajectories]
     environment = _environment(task)
-    buffers = [_buffer(one, task) for one in trajectories]
+    cameras = recorded.common_cameras(trajectories)
+    buffers = [_buffer(one, task, cameras) for one in trajectories]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about an author, who is the user's to name
@@ -138,7 +141,7 @@ def save(
         raise
     finally:
         if environment is not None:
-            environment.close()
+            interface.close(environment)
     return folder
 
 
@@ -158,28 +161,6 @@ def _locate(dataset: str | Path) -> Path:
     return place
 
 
-def _observed(observations: Any, task: Task, number: int) -> tuple[np.ndarray, np.ndarray]:
-    """Observations [T + 1, observation] and the goal [goal] of one episode."""
-    if not isinstance(observations, Mapping):
-        what = f"demonstration {number}: observations"
-        rows, goals = flat.split_goal(np.asarray(observations), task, what)
-    elif "observation" in observations and "desired_goal" in observations:
-        rows = np.asarray(task.state(dict(observations)))
-        goals = np.asarray(observations["desired_goal"])
-    else:
-        raise UnresetError(
-            f"demonstration {number}: observations have {sorted(observations)}; "
-            f"there must be observation and desired_goal"
-        )
-    return rows, flat.constant_goal(goals, number)
-
-
-def _by_goal(goal: np.ndarray, task: Task) -> int:
-    if goal.shape != task.goals.shape[1:]:
-        return FORWARD  # refused later, for its shape
-    return FORWARD if (np.abs(task.goals - goal).max(axis=1) <= _NEAR).any() else BACKWARD
-
-
 def _environment(task: Task) -> Any:
     """The task's environment, or None where its simulator is not installed."""
     try:
@@ -188,23 +169,29 @@ def _environment(task: Task) -> Any:
         return None
 
 
-def _observation_space(task: Task, environment: Any, keys: Iterable[str]) -> spaces.Space[Any]:
+def _observation_space(
+    task: Task, environment: Any, observations: Mapping[str, np.ndarray]
+) -> spaces.Space[Any]:
     """The environment's, of what is stored only; unbounded where there is none."""
     known = {} if environment is None else getattr(environment.observation_space, "spaces", {})
-    boxes = {}
-    for key in keys:
+    boxes: dict[str, spaces.Space[Any]] = {}
+    for key, stored in observations.items():
+        if stored.dtype == np.uint8:
+            boxes[key] = spaces.Box(0, 255, stored.shape[1:], np.uint8)
+            continue
         size = task.observation_size if key == "observation" else task.goal_size
         boxes[key] = known.get(key, spaces.Box(-np.inf, np.inf, (size,), np.float32))
     return spaces.Dict(boxes)
 
 
-def _buffer(trajectory: Trajectory, task: Task) -> Any:
+def _buffer(trajectory: Trajectory, task: Task, cameras: Sequence[str]) -> Any:
     """One episode, as Minari takes it."""
     frames, steps = len(trajectory.observations), len(trajectory.actions)
     last = np.arange(steps) == steps - 1
     observations = {
         "observation": trajectory.observations,
         "desired_goal": np.tile(trajectory.goal, (frames, 1)),
+        **{name: np.asarray(trajectory.frames[name]) for name in cameras},
     }
     achieved = achieved_goals(task, trajectory.observations)
     if achieved is not None:

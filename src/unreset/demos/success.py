@@ -19,7 +19,7 @@ def successes(task: Task, observations: np.ndarray, goals: np.ndarray) -> np.nda
     None where only the task's environment knows.
     """
     try:
-        return _over_rows(task, task.success, observations, goals).astype(bool)
+        return over_rows(task, task.success, observations, goals).astype(bool)
     except UnresetError:
         return None
 
@@ -30,7 +30,7 @@ def achieved_goals(task: Task, observations: np.ndarray) -> np.ndarray | None:
     None where the task does not say.
     """
     try:
-        return _over_rows(task, task.achieved, observations).astype(np.float32)
+        return over_rows(task, task.achieved, observations).astype(np.float32)
     except UnresetError:
         return None
 
@@ -44,7 +44,7 @@ def final_successes(task: Task, trajectories: Sequence[Trajectory]) -> np.ndarra
     return successes(task, ends, np.stack([one.goal for one in trajectories]))
 
 
-def _over_rows(task: Task, function: Callable[..., Any], *columns: np.ndarray) -> np.ndarray:
+def over_rows(task: Task, function: Callable[..., Any], *columns: np.ndarray) -> np.ndarray:
     """``function`` of every row of the columns [N, ...]."""
     columns = tuple(np.asarray(column, np.float32) for column in columns)
     if not len(columns[0]):
