@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from unreset import (
     registry,
     single_life,
 )
-from unreset.errors import Failure, UnresetError, look_up
+from unreset.errors import Failure, Notice, UnresetError, look_up
 from unreset.methods.settings import Settings
 from unreset.options import (
     PRIOR_HELP,
@@ -322,12 +323,28 @@ def _of_lives(figures: dict[str, Any]) -> list[str]:
     ]
 
 
+def _one_line(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    line: str | None = None,
+    *,
+    usual: Callable[..., str] = warnings.formatwarning,
+) -> str:
+    """How a warning is printed: one of this library's as its errors are."""
+    if issubclass(category, Notice):
+        return f"unreset: warning: {message}\n"
+    return usual(message, category, filename, lineno, line)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words[:1] == ["--version"]:
         print(__version__)
         return OK
+    warnings.formatwarning = _one_line
     try:
         about = f"unreset {__version__}: reinforcement learning that practises without resets"
         return dispatch("unreset", about, COMMANDS, "unreset train medal tabletop --seeds 2", words)

@@ -14,6 +14,10 @@ class Failure(UnresetError):
     """Something that broke a run under way; the message names the last good checkpoint."""
 
 
+class Notice(UserWarning):
+    """A warning for the user; the command line prints it as one line."""
+
+
 def look_up(kind: str, name: str, known: Iterable[str]) -> None:
     """Raise UnresetError with the nearest name, or all of them, unless ``name`` is known."""
     names = list(known)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from unreset.errors import Failure, UnresetError
+from unreset.errors import Failure, Notice, UnresetError
 
 _OLD = "that is old Gym's interface: change it to Gymnasium's, or wrap it by the package shimmy"
 _STEP = "(observation, reward, terminated, truncated, info)"
@@ -75,7 +75,9 @@ def close(environment: Any) -> None:
     try:
         environment.close()
     except Exception as error:  # any: it is the user's, and nothing depends on it
-        warnings.warn(f"the environment's close failed: {in_one_line(error)}", stacklevel=2)
+        warnings.warn(
+            f"the environment's close failed: {in_one_line(error)}", category=Notice, stacklevel=2
+        )
 
 
 def number(value: Any) -> float:

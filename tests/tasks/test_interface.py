@@ -8,7 +8,7 @@ from gymnasium import spaces
 from unreset import cli
 from unreset.check import check
 from unreset.drivers.world import World
-from unreset.errors import Failure, UnresetError
+from unreset.errors import Failure, Notice, UnresetError
 from unreset.tasks.bring import from_environment
 
 
@@ -224,3 +224,10 @@ def test_an_environment_that_cannot_be_made(body, message, command, tmp_path, mo
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1 and error.startswith("unreset: ")
     assert not (tmp_path / "runs").exists()
+
+
+def test_the_command_line_prints_a_warning_as_one_line():
+    ours = cli._one_line(Notice("a close failed"), Notice, "interface.py", 7)
+    assert ours == "unreset: warning: a close failed\n"
+    others = cli._one_line(UserWarning("deprecated"), UserWarning, "other.py", 7)
+    assert others == "other.py:7: UserWarning: deprecated\n"

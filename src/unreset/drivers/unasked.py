@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from unreset.core.types import Task
-from unreset.errors import Failure
+from unreset.errors import Failure, Notice
 
 #: What ``info`` holds where the observation is the first one after a reset (Gymnasium's vector
 #: environments, its older AutoResetWrapper, Stable-Baselines3).
@@ -92,6 +92,7 @@ class Unasked:
                 f"the environment may have reset itself ({text}); if it did, let it return "
                 "truncated=True instead; if not, nothing is wrong (watch_resets=False in "
                 "from_environment, or in its Task, says so)",
+                category=Notice,
                 stacklevel=4,
             )
 

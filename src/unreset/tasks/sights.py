@@ -12,7 +12,7 @@ import numpy as np
 from gymnasium import spaces
 
 from unreset import interface
-from unreset.errors import UnresetError
+from unreset.errors import Notice, UnresetError
 from unreset.interface import in_one_line, named
 from unreset.tasks.brought_env import Environment
 from unreset.tasks.identifiers import registered
@@ -157,6 +157,7 @@ def _say_skipped(keys: list[str]) -> None:
         warnings.warn(
             f"{', '.join(keys)} of the observation are left out: neither vectors nor pictures "
             "(uint8 [H, W, 3]); state= says what to take",
+            category=Notice,
             stacklevel=5,  # where from_environment was called
         )
 
