@@ -12,9 +12,9 @@ from unreset.core.types import BACKWARD, FORWARD, Task, Trajectory
 from unreset.demos import flat
 from unreset.demos.success import over_rows, successes
 from unreset.errors import UnresetError
+from unreset.tasks.told_success import NAMES, told_success
 
 _NEAR = 1e-4  # between two goals, to be the same
-_SUCCESS = ("is_success", "success")  # names in infos
 
 
 class Episode(NamedTuple):
@@ -162,10 +162,15 @@ def _by_goal(goal: np.ndarray, task: Task, raw: bool) -> int:
 
 def _told(infos: Mapping[str, Any], acted: slice, steps: int) -> np.ndarray | None:
     """What the infos of some of all steps say about success after each of them, if anything."""
-    for name in _SUCCESS:
-        if name in infos and len(found := np.ravel(infos[name])) in (steps, steps + 1):
-            return np.asarray(found[len(found) - steps :][acted], np.float32)
-    return None
+    kept = {name: np.asarray(infos[name]) for name in NAMES if name in infos}
+    rows = {n: v[len(v) - steps :][acted] for n, v in kept.items() if v.ndim and len(v) >= steps}
+    if not rows:
+        return None
+    told = [
+        told_success({name: column[step] for name, column in rows.items()})
+        for step in range(acted.stop - acted.start)
+    ]
+    return None if None in told else np.array(told, np.float32)
 
 
 def _rewards(
