@@ -348,10 +348,7 @@ def train(
         wide_starts = 100 if in_jax and "wide" in made.starts else 0
     if driver is None:
         driver = "fused" if in_jax and environment is None else "live"
-    if start is None:
-        start = "initial" if evaluation == "life" else settings.resets_to(made)
-    if horizon is None and settings.horizon_of(made) != made.horizon:
-        horizon = settings.horizon_of(made)
+    start, horizon = settings.protocol(made, start, horizon, evaluation)
     if checkpoint_every is None:
         checkpoint_every = max(1, 5000 // max(eval_every, 1)) * eval_every
     for asked, value, least in [

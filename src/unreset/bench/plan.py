@@ -120,6 +120,10 @@ def _compare(job: Job, found: Configuration) -> None:
     settings, options = parsed(job.cell, job.preset)
     asked = {name: value for name, value in options.items() if name in _FIXED or value is not None}
     del asked["report"]
+    task = registry.task(job.cell.task, asked["reward"])
+    asked["start"], asked["horizon"] = settings.protocol(
+        task, asked["start"], asked["horizon"], asked["evaluation"]
+    )
     asked |= {"method": registry.method_name(settings), "task": job.cell.task}
     asked |= {"preset": job.preset, "seed": job.seed, "seeds": job.seeds}
     asked |= {} if job.eval_every is None else {"eval_every": job.eval_every}

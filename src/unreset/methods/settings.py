@@ -44,6 +44,16 @@ class Settings:
         """Steps of an evaluation episode of a task, unless somebody says otherwise."""
         return task.horizon
 
+    def protocol(
+        self, task: Task, start: str | None, horizon: int | None, evaluation: str
+    ) -> tuple[str, int | None]:
+        """Start and horizon as asked for, or else as these settings have them; None: the task's."""
+        if start is None:
+            start = "initial" if evaluation == "life" else self.resets_to(task)
+        if horizon is None and self.horizon_of(task) != task.horizon:
+            horizon = self.horizon_of(task)
+        return start, horizon
+
 
 def published_practice() -> Practice:
     """The loop of the released MEDAL code, on EARL's reset period.
