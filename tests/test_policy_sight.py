@@ -21,7 +21,7 @@ def known(monkeypatch):
 
 def fresh(folder, **vision):
     """A run before its first step."""
-    settings = toy.seeing()
+    settings = toy.tiny(toy.seeing())
     seen = dataclasses.replace(settings.learner.vision, **vision)
     learner = dataclasses.replace(settings.learner, vision=seen)
     settings = dataclasses.replace(settings, learner=learner)

@@ -36,7 +36,7 @@ def check(metadata: Mapping[str, Any], weights: Mapping[str, np.ndarray]) -> Non
     """
     _counts(metadata, _COUNTS)
     for name in ("method", "task"):
-        if not isinstance(metadata[name], str):
+        if not isinstance(metadata.get(name, ""), str):
             raise ValueError(f"{name} is {metadata[name]!r:.80}, not a name")
     if "sight" in metadata:
         sight = metadata["sight"]

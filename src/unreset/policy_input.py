@@ -55,7 +55,7 @@ def joined(observation: Any, goal: Any, metadata: Mapping[str, Any]) -> np.ndarr
         if "observation" not in observation:
             raise UnresetError(
                 f"the observation holds {sorted(map(str, observation))}, but this policy for "
-                f"{metadata['task']} needs observation and desired_goal"
+                f"{metadata.get('task', 'a task')} needs observation and desired_goal"
             )
         observation = observation["observation"]
     sizes = metadata["observation_size"], metadata["goal_size"]
@@ -67,9 +67,9 @@ def joined(observation: Any, goal: Any, metadata: Mapping[str, Any]) -> np.ndarr
     if wanted is None or not fits or wanted.shape != (*seen.shape[:-1], sizes[1]):
         told = "no goal" if wanted is None else f"a goal of shape {wanted.shape}"
         raise UnresetError(
-            f"this policy for {metadata['task']} needs an observation of {sizes[0]} numbers and a "
-            f"goal of {sizes[1]}, [..., {sizes[0]}] and [..., {sizes[1]}], but got an observation "
-            f"of shape {seen.shape} and {told}"
+            f"this policy for {metadata.get('task', 'a task')} needs an observation of {sizes[0]} "
+            f"numbers and a goal of {sizes[1]}, [..., {sizes[0]}] and [..., {sizes[1]}], but got "
+            f"an observation of shape {seen.shape} and {told}"
         )
     return np.concatenate([seen, wanted], axis=-1)
 
