@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import unreset
-from unreset.evaluation.deployed import evaluate_wide
+from unreset.evaluation.deployed import evaluate_from
 from unreset.tasks.tabletop import HOME, MUG_START, WIDE_RANGE, State
 
 EPISODES, SEED = 200, 90_000
@@ -49,7 +49,8 @@ def judged(folder: Path) -> list[dict[str, Any]]:
 
         def all_starts(actor: Any, task: Any = task) -> Any:
             key = jax.random.key(SEED)
-            return evaluate_wide(training.method, task, actor, key, EPISODES)
+            goals = jnp.asarray(task.goals)[jnp.arange(EPISODES) % len(task.goals)]
+            return evaluate_from(training.method, task, actor, "wide", key, goals)
 
         found = jax.jit(jax.vmap(all_starts))(training.actors)
         rows.append(

@@ -19,7 +19,7 @@ from unreset.demos.store import FORWARD, Trajectory
 from unreset.drivers.live import Live
 from unreset.drivers.supervisor import Supervisor
 from unreset.errors import UnresetError, look_up
-from unreset.evaluation import deployed, discriminators, dynamics
+from unreset.evaluation import discriminators, dynamics
 from unreset.evaluation.discriminators import Judgement
 from unreset.evaluation.dynamics import Quality
 from unreset.methods.settings import Settings
@@ -108,18 +108,23 @@ class Run:
         """Deployed evaluation, averaged over seeds; nothing about the run changes.
 
         Args:
-            starts: ``"fixed"``, from the task's initial states (one rollout per goal where that
-                says all, on a JAX task); or ``"wide"``, from random ones.
-            episodes: how many; by default 100 wide ones, 10 from initial states of a simulator.
+            starts: ``"fixed"``, from the task's initial states; or ``"wide"``, from random ones.
+            episodes: how many for each seed; by default 100 wide ones, or from initial states 50 on
+                a JAX task (one for each goal, if those are more) and 10 in an environment. Where
+                nothing is random, on a JAX task, one for each goal says all, and no more are made.
+
+        Returns:
+            ``success`` at any step and ``success_at_end``, the same of the task's looser predicate
+            if it has one, returns, and how many ``episodes``, of all seeds, these are means of.
         """
         training = self._training
         if starts not in ("fixed", "wide"):
             raise UnresetError(f"starts must be 'fixed' or 'wide', not {starts!r}")
         if starts == "wide" and "wide" not in training.task.starts:
             raise UnresetError(f"task {training.task.name!r} has no wide starts")
-        if episodes is None:
-            episodes = 100 if starts == "wide" else deployed.EPISODES
-        if episodes < 1:
+        if starts == "wide" and episodes is None:
+            episodes = 100
+        if episodes is not None and episodes < 1:
             raise UnresetError(f"episodes must be at least 1, not {episodes}")
         start = "initial" if starts == "fixed" else "wide"
         result = training.evaluator(training.actors, start, episodes, 1)
@@ -308,7 +313,8 @@ def train(
         evaluation: ``"deployed"`` (the policy from the initial states, now and then),
             ``"continuing"`` (reward of a step over the whole life, for a goal that the task changes
             every two horizons, with the benchmark's period of resets) or ``"both"``; or ``"life"``:
-            there are no resets, and a seed is done once it has reached a goal of the task.
+            there are no resets, each seed draws one of the task's goals once, and is done when it
+            has reached that.
         reward: one of the task's rewards; by default its own choice.
         start: where hard resets put the task: ``"initial"``, or ``"goal"`` or ``"wide"`` where it
             has them; by default as the settings say (``wide_resets``), or ``"initial"``.
@@ -370,11 +376,12 @@ def train(
         raise UnresetError(
             f"evaluation must be 'deployed', 'continuing', 'both' or 'life', not {evaluation!r}"
         )
-    learner = None
+    learner: dict[str, np.ndarray] | None = None
+    doubts: list[str] = []
     if prior is not None:
         if demonstrations is not None:
             raise UnresetError("a run begins from a prior run or from demonstrations, not both")
-        demonstrations, learner = _prior(Path(prior), prior_rows, trust)
+        demonstrations, learner, doubts = _prior(Path(prior), prior_rows, trust)
     trajectories = _demonstrations(made, demonstrations)
     configuration = Configuration(
         method=name,
@@ -400,7 +407,7 @@ def train(
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UnresetError(f"{folder} exists already; choose another folder, or unreset resume it")
     training = Training(folder, configuration, trajectories, environment, made, learner, supervisor)
-    training.notes += [] if prior is None else priors.doubts(Path(prior))
+    training.notes += doubts
     try:
         folder.mkdir(parents=True, exist_ok=True)
         # With pictures, where they took long to take.
@@ -451,8 +458,8 @@ def _demonstrations(
 
 def _prior(
     folder: Path, number: int, trust: bool
-) -> tuple[list[Trajectory], dict[str, np.ndarray]]:
-    """The latest ``number`` rows of practice of a run's first seed, and its first learner.
+) -> tuple[list[Trajectory], dict[str, np.ndarray], list[str]]:
+    """The latest ``number`` rows of practice of a run's first seed, its first learner, and doubts.
 
     Of a run that never acted, all that it learned from.
     """
@@ -468,7 +475,8 @@ def _prior(
         found = priors.trajectories(replay, number)
     if not found:
         raise UnresetError(f"{folder} has not practised: there is nothing to begin a life with")
-    return found, priors.named(jax.tree.map(lambda x: x[0], learner))
+    known = priors.named(jax.tree.map(lambda x: x[0], learner))
+    return found, known, priors.doubts(folder, training)
 
 
 def _judged_episodes(task: Task, episodes: int | None) -> int:

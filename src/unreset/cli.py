@@ -165,7 +165,7 @@ def _eval(arguments: list[str]) -> int:
         return OK
     figures = _load(options.run, options.trust).evaluate(options.starts, options.episodes)
     for name, value in figures.items():
-        print(f"{name:18} {value:.4g}")
+        print(f"{name:22} {value:.4g}")
     return OK
 
 
@@ -241,6 +241,7 @@ def _tasks(arguments: list[str]) -> int:
         "training": f"benchmark's reset every {task.train_reset_every:,} steps (--reset-every)",
         "continuing": f"reset every {task.continuing_reset_every:,} steps, new goal every "
         f"{task.goal_change_every or 2 * task.horizon:,} (--goal-change-every)",
+        "success": "has to last to the end of an episode" if task.lasting else "once is enough",
         "starts": f"{', '.join(task.starts)} (--start)",
         "reward": f"reward and success {relabelling} functions of observation and goal alone",
         "demonstrations": "none" if task.demonstrations is None else "scripted",
@@ -301,13 +302,17 @@ def _summary(run: api.Run) -> str:
 
 
 def _of_policies(figures: dict[str, Any]) -> list[str]:
-    success, robustness = (
-        "-" if value is None else f"{value:.2f}"
-        for value in (figures["final_success"], figures["robustness"])
-    )
-    rate = figures["continuing_reward"]
+    def shares(name: str) -> str:
+        both = figures[name], figures[f"{name}_at_end"]
+        reached, kept = ("-" if value is None else f"{value:.2f}" for value in both)
+        return f"{reached} at any step, {kept} at the end"
+
+    episodes, rate = figures["evaluation_episodes"], figures["continuing_reward"]
+    wide = figures["robustness"] is not None
     return [
-        f"  success  {success} of the goals from the initial state, {robustness} from wide starts",
+        f"  success  {shares('final_success')} of an episode from the initial states"
+        + (f" ({episodes:,} for each seed)" if episodes else ""),
+        *([f"  wide     {shares('robustness')}, from wide starts"] if wide else []),
         *([] if rate is None else [f"  life     {rate:.4f} reward per step"]),
     ]
 
@@ -315,12 +320,18 @@ def _of_policies(figures: dict[str, Any]) -> list[str]:
 def _of_lives(figures: dict[str, Any]) -> list[str]:
     low, high = figures["life_mean_interval"]
     within = "" if low is None else f" (95 %: {low:,.0f} to {high:,.0f})"
-    solved = sum(step is not None for step in figures["life_steps"])
-    return [
-        f"  lives    {solved} of {len(figures['life_steps'])} reached their goal",
+    steps, goals = figures["life_steps"], figures["life_goals"]
+    solved = sum(step is not None for step in steps)
+    lines = [
+        f"  lives    {solved} of {len(steps)} reached their goal",
         f"  steps    mean {figures['life_mean']:,.0f}{within}, median "
         f"{figures['life_median']:,.0f}",
     ]
+    if figures["task_goals"] > 1:
+        reached = [goal for goal, step in zip(goals, steps, strict=True) if step is not None]
+        each = [f"{n}: {reached.count(n)} of {goals.count(n)}" for n in sorted(set(goals))]
+        lines.append(f"  goals    reached, by their number: {', '.join(each)}")
+    return lines
 
 
 def _one_line(

@@ -196,9 +196,10 @@ class EvalOptions:
     run: RunFolder
     """The run folder."""
     starts: Literal["fixed", "wide"] = "fixed"
-    """The task's initial states, once per goal on a JAX task; or random states (robustness)."""
+    """The task's initial states; or random states (robustness)."""
     episodes: int | None = None
-    """How many; None for 100 wide ones, or 10 from initial states of a simulator."""
+    """How many; None for 100 wide ones, or from initial states 50 (JAX tasks) or 10. A JAX task in
+    which nothing is random has one for each goal, whatever is asked for."""
     rewards: bool = False
     """Judge the discriminators instead, on states of the policy, of random actions (from both kinds
     of start, 10 episodes each by default, in a simulator 2) and of fresh demonstrations."""

@@ -27,9 +27,12 @@ def life(
 ) -> api.Run:
     """Do a task once: a run without resets that ends at the first success, or with its budget.
 
+    Of a task with several goals, each seed draws one, for its whole life; no other counts.
+
     What came of it is in the run's ``summary``: ``life_steps`` has the step of each seed's success,
-    or None; ``life_solved``, ``life_mean`` with its interval, and ``life_median`` are over seeds,
-    where a life without success counts with its budget (Chen et al. 2022, arXiv 2210.08863).
+    or None; ``life_goals`` the number of its goal; ``life_solved``, ``life_mean`` with its
+    interval, and ``life_median`` are over seeds, where a life without success counts with its
+    budget (Chen et al. 2022, arXiv 2210.08863).
 
     Args:
         method: as for :func:`unreset.train`; one given by name learns on with the prior run's

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from unreset.bench import published
 from unreset.bench.manifest import Manifest
@@ -14,12 +15,14 @@ from unreset.runs.facts import MISSING
 _CAPTION = """\
 IQM is the interquartile mean over seeds, without the lowest and the highest quarter; in brackets
 its 95% interval, from bootstrapping over seeds (Agarwal et al. 2021, arXiv 2108.13264). Final
-success is the mean of the last {window} evaluations, as is success from wide starts; the area is
-the mean success over the steps of the cell, so compare it where these are equal. Steps and seconds
-to {threshold:g}: the end of the first {window} evaluations in a row whose mean reaches it; of the
-mean over seeds, and in brackets the median of the single seeds. Seconds are of the run, evaluations
-and compiling included: where a task's seeds are trained at once, in one process, they are those of
-all seeds together; {at_once}. Hard resets are the mean over seeds."""
+success is the mean of the last {window} evaluations, as is success from wide starts. Success is at
+any step of an episode; "at the end" is success in its last step, where that was measured. The area
+is the mean success, at any step, over the steps of the cell, so compare it where these are equal.
+Steps and seconds to {threshold:g}: the end of the first {window} evaluations in a row whose mean
+reaches it, at any step; of the mean over seeds, and in brackets the median of the single seeds.
+Seconds are of the run, evaluations and compiling included: where a task's seeds are trained at
+once, in one process, they are those of all seeds together; {at_once}. Hard resets are the mean over
+seeds."""
 _ROUNDS = "The steps of `bc` are rounds of updates, in which nothing moves."
 _IMPROVEMENT = """\
 How likely it is that a run of the row's method has more area than one of the column's on the same
@@ -85,43 +88,51 @@ def _count(value: float | None) -> str:
 
 
 def _with_interval(row: Row, name: str) -> str:
-    middle, low, high = (row[f"{name}_{part}"] for part in ("iqm", "low", "high"))
-    return _share(middle) if low is None else f"{middle:.2f} [{low:.2f}, {high:.2f}]"
+    middle, low, high = (row.get(f"{name}_{part}") for part in ("iqm", "low", "high"))
+    if middle is None or low is None:
+        return _share(middle)
+    return f"{middle:.2f} [{low:.2f}, {high:.2f}]"
 
 
 def _passage(row: Row, name: str) -> str:
     return f"{_count(row[name])} ({_count(row[f'{name}_median'])})"
 
 
+Column = tuple[str, Callable[[Row], str], str]
+"""A heading, what stands below it, and without what value in any row there is no such column."""
+
+
+def _columns(rows: Sequence[Row], columns: Sequence[Column]) -> str:
+    """A table of those columns of which there is something to say."""
+    known = [c for c in columns if not c[2] or any(row.get(c[2]) is not None for row in rows)]
+    head = [heading for heading, _, _ in known]
+    return table(head, [[text(row) for _, text, _ in known] for row in rows])
+
+
 def _cells(rows: Sequence[Row], manifest: Manifest) -> str:
+    def both(name: str) -> Callable[[Row], str]:
+        return partial(_with_interval, name=name)
+
     at = f"to {manifest.threshold:g}"
-    head = ["cell", "seeds", "final success, IQM", "mean", "area, IQM", "from wide starts, IQM"]
-    together = all("steps_to_threshold" not in row for row in rows)
-    head += [] if together else ["steps", f"steps {at}", f"seconds {at}", "hard resets"]
-    return table(
-        head,
-        [
-            [
-                row["cell"],
-                str(row["seeds"]),
-                _with_interval(row, "final"),
-                _share(row["final_mean"]),
-                _with_interval(row, "area"),
-                _with_interval(row, "wide"),
-            ]
-            + (
-                []
-                if together
-                else [
-                    _count(row["steps"]),
-                    _passage(row, "steps_to_threshold"),
-                    _passage(row, "seconds_to_threshold"),
-                    _count(row["hard_resets"]),
-                ]
-            )
-            for row in rows
-        ],
-    )
+    columns: list[Column] = [
+        ("cell", lambda row: row["cell"], ""),
+        ("seeds", lambda row: str(row["seeds"]), ""),
+        ("final success at any step, IQM", both("final"), ""),
+        ("at the end, IQM", both("final_at_end"), "final_at_end_iqm"),
+        ("mean, any step", lambda row: _share(row["final_mean"]), ""),
+        ("mean, at the end", lambda row: _share(row.get("final_at_end_mean")), "final_at_end_mean"),
+        ("area, IQM", both("area"), ""),
+        ("from wide starts at any step, IQM", both("wide"), ""),
+        ("from wide starts at the end, IQM", both("wide_at_end"), "wide_at_end_iqm"),
+    ]
+    if any("steps_to_threshold" in row for row in rows):
+        columns += [
+            ("steps", lambda row: _count(row["steps"]), ""),
+            (f"steps {at}", lambda row: _passage(row, "steps_to_threshold"), ""),
+            (f"seconds {at}", lambda row: _passage(row, "seconds_to_threshold"), ""),
+            ("hard resets", lambda row: _count(row["hard_resets"]), ""),
+        ]
+    return _columns(rows, columns)
 
 
 def _published(known: Sequence[published.Published]) -> str:
@@ -146,33 +157,27 @@ def _improvement(matrix: Mapping[str, Row]) -> str:
 
 
 def _seeds(rows: Sequence[Row]) -> str:
-    return table(
+    def shared(name: str) -> Callable[[Row], str]:
+        return lambda row: _share(row.get(name))
+
+    def counted(name: str) -> Callable[[Row], str]:
+        return lambda row: _count(row[name])
+
+    return _columns(
+        rows,
         [
-            "cell",
-            "task",
-            "seed",
-            "steps",
-            "final",
-            "area",
-            "wide",
-            "steps to",
-            "seconds to",
-            "seconds",
-        ],
-        [
-            [
-                row["cell"],
-                row["task"],
-                str(row["seed"]),
-                _count(row["steps"]),
-                _share(row["final"]),
-                _share(row["area"]),
-                _share(row["wide_success"]),
-                _count(row["steps_to_threshold"]),
-                _count(row["seconds_to_threshold"]),
-                _count(row["wall_seconds"]),
-            ]
-            for row in rows
+            ("cell", lambda row: row["cell"], ""),
+            ("task", lambda row: row["task"], ""),
+            ("seed", lambda row: str(row["seed"]), ""),
+            ("steps", counted("steps"), ""),
+            ("final", shared("final"), ""),
+            ("final at the end", shared("final_at_end"), "final_at_end"),
+            ("area", shared("area"), ""),
+            ("wide", shared("wide_success"), ""),
+            ("wide at the end", shared("wide_success_at_end"), "wide_success_at_end"),
+            ("steps to", counted("steps_to_threshold"), ""),
+            ("seconds to", counted("seconds_to_threshold"), ""),
+            ("seconds", counted("wall_seconds"), ""),
         ],
     )
 

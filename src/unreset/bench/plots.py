@@ -63,9 +63,9 @@ def _legend(axes: Axes) -> None:
     )
 
 
-def _middle(cell: CellResult) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The interquartile mean over seeds and its interval, each [points]."""
-    recent = trailing_mean(cell.success)
+def _middle(success: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The interquartile mean over seeds [seeds, points] and its interval, each [points]."""
+    recent = trailing_mean(success)
     low, high = interval([recent], _RESAMPLES)
     return interquartile_mean(recent, axis=0), low, high
 
@@ -75,10 +75,11 @@ def _draw(
     cells: Sequence[CellResult],
     looks: Mapping[str, tuple[str, str]],
     x: Callable[[CellResult], np.ndarray],
+    success: Callable[[CellResult], np.ndarray] = lambda cell: cell.success,
 ) -> None:
     for cell in cells:
         colour, style = looks[cell.cell.label]
-        middle, low, high = _middle(cell)
+        middle, low, high = _middle(success(cell))
         alpha = 0.16 if len(cells) <= _MANY else 0.06
         axes.fill_between(x(cell), low, high, color=colour, alpha=alpha, linewidth=0)
         marker = "o" if len(middle) == 1 else ""
@@ -93,15 +94,25 @@ def _draw(
 
 
 def curves(cells: Sequence[CellResult]) -> Figure:
-    """Success over environment steps, a row for each task, published curves beside ours."""
+    """Success over environment steps, a row for each task, published curves beside ours.
+
+    At any step of an episode, and at its end.
+    """
     names = tasks(cells)
-    figure = canvas(13.0, 3.6 * len(names))
+    figure = canvas(19.0, 3.6 * len(names))
     for row, name in enumerate(names):
-        axes = figure.add_subplot(len(names), 2, 2 * row + 1)
-        mine = [cell for cell in cells if cell.cell.task == name]
-        _draw(axes, mine, _looks(_labels(cells)), lambda cell: cell.steps)
-        _calm(axes, f"{name}: success", f"environment steps; {_WHAT}")
-        axes = figure.add_subplot(len(names), 2, 2 * row + 2)
+        mine, looks = [cell for cell in cells if cell.cell.task == name], _looks(_labels(cells))
+        axes = figure.add_subplot(len(names), 3, 3 * row + 1)
+        _draw(axes, mine, looks, lambda cell: cell.steps)
+        _calm(axes, f"{name}: success at any step", f"environment steps; {_WHAT}")
+        axes = figure.add_subplot(len(names), 3, 3 * row + 2)
+        kept = [cell for cell in mine if np.isfinite(cell.at_end).all()]
+        if kept:
+            _draw(axes, kept, looks, lambda cell: cell.steps, lambda cell: cell.at_end)
+            _calm(axes, f"{name}: success at the end", f"environment steps; {_WHAT}")
+        else:
+            nothing(axes, LIGHT, "success at the end was not measured")
+        axes = figure.add_subplot(len(names), 3, 3 * row + 3)
         known = published.curves(name)
         if not known:
             nothing(axes, LIGHT, "no published curves")
@@ -127,7 +138,7 @@ def time(cells: Sequence[CellResult]) -> Figure:
         axes = figure.add_subplot(len(names), 1, row + 1)
         mine = [cell for cell in cells if cell.cell.task == name]
         _draw(axes, mine, _looks(_labels(cells)), lambda cell: cell.seconds)
-        _calm(axes, f"{name}: success", f"seconds of a run; {_WHAT}")
+        _calm(axes, f"{name}: success at any step", f"seconds of a run; {_WHAT}")
     return figure
 
 
@@ -137,14 +148,20 @@ def intervals(cells: Sequence[CellResult]) -> Figure:
     looks = _looks(_labels(cells))
     groups = [[cell for cell in cells if cell.cell.task == name] for name in names]
     heights = [len(group) + 2 for group in groups]
-    figure = canvas(10.0, 0.36 * sum(heights))
-    grid = figure.add_gridspec(len(names), 2, height_ratios=heights)
-    columns = (("final", "final success"), ("area", "area under the curve"))
+    figure = canvas(14.0, 0.36 * sum(heights))
+    columns = (
+        ("final", "final success at any step"),
+        ("final_at_end", "at the end"),
+        ("area", "area under the curve"),
+    )
+    grid = figure.add_gridspec(len(names), len(columns), height_ratios=heights)
     for row, (name, group) in enumerate(zip(names, groups, strict=True)):
         for column, (score, title) in enumerate(columns):
             axes = figure.add_subplot(grid[row, column])
             for place, cell in enumerate(group):
                 scores = cell.scores(score)
+                if not np.isfinite(scores).all():
+                    continue
                 low, high = interval([scores])
                 colour = looks[cell.cell.label][0]
                 axes.hlines(place, low, high, color=colour, alpha=0.35, linewidth=8)
@@ -198,9 +215,10 @@ def _draw_periods(axes: Axes, cells: Mapping[int, CellResult]) -> None:
     never = 2.5 * max(periods)  # where "never" goes on the axis
     places = [period or never for period in periods]
     for score, title, colour in (
-        ("final", "final success", LIGHT.series[0]),
+        ("final", "final success at any step", LIGHT.series[0]),
+        ("final_at_end", "final success at the end", LIGHT.series[3]),
         ("area", "area under the curve", LIGHT.series[1]),
-        ("wide_success", "final success from wide starts", LIGHT.series[2]),
+        ("wide_success", "from wide starts, at any step", LIGHT.series[2]),
     ):
         scores = [cells[period].scores(score) for period in periods]
         if not np.isfinite(np.concatenate(scores)).all():

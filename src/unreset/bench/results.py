@@ -23,8 +23,10 @@ class SeedResult:
 
     seed: int
     steps: np.ndarray
-    success: np.ndarray
-    wide: np.ndarray  # NaN where it was not measured
+    success: np.ndarray  # at any step of an episode
+    at_end: np.ndarray  # at the end of one; NaN where it was not measured, as the following two
+    wide: np.ndarray
+    wide_at_end: np.ndarray
     seconds: np.ndarray  # of the run, which may be of several seeds at once
     hard_resets: int | None
 
@@ -32,6 +34,11 @@ class SeedResult:
     def final(self) -> float:
         """Success in the last evaluations."""
         return float(statistics.final_score(self.success))
+
+    @property
+    def final_at_end(self) -> float:
+        """Success at the end of episodes in the last evaluations."""
+        return float(statistics.final_score(self.at_end))
 
     @property
     def area(self) -> float:
@@ -43,6 +50,11 @@ class SeedResult:
         """Success from wide starts in the last evaluations."""
         return float(statistics.final_score(self.wide))
 
+    @property
+    def wide_success_at_end(self) -> float:
+        """The same at the end of episodes."""
+        return float(statistics.final_score(self.wide_at_end))
+
     def passage(self, threshold: float) -> tuple[float, float]:
         """Steps and seconds until a threshold was reached; infinite where it was not."""
         end = statistics.first_passage(self.success, threshold)
@@ -51,8 +63,8 @@ class SeedResult:
     def until(self, step: float) -> SeedResult:
         """The evaluations up to a step."""
         kept = self.steps <= step
-        columns = {name: getattr(self, name)[kept] for name in ("steps", "success", "wide")}
-        return replace(self, seconds=self.seconds[kept], **columns)
+        names = ("steps", "success", "at_end", "wide", "wide_at_end", "seconds")
+        return replace(self, **{name: getattr(self, name)[kept] for name in names})
 
 
 @dataclass(frozen=True)
@@ -84,6 +96,11 @@ class CellResult:
         return self._common(lambda seed: seed.success)
 
     @cached_property
+    def at_end(self) -> np.ndarray:
+        """Success at the end of episodes at those steps [seeds, points]; NaN where unmeasured."""
+        return self._common(lambda seed: seed.at_end)
+
+    @cached_property
     def seconds(self) -> np.ndarray:
         """Seconds of practice at those steps, mean over seeds [points]."""
         return np.mean(self._common(lambda seed: seed.seconds), axis=0)
@@ -92,7 +109,7 @@ class CellResult:
         return np.stack([column(s)[np.isin(s.steps, self.steps)] for s in self.seeds])
 
     def scores(self, name: str) -> np.ndarray:
-        """``final``, ``area`` or ``wide_success`` [seeds]."""
+        """``final``, ``final_at_end``, ``area``, ``wide_success`` or its ``_at_end`` [seeds]."""
         return np.array([getattr(seed, name) for seed in self.seeds])
 
     def until(self, step: float) -> CellResult:
@@ -134,15 +151,17 @@ def _seed(record: Record, seed: int) -> SeedResult:
     def column(name: str) -> np.ndarray:
         return table[name][rows] if name in table else np.full(len(rows), np.nan)
 
-    steps, seconds, wide = map(column, ("env_steps", "wall_seconds", "wide_success"))
+    steps, seconds = column("env_steps"), column("wall_seconds")
     whole = np.isfinite(steps) & np.isfinite(seconds)  # the last line of a run may be cut short
     return SeedResult(
         seed,
         steps[whole],
-        column("success")[whole],
-        wide[whole],
-        seconds[whole],
-        _resets(record).get(seed),
+        success=column("success")[whole],
+        at_end=column("success_at_end")[whole],
+        wide=column("wide_success")[whole],
+        wide_at_end=column("wide_success_at_end")[whole],
+        seconds=seconds[whole],
+        hard_resets=_resets(record).get(seed),
     )
 
 

@@ -8,10 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from unreset.bench.results import CellResult, interval
+from unreset.bench.results import CellResult, SeedResult, interval
 from unreset.evaluation.statistics import interquartile_mean, probability_of_improvement
 
 ALL = "all"  # in place of a task: every task together
+#: What is aggregated, by the name that it has then.
+_SCORES = {
+    "final": "final",
+    "area": "area",
+    "wide": "wide_success",
+    "final_at_end": "final_at_end",
+    "wide_at_end": "wide_success_at_end",
+}
 Row = dict[str, Any]
 """Numbers and words by column; None for what is not known or was not reached."""
 
@@ -33,11 +41,18 @@ def seed_rows(cells: Sequence[CellResult], threshold: float) -> list[Row]:
                 "wide_success": seed.wide_success,
                 "hard_resets": seed.hard_resets,
                 "wall_seconds": float(seed.seconds[-1]),
+                **_measured(seed),
             }
         )
         for cell in cells
         for seed in cell.seeds
     ]
+
+
+def _measured(seed: SeedResult) -> Row:
+    """Success at the end of episodes, which runs of earlier versions may not know."""
+    found = {name: getattr(seed, name) for name in ("final_at_end", "wide_success_at_end")}
+    return {name: value for name, value in found.items() if math.isfinite(value)}
 
 
 def cell_rows(cells: Sequence[CellResult], threshold: float) -> list[Row]:
@@ -84,9 +99,11 @@ def _cell_row(cell: CellResult, threshold: float) -> Row:
 def _aggregate(cells: Sequence[CellResult]) -> Row:
     """Interquartile means with their intervals, seeds of several tasks together."""
     row: Row = {}
-    for name, column in (("final", "final"), ("area", "area"), ("wide", "wide_success")):
+    for name, column in _SCORES.items():
         scores = [cell.scores(column) for cell in cells]
         pooled = np.concatenate(scores)
+        if name.endswith("_at_end") and not np.isfinite(pooled).all():
+            continue
         low, high = interval(scores)
         row |= {f"{name}_iqm": float(interquartile_mean(pooled))}
         row |= {f"{name}_low": float(low), f"{name}_high": float(high)}

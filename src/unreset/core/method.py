@@ -160,6 +160,8 @@ class Method:
     """How a model is rolled out."""
     planning: Planning = field(default_factory=lambda: Planning(planner="none"))
     """How its roles plan their actions in the model, if they do."""
+    one_goal: bool = False
+    """Whether the task asks for one of its goals for good, as in a life, whatever is reset."""
 
     def __post_init__(self) -> None:
         """Refuse parts that do not go together."""

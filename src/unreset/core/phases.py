@@ -30,7 +30,7 @@ class Phase(NamedTuple):
     steps: Array  # [] int32, in this phase
     since_reset: Array  # [] int32
     segment: Array  # [] int32, the phase's number
-    asked: Array  # [goal], what the task asks for meanwhile (continuing evaluation)
+    asked: Array  # [goal], what the task asks for meanwhile (continuing evaluation, a life)
     since_asked: Array  # [] int32
     next_goal: Array  # [goal] of the task, for the next role that keeps one
     success_rate: Array  # [roles], running
@@ -62,8 +62,10 @@ def first_phase(method: Method, task: Task, key: Array) -> Phase:
     goal = draw_goal(task, source, key)
     if method.roles[0].goal is not None:
         goal = jnp.asarray(_places(task, method.roles[0].goals)[method.roles[0].goal])
+    # The same goal, unless the first role's is not drawn from the task's.
+    asked = draw_goal(task, jnp.int32(0), key) if method.one_goal else goal
     rates, failures = jnp.full(count, 0.5, jnp.float32), jnp.zeros(count, jnp.int32)
-    return Phase(zero, goal, source, zero, zero, zero, goal, zero, goal, rates, failures, zero)
+    return Phase(zero, goal, source, zero, zero, zero, asked, zero, asked, rates, failures, zero)
 
 
 def act(
@@ -118,9 +120,9 @@ def switch(
 
 
 def ask(method: Method, task: Task, phase: Phase, reset: Array, key: Array) -> tuple[Array, Array]:
-    """The goal that the task asks for, drawn anew at every reset and after its period."""
+    """The goal that the task asks for, drawn anew at every reset and after its period, if any."""
     every = method.practice.goal_change_every
-    if not every:
+    if not every or method.one_goal:
         return phase.asked, phase.since_asked
     change = reset | (phase.since_asked + 1 >= every)
     drawn = draw_goal(task, jnp.int32(0), key)
@@ -128,6 +130,11 @@ def ask(method: Method, task: Task, phase: Phase, reset: Array, key: Array) -> t
         jnp.where(change, drawn, phase.asked),
         jnp.where(change, 0, phase.since_asked + 1),
     )
+
+
+def asked_for(phase: Phase) -> Array:
+    """Whether the goal that is pursued is the one that the task asks for []."""
+    return (phase.source == 0) & (phase.goal == phase.asked).all()
 
 
 def _ends(
@@ -222,7 +229,7 @@ def next_phase(
     source = jnp.array([GOAL_SOURCES.index(r.goals) for r in method.roles])[role]
     keep = jnp.array([r.keep_goal for r in method.roles])[role] & ~reset & ~anew
     wanted = draw_goal(task, jnp.int32(0), key)
-    if method.practice.goal_change_every:
+    if method.practice.goal_change_every or method.one_goal:
         wanted = phase.asked
     else:
         wanted = jnp.where(keep, phase.next_goal, wanted)

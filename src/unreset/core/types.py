@@ -123,6 +123,9 @@ class Task:
     success: Callable[[Array, Array], Array]  # (observation, goal) -> bool
     wide_success: Callable[[Array, Array], Array] | None = None
     """The looser predicate used with wide starts, if there is one."""
+    lasting: bool = False
+    """Whether success has to last, as of a door that shall stay shut: then it is success at the end
+    of an episode that counts, not at any of its steps. Both are measured of every task."""
     continuing_reset_every: int = 50_000  # period of hard resets in continuing evaluation
     goal_change_every: int | None = None  # in continuing evaluation; None for two horizons
     reset: Callable[..., Any] | None = None  # (key, start="initial") -> task state

@@ -13,6 +13,7 @@ import numpy as np
 
 from unreset.core import practice
 from unreset.core.method import Method
+from unreset.core.phases import asked_for
 from unreset.core.practice import Run
 from unreset.core.replay import Rows
 from unreset.core.teaching import clone
@@ -30,7 +31,7 @@ class Live:
 
     Each step makes two jitted calls: one to act, one to record, learn and switch. The functions are
     the fused driver's. A method that asks a person for help asks ``supervisor``, or else at the
-    terminal. ``once``: stop at the step that reaches one of the task's goals.
+    terminal. ``once``: stop at the step that reaches what the task asks for (a life's goal).
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class Live:
             transition = practice.observed(
                 task, run.phase, observation, action, after, ends, scores, frames, next_frames
             )
-            done = transition.success & (run.phase.source == 0)
+            done = transition.success & asked_for(run.phase)
             return *practice.advance(method, task, run, transition, step), done
 
         self._advance = jax.jit(advance, donate_argnums=0)

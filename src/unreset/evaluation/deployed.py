@@ -1,13 +1,13 @@
 """Deployed-policy evaluation: the first role's deterministic policy from the task's starts.
 
-Tasks in JAX are rolled out there, all goals and seeds at once; others in a Gymnasium environment of
-their own, episode after episode. Both give the same figures.
+Tasks in JAX are rolled out there, all episodes and seeds at once; others in a Gymnasium environment
+of their own, episode after episode. Both give the same figures.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -21,7 +21,10 @@ from unreset.core.vision import Frames
 from unreset.drivers.fused import look
 from unreset.drivers.world import World
 
-EPISODES = 10  # from the initial states, where one evaluation cannot tell all (EARL)
+EPISODES = 10  # from the initial states of an environment, which may be random (EARL)
+JAX_EPISODES = 50  # from the initial states of a JAX task whose starts or steps are random
+_COMPARED = 32  # resets that tell whether a task in JAX is random
+_START_KEYS = np.uint32(2**31 + 7)  # apart from the keys of wide starts and of practice
 
 
 class Evaluation(NamedTuple):
@@ -30,6 +33,7 @@ class Evaluation(NamedTuple):
     success: Array  # at any step within the horizon
     success_at_end: Array
     object_success: Array  # the task's looser predicate, at any step; NaN where there is none
+    object_success_at_end: Array
     episode_return: Array
     discounted_return: Array
 
@@ -51,11 +55,13 @@ def _evaluation(
     method: Method, task: Task, after: Array, goal: Array, reward: Array, success: Array
 ) -> Evaluation:
     """The figures of one rollout from what it saw after its steps, [horizon, ...]."""
-    loose = jnp.float32(jnp.nan)
+    loose = loose_at_end = jnp.float32(jnp.nan)
     if task.wide_success is not None:
-        loose = jax.vmap(task.wide_success, in_axes=(0, None))(after, goal).any()
+        found = jax.vmap(task.wide_success, in_axes=(0, None))(after, goal)
+        loose, loose_at_end = found.any(), found[-1]
     discounts = method.learner.discount ** jnp.arange(task.horizon)
-    return Evaluation(success.any(), success[-1], loose, reward.sum(), (discounts * reward).sum())
+    returns = reward.sum(), (discounts * reward).sum()
+    return Evaluation(success.any(), success[-1], loose, loose_at_end, *returns)
 
 
 def rollout(
@@ -77,24 +83,52 @@ def rollout(
     return _evaluation(method, task, after, goal, reward, success), before
 
 
+def varies(task: Task) -> bool:
+    """Whether two episodes of a JAX task for one goal can differ, from its initial states.
+
+    Its state holds all that decides how it goes on, the keys of what is random in its steps
+    included. So where resets with different keys give one state, bit for bit, one episode says all.
+    """
+    assert task.reset is not None
+    reset = task.reset
+    keys = jax.random.split(jax.random.key(0), _COMPARED)
+    for leaf in jax.tree.leaves(jax.jit(jax.vmap(lambda key: reset(key, "initial")))(keys)):
+        keyed = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+        values = np.asarray(jax.random.key_data(leaf) if keyed else leaf)
+        if (values != values[:1]).any():
+            return True
+    return False
+
+
+def goals_in_turn(task: Task, number: int) -> np.ndarray:
+    """Goals [number, goal] of so many episodes.
+
+    They come in turn; of more goals than episodes, some from beginning to end.
+    """
+    goals = np.asarray(task.goals, np.float32)
+    which = np.arange(number) * max(1, len(goals) / number) % len(goals)
+    return goals[which.astype(int)]
+
+
 def evaluate(method: Method, task: Task, actor: Any) -> Evaluation:
-    """One rollout for each goal from the fixed start (everything is deterministic there)."""
+    """One rollout for each goal from a task's only start, where nothing is random."""
     assert task.reset is not None
     state = task.reset(jax.random.key(0), "initial")
     goals = jnp.asarray(task.goals)
     return jax.vmap(lambda goal: rollout(method, task, actor, state, goal)[0])(goals)
 
 
-def evaluate_wide(method: Method, task: Task, actor: Any, key: Array, number: int) -> Evaluation:
-    """``number`` rollouts from wide random starts, the goals in turn."""
+def evaluate_from(
+    method: Method, task: Task, actor: Any, start: str, key: Array, goals: Array
+) -> Evaluation:
+    """A rollout for each of some goals [rollouts, goal], each from a random start of a kind."""
     assert task.reset is not None
     reset = task.reset
-    goals = jnp.asarray(task.goals)[jnp.arange(number) % len(task.goals)]
 
     def one(key: Array, goal: Array) -> Evaluation:
-        return rollout(method, task, actor, reset(key, "wide"), goal)[0]
+        return rollout(method, task, actor, reset(key, start), goal)[0]
 
-    return jax.vmap(one)(jax.random.split(key, number), goals)
+    return jax.vmap(one)(jax.random.split(key, len(goals)), goals)
 
 
 class Simulated:
@@ -153,15 +187,11 @@ class Simulated:
         return evaluation, np.asarray(success), np.stack(before)
 
     def evaluate(self, actor: Any, start: str, episodes: int, seed: int) -> Evaluation:
-        """``episodes`` rollouts from resets seeded ``seed``, ``seed`` + 1, …
-
-        The goals come in turn; of more goals than episodes, some from beginning to end.
-        """
-        world, goals = self.world(start), np.asarray(self._task.goals, np.float32)
-        which = np.arange(episodes) * max(1, len(goals) / episodes) % len(goals)
+        """``episodes`` rollouts from resets seeded ``seed``, ``seed`` + 1, …, the goals in turn."""
+        world = self.world(start)
         found = [
-            self.rollout(world, actor, goals[int(number)], seed + i)[0]
-            for i, number in enumerate(which)
+            self.rollout(world, actor, goal, seed + i)[0]
+            for i, goal in enumerate(goals_in_turn(self._task, episodes))
         ]
         return jax.tree.map(lambda *x: np.stack(x), *found)
 
@@ -172,38 +202,62 @@ Evaluator = Callable[[Any, str, int | None, int], Evaluation]
 def evaluator(method: Method, task: Task, environment: Any = None) -> Evaluator:
     """(actors, start, episodes, seed) -> an evaluation of stacked actors, [seeds, rollouts].
 
-    ``start`` "initial" is one rollout for each goal on a JAX task, else ``episodes`` of them (10 by
-    default). ``environment`` evaluates in a given environment instead of a task's own.
+    From ``start`` "initial" of a JAX task in which nothing is random it is one rollout for each
+    goal, whatever ``episodes`` says; else ``episodes`` of them, by default 10 in an environment and
+    50, or one for each goal, on a JAX task. Episodes depend on ``seed`` alone. ``environment``
+    evaluates in a given environment instead of a task's own.
     """
-    if task.step is None:
-        simulated = Simulated(method, task, environment)
+    return (_in_environment if task.step is None else _in_jax)(method, task, environment)
 
-        def each(actors: Any, start: str, episodes: int | None, seed: int) -> Evaluation:
-            number = len(jax.tree.leaves(actors)[0])
-            found = [
-                simulated.evaluate(
-                    jax.tree.map(lambda x, n=n: x[n], actors), start, episodes or EPISODES, seed
-                )
-                for n in range(number)
-            ]
-            return jax.tree.map(lambda *x: np.stack(x), *found)
 
-        return each
+def _in_environment(method: Method, task: Task, environment: Any) -> Evaluator:
+    simulated = Simulated(method, task, environment)
+
+    def each(actors: Any, start: str, episodes: int | None, seed: int) -> Evaluation:
+        number = len(jax.tree.leaves(actors)[0])
+        found = [
+            simulated.evaluate(
+                jax.tree.map(lambda x, n=n: x[n], actors), start, episodes or EPISODES, seed
+            )
+            for n in range(number)
+        ]
+        return jax.tree.map(lambda *x: np.stack(x), *found)
+
+    return each
+
+
+def _in_jax(method: Method, task: Task, _: Any) -> Evaluator:
+    random = cache(partial(varies, task))  # found out once, and only where it matters
 
     @partial(jax.jit, static_argnums=(1, 2))
-    def every(actors: Any, start: str, episodes: int | None, seed: int) -> Evaluation:
+    def rolled(actors: Any, start: str, number: int | None, seed: int) -> Evaluation:
+        key = jax.random.key(seed)
+        if start == "initial":
+            key = jax.random.fold_in(key, _START_KEYS)
+
         def one(actor: Any) -> Evaluation:
-            if start == "initial":
+            if number is None:
                 return evaluate(method, task, actor)
-            return evaluate_wide(method, task, actor, jax.random.key(seed), episodes or EPISODES)
+            goals = goals_in_turn(task, number)
+            if start == "wide":
+                goals = np.asarray(task.goals)[np.arange(number) % len(task.goals)]
+            return evaluate_from(method, task, actor, start, key, jnp.asarray(goals))
 
         return jax.vmap(one)(actors)
+
+    def every(actors: Any, start: str, episodes: int | None, seed: int) -> Evaluation:
+        number = episodes or (EPISODES if start == "wide" else max(JAX_EPISODES, len(task.goals)))
+        alone = start == "initial" and not random()
+        return rolled(actors, start, None if alone else number, seed)
 
     return every
 
 
 def figures(evaluate: Evaluator, wide_starts: int, actors: Any) -> dict[str, np.ndarray]:
-    """Mean figures [seeds] of stacked policies: the initial state, and seeded wide starts."""
+    """Mean figures [seeds] of stacked policies: the initial states, and seeded wide starts.
+
+    ``episodes`` says how many from the initial states there were, of each seed.
+    """
     fixed = evaluate(actors, "initial", None, 0)
     found = {
         "success": fixed.success,
@@ -211,9 +265,17 @@ def figures(evaluate: Evaluator, wide_starts: int, actors: Any) -> dict[str, np.
         "return": fixed.episode_return,
         "discounted_return": fixed.discounted_return,
         "object_success": fixed.object_success,
+        "object_success_at_end": fixed.object_success_at_end,
     }
     if wide_starts:
         wide = evaluate(actors, "wide", wide_starts, 0)
-        found |= {"wide_success": wide.success, "wide_object_success": wide.object_success}
+        found |= {
+            "wide_success": wide.success,
+            "wide_success_at_end": wide.success_at_end,
+            "wide_object_success": wide.object_success,
+            "wide_object_success_at_end": wide.object_success_at_end,
+        }
     means = {name: np.asarray(value, np.float32).mean(axis=1) for name, value in found.items()}
-    return {name: value for name, value in means.items() if not np.isnan(value).any()}
+    known = {name: value for name, value in means.items() if not np.isnan(value).any()}
+    rollouts = np.asarray(fixed.success)
+    return known | {"episodes": np.full(len(rollouts), rollouts.shape[1], np.float32)}

@@ -28,6 +28,8 @@ ENDINGS = {
     "reset": ("a reset", 4),
     "early": ("another rule", 3),
 }
+_AT_END = (0, (1, 1.2))  # dots: success at the end of episodes
+_BETWEEN = "--"  # success at any step of phases
 _MOST_BANDS = 3  # lines of one panel whose spread over seeds can still be told apart
 
 
@@ -84,6 +86,9 @@ def _draw_success(axes: Axes, theme: Theme, records: Sequence[Record], labels: l
         if single and len(wide[0]):
             _band(axes, wide, theme.series[2], "from wide starts", limits=(0, 1), style="--")
             drawn = True
+        _draw_at_end(axes, record, "success_at_end", colour)
+        if single:
+            _draw_at_end(axes, record, "wide_success_at_end", theme.series[2])
     if not drawn:
         return nothing(axes, theme, "no evaluation yet")
     _calm(axes, theme, 10)
@@ -93,6 +98,15 @@ def _draw_success(axes: Axes, theme: Theme, records: Sequence[Record], labels: l
     longest = max(np.nanmax(r.evaluation.get("env_steps", np.zeros(1))) for r in records)
     axes.set_xlim(0, max(float(longest), 1.0))
     axes.set_xlabel("environment steps", color=theme.muted, fontsize=10)
+
+
+def _draw_at_end(axes: Axes, record: Record, column: str, colour: str) -> None:
+    """Success at the end of episodes, where it was measured: dotted, the mean over seeds."""
+    steps, values = over_seeds(record.evaluation, column)
+    if len(steps):
+        mean = np.nanmean(values, axis=0)
+        marker = "." if len(steps) == 1 else ""
+        axes.plot(steps, mean, color=colour, linestyle=_AT_END, marker=marker, linewidth=1.6)
 
 
 def _draw_metric(
@@ -129,6 +143,8 @@ def phases_figure(record: Record, roles: Mapping[str, int], theme: Theme) -> Fig
     figure = canvas(9.6, 2.7)
     axes = figure.add_subplot()
     _draw_phases(axes, theme, record, "success", roles)
+    if any(lost(record, role) for role in roles):
+        _draw_phases(axes, theme, record, "reached", roles, _BETWEEN)
     axes.set_ylim(-0.04, 1.06)
     axes.set_yticks([0, 0.5, 1], ["0", ".5", "1"])
     return figure
@@ -146,16 +162,29 @@ def lengths_figure(record: Record, theme: Theme) -> Figure:
 
 
 def _draw_phases(
-    axes: Axes, theme: Theme, record: Record, column: str, roles: Mapping[str, int]
+    axes: Axes,
+    theme: Theme,
+    record: Record,
+    column: str,
+    roles: Mapping[str, int],
+    style: str = "-",
 ) -> None:
     """Windowed means of a column of ``phases.csv``, a line for each role."""
     for role, number in roles.items():
         steps, mean = windowed(record, role, column)
         colour = theme.series[number % len(theme.series)]
-        axes.plot(steps, mean, color=colour, linewidth=2.0, marker="o", markersize=3.2)
+        axes.plot(steps, mean, style, color=colour, linewidth=2.0, marker="o", markersize=3.2)
     _calm(axes, theme, 10)
     _over_run(axes, record)
     axes.set_xlabel("environment steps", color=theme.muted, fontsize=10)
+
+
+def lost(record: Record, role: str) -> bool:
+    """Whether phases of a role reached their goal and were elsewhere in their last step."""
+    table = record.phases
+    if not {"reached", "success", "role"} <= table.keys():
+        return False
+    return bool((table["reached"] > table["success"])[table["role"] == role].any())
 
 
 def _over_run(axes: Axes, record: Record) -> None:

@@ -74,6 +74,8 @@ class Display:
         phases = ", ".join(f"{role} {self._recent(role)}" for role in progress.phases)
         evaluation = progress.evaluation.get("success")
         shown = "-" if evaluation is None else f"{evaluation:.2f}"
+        if "success_at_end" in progress.evaluation:
+            shown += f" ({progress.evaluation['success_at_end']:.2f} at the end)"
         return (
             f"step {progress.env_steps:,}/{progress.steps:,}  "
             f"{progress.steps_per_second:.0f} steps/s  {self._left(progress)} left  "
@@ -88,9 +90,11 @@ class Display:
         table.add_row("acting", progress.acting)
         for role in progress.phases:
             table.add_row(f"recent {role} phases", f"{self._recent(role)} successful")
-        for name in ("success", "wide_success"):
+        for name, label in (("success", "last evaluation"), ("wide_success", "from wide starts")):
             if name in progress.evaluation:
-                label = "last evaluation" if name == "success" else "from wide starts"
-                table.add_row(label, f"{progress.evaluation[name]:.2f}")
+                shown = f"{progress.evaluation[name]:.2f}"
+                if f"{name}_at_end" in progress.evaluation:
+                    shown += f", {progress.evaluation[f'{name}_at_end']:.2f} at the end"
+                table.add_row(label, shown)
         bar = ProgressBar(total=progress.steps, completed=progress.env_steps, width=50)
         return Group(f"[bold]{self._title}[/bold]", bar, table)

@@ -101,6 +101,12 @@ def final_success(record: Record) -> np.ndarray:
     return np.array([mean(value) for value in values])
 
 
+def at_end(record: Record) -> float:
+    """Final success at the end of an episode; the last evaluation's where there is no summary."""
+    given = record.summary.get("final_success_at_end")
+    return mean([*last(record, "success_at_end").values()] if given is None else given)
+
+
 def phases(
     record: Record, role: str, seed: int | None = None, since: float = 0.0
 ) -> tuple[int, int]:
@@ -132,24 +138,31 @@ def headline(record: Record) -> list[Quantity]:
     switches = summary.get("phase_switches")
     if switches is None and record.phases:
         switches = len(record.phases["env_steps"]) / number
+    wide_at_end = share([*last(record, "wide_success_at_end").values()])
     reached = "steps_to_095" in summary and summary["steps_to_095"] is None
     return [
-        Quantity("Final success" if summary else "Success so far", share(success), spread),
+        Quantity(
+            "Final success" if summary else "Success so far",
+            share(success),
+            f"at any step; {spread}",
+        ),
+        Quantity("Success at the end", share(at_end(record)), _episodes(record)),
         Quantity(
             "Steps to .95",
             "not reached" if reached else count(summary.get("steps_to_095")),
-            "mean of 5 evaluations",
+            "at any step, mean of 5 evaluations",
         ),
         Quantity(
             "Robustness",
             share(list(last(record, "wide_success").values()) if wide is None else wide),
-            "from wide starts",
+            "from wide starts"
+            + (f"; {wide_at_end} at the end" if wide_at_end != MISSING else ", at any step"),
         ),
         Quantity("Reward per step", small(life), "of the whole life", optional=True),
         Quantity(
             "Lives that succeeded",
             share(summary.get("life_solved")),
-            f"mean {count(summary.get('life_mean'))} steps",
+            f"mean {count(summary.get('life_mean'))} steps{_goals(record)}",
             optional=True,
         ),
         Quantity("Hard resets", count(summary.get("hard_resets")), each),
@@ -164,6 +177,22 @@ def headline(record: Record) -> list[Quantity]:
         Quantity("Steps per second", count(speed), f"of each of {number} seeds" if each else ""),
         Quantity("Peak memory", memory(summary.get("peak_memory_mb"))),
     ]
+
+
+def _episodes(record: Record) -> str:
+    """What success at the end is of."""
+    number = record.summary.get("evaluation_episodes")
+    counted = f"of {count(number)} episodes" if number else "of an episode"
+    return f"{counted}; has to last" if record.task is not None and record.task.lasting else counted
+
+
+def _goals(record: Record) -> str:
+    """The goals of lives, where their task has several."""
+    goals = record.summary.get("life_goals")
+    if not isinstance(goals, list) or mean(record.summary.get("task_goals")) < 2:
+        return ""
+    chosen = ", ".join(map(str, sorted(set(goals))))
+    return f"; goal {chosen}"
 
 
 def _tail(record: Record, column: str, reduce: Callable[[np.ndarray], Any]) -> float:

@@ -36,6 +36,7 @@ def findings(record: Record) -> list[str]:
         practice_alone,
         evaluation_alone,
         fallen_success,
+        passing_success,
         wrong_values,
         saturated_signals,
         narrow_policy,
@@ -156,6 +157,23 @@ def fallen_success(record: Record) -> list[str]:
     if best >= HIGH and last < FALLEN * best:
         return [f"Success of the deployed policy fell from {best:.2f} to {last:.2f}."]
     return []
+
+
+def passing_success(record: Record) -> list[str]:
+    """Success that does not last, on a task where it has to."""
+    if record.task is None or not record.task.lasting:
+        return []
+    _, reached = over_seeds(record.evaluation, "success")
+    _, kept = over_seeds(record.evaluation, "success_at_end")
+    if not kept.size or not reached.size:
+        return []
+    some, end = (float(np.nanmean(each[:, -JOINED:])) for each in (reached, kept))
+    if end > FALLEN * some or some <= LOW:
+        return []
+    return [
+        f"The deployed policy reaches the goal in {some:.0%} of its episodes and is there at the "
+        f"end of {end:.0%}: it does not stay, and this task is done where success lasts."
+    ]
 
 
 def wrong_values(record: Record) -> list[str]:

@@ -40,6 +40,11 @@ def fitted_method(method: Method, task: Task, config: Configuration) -> tuple[Me
         resets = any(role.reset_at_end or role.reset_after_failures for role in method.roles)
         if resets or method.asking.asks:
             raise UnresetError(f"{method.name} asks for resets, and a life has none")
+        if practice.goal_change_every:
+            raise UnresetError(
+                f"goal_change_every is {practice.goal_change_every}, and a life has one goal: it "
+                "must be 0"
+            )
         practice = replace(practice, reset_every=0)
     elif config.evaluation != "deployed":
         period = task.continuing_reset_every
@@ -49,7 +54,7 @@ def fitted_method(method: Method, task: Task, config: Configuration) -> tuple[Me
         )
     if practice.reset_every is None:
         practice = replace(practice, reset_every=period)
-    method = replace(method, practice=practice)
+    method = replace(method, practice=practice, one_goal=config.evaluation == "life")
     told = any(role.reward == ENVIRONMENT for role in method.roles) and not task.sparse
     notes = []
     if told and practice.boundary != "bootstrap" and config.evaluation != "life":

@@ -12,26 +12,34 @@ from typing import Any
 import numpy as np
 
 from unreset.core.replay import Replay
+from unreset.core.types import Task
 from unreset.evaluation.statistics import bootstrap_interval
 
 _SEED = 0  # of the bootstrap
 
 
-def first_successes(replay: Replay) -> list[int | None]:
-    """The step, from 1, of each seed's first success for a goal of the task, or None.
+def first_successes(replay: Replay, goals: Any) -> list[int | None]:
+    """The step, from 1, of each seed's first success for its life's goal, or None.
 
-    ``replay`` has a leading axis of seeds, and has not begun to forget.
+    ``replay`` has a leading axis of seeds, and has not begun to forget; ``goals`` [seeds, goal] are
+    the lives'. Success for another goal, which some methods' roles pursue too, does not count.
     """
     found: list[int | None] = []
     pinned = replay.pinned_last.shape[-1]
-    rows = (replay.rows.role, replay.rows.success, replay.rows.source)
+    rows = (replay.rows.role, replay.rows.success, replay.rows.source, replay.rows.goal)
     columns = [np.asarray(column)[:, pinned:] for column in rows]
     for seed, written in enumerate(np.asarray(replay.written)):
-        role, success, source = (column[seed, :written] for column in columns)
-        acted = role >= 0
-        hits = np.flatnonzero((success & (source == 0))[acted])
+        role, success, source, goal = (column[seed, :written] for column in columns)
+        own = (source == 0) & (goal == np.asarray(goals)[seed]).all(axis=-1)
+        hits = np.flatnonzero((success & own)[role >= 0])
         found.append(int(hits[0]) + 1 if len(hits) else None)
     return found
+
+
+def numbers(task: Task, goals: Any) -> list[int]:
+    """Which of the task's goals, counted from 0, those of lives [seeds, goal] are."""
+    away = ((np.asarray(goals)[:, None] - task.goals) ** 2).sum(axis=-1)
+    return [int(number) for number in away.argmin(axis=-1)]
 
 
 def figures(steps: Sequence[int | None], budget: int) -> dict[str, Any]:

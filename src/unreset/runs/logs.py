@@ -61,6 +61,7 @@ def history(
         measured = _measured(method, task, run, place, mine, starts, ends)
         for row, start, figures in zip(ends, starts, measured, strict=True):
             steps = int(row - start + 1) if start >= 0 else None
+            reached = int(mine.success[start : row + 1].any()) if start >= 0 else None
             # The newest row has not acted yet; any other that did not is the last before a reset.
             reset = mine.role[row + 1] < 0 and row + 2 < number
             phase = {
@@ -72,7 +73,7 @@ def history(
                 "steps": steps,
                 "ended": _reason(method.roles[mine.role[row]], mine.success[row], steps, reset),
             }
-            phases.append(known[row] | phase | figures)
+            phases.append(known[row] | phase | figures | {"reached": reached})
         visits += [
             known[row] | {"x": where[row, 0], "y": where[row, 1]}
             for row in acted

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
@@ -16,8 +16,12 @@ from unreset.core.method import Method
 from unreset.core.replay import Replay
 from unreset.core.types import Task, Trajectory
 from unreset.errors import UnresetError
+from unreset.evaluation import deployed
 from unreset.reading import reading
 from unreset.runs.folder import read_summary
+
+if TYPE_CHECKING:
+    from unreset.runs.training import Training
 
 FILE = "prior.safetensors"
 KNOWN = 0.5  # share of success from which on a prior run is taken to know its task
@@ -49,14 +53,27 @@ def trajectories(replay: Replay, number: int) -> list[Trajectory]:
     ]
 
 
-def doubts(folder: Path) -> list[str]:
-    """Why a life should perhaps not begin from a run: that the run does not know its own task."""
-    success = (read_summary(folder).get("final_success_per_seed") or [None])[0]
-    if success is None or success >= KNOWN:
+def doubts(folder: Path, training: Training) -> list[str]:
+    """Why a life should perhaps not begin from a run: that the run does not know its own task.
+
+    ``training`` is that run as loaded: one of an earlier version, whose last evaluation may rest on
+    a single start of many, is evaluated anew.
+    """
+    summary = read_summary(folder)
+    success = (summary.get("final_success_per_seed") or [None])[0]
+    if success is None:
         return []
+    episodes, task = summary.get("evaluation_episodes"), training.task
+    if episodes is None and task.step is not None and deployed.varies(task):
+        found = training.evaluate()
+        success, episodes = float(found["success"][0]), int(found["episodes"][0])
+    if success >= KNOWN:
+        return []
+    rests = "" if episodes is None else f" ({episodes:,} episodes)"
     return [
-        f"the prior run's policy succeeded in {success:.0%} of its last evaluation: where it does "
-        "not know its own task yet a life seldom succeeds either, so let it practise for longer"
+        f"the prior run's policy succeeded in {success:.0%} of its last evaluation{rests}: where "
+        "it does not know its own task yet a life seldom succeeds either, so let it practise for "
+        "longer"
     ]
 
 

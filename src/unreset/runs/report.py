@@ -81,8 +81,9 @@ def _several(records: Sequence[Record]) -> tuple[str, str]:
     draw = partial(curves.success_figure, records, names)
     alt = "Success over environment steps of " + ", ".join(names) + "."
     caption = (
-        "Share of evaluation episodes that reach the goal from the fixed start, deterministic "
-        "policy. Line: mean over seeds; band: one standard deviation; dotted: .95."
+        "Share of evaluation episodes from the initial states that reach the goal at any step, "
+        "deterministic policy. Line: mean over seeds; band: one standard deviation; dots: that are "
+        "at the goal at the end, where it was measured; dotted line across: .95."
     )
     figures = [facts.headline(record) for record in records]
     head = ["run", *(page.escape(q.label.replace(" so far", "")) for q in figures[0]), "Steps"]

@@ -62,16 +62,20 @@ def success(record: Record) -> str:
     if not record.evaluation:
         return page.nothing("eval.csv is missing: there is no evaluation to show yet.")
     several = len(record.seeds) > 1
-    names, numbers = ["from the fixed start"], [0]
+    names, numbers = ["from the initial states"], [0]
     if len(over_seeds(record.evaluation, "wide_success")[0]):
         names, numbers = [*names, "from wide starts (dashed)"], [0, 2]
-    draw = partial(curves.success_figure, [record], ["from the fixed start"])
-    caption = "Share of evaluation episodes that reach the goal, deterministic policy." + (
+    draw = partial(curves.success_figure, [record], ["from the initial states"])
+    caption = "Share of evaluation episodes that reach the goal at any step, deterministic policy."
+    final = f"ending at {facts.share(facts.final_success(record))}"
+    if np.isfinite(facts.at_end(record)):
+        caption += " Dots in the same colour: that are at the goal at the end."
+        final += f", {facts.share(facts.at_end(record))} at the end of episodes"
+    caption += (
         " Thick: mean over seeds; band: one standard deviation; thin: each seed." if several else ""
     )
-    caption += " Dotted: .95."
-    final = facts.share(facts.final_success(record))
-    alt = f"Success over environment steps, ending at {final}."
+    caption += " Dotted line across: .95."
+    alt = f"Success over environment steps, {final}."
     return page.legend(names, numbers) + page.figure(
         page.picture(draw, alt, (960, 390)), page.escape(caption), "wide"
     )
@@ -80,25 +84,35 @@ def success(record: Record) -> str:
 def per_seed(record: Record) -> str:
     """A row per seed: what it reached and how its phases went."""
     columns = {
-        "success": "success",
+        "success": "success at any step",
         "success_at_end": "at the end",
-        "wide_success": "wide starts",
+        "wide_success": "wide starts, any step",
+        "wide_success_at_end": "at the end",
         "return": "return",
         "continuing_reward": "reward per step",
     }
     columns = {column: name for column, name in columns.items() if facts.last(record, column)}
     last = {column: facts.last(record, column) for column in columns}
-    head = ["seed", *map(page.escape, columns.values())]
+    lives = _lives(record)
+    head = ["seed", *lives, *map(page.escape, columns.values())]
     roles = [role for role in record.roles if facts.judged(record, role)]
     head += [f"{page.escape(role)} phases in success" for role in roles]
     rows = []
-    for seed in record.seeds:
-        row = [str(seed), *(facts.small(last[column].get(seed)) for column in columns)]
+    for number, seed in enumerate(record.seeds):
+        row = [str(seed), *(facts.count(of[number]) for of in lives.values())]
+        row += [facts.small(last[column].get(seed)) for column in columns]
         for role in roles:
             ended, won = facts.phases(record, role, seed)
             row.append(f"{won:,} of {ended:,}")
         rows.append(row)
     return page.table(head, rows)
+
+
+def _lives(record: Record) -> Mapping[str, Sequence[object]]:
+    """The goal and the steps of each life by what a table calls them; nothing of other runs."""
+    found = {"goal": record.summary.get("life_goals"), "steps": record.summary.get("life_steps")}
+    lists = {name: of for name, of in found.items() if isinstance(of, list)}
+    return {name: of for name, of in lists.items() if len(of) == len(record.seeds)}
 
 
 def phase_success(record: Record) -> str:
@@ -114,6 +128,8 @@ def phase_success(record: Record) -> str:
     alt = f"Share of successful phases over environment steps; latest: {', '.join(latest)}."
     caption = "Share of the phases that ended in success, while practising. Latest window: "
     caption += ", ".join(latest) + "."
+    if any(curves.lost(record, role) for role in roles):
+        caption += " Dashed: that reached their goal at any step; not all phases end there."
     if others:
         caption += (
             f" Not judged by success, since rewarded by a learned signal: {', '.join(others)}."

@@ -36,9 +36,13 @@ def summarize(
     cost = effort(run)
     phases, successes = np.asarray(run.ledger.phases), np.asarray(run.ledger.successes)
 
+    def each(column: str) -> list[float]:
+        return [float(row[column]) for row in last.values() if row.get(column)]
+
     def mean(column: str) -> float | None:
-        values = [float(row[column]) for row in last.values() if row.get(column)]
-        return round(float(np.mean(values)), 4) if values else None
+        return round(float(np.mean(each(column))), 4) if each(column) else None
+
+    episodes = [int(number) for number in each("episodes")]
 
     return {
         "method": config.method,
@@ -47,11 +51,17 @@ def summarize(
         "seeds": [config.seed + i for i in range(config.seeds)],
         "updates": int(np.asarray(run.learners.updates)[0].sum()),
         "final_success": mean("success"),
-        "final_success_per_seed": [float(r["success"]) for r in last.values() if "success" in r],
+        "final_success_per_seed": each("success"),
+        "final_success_at_end": mean("success_at_end"),
+        "final_success_at_end_per_seed": each("success_at_end"),
+        "evaluation_episodes": episodes[0] if episodes else None,
         "continuing_reward": mean("continuing_reward"),
         "robustness": mean("wide_success"),
+        "robustness_at_end": mean("wide_success_at_end"),
         "robustness_object": mean("wide_object_success"),
+        "robustness_object_at_end": mean("wide_object_success_at_end"),
         "steps_to_095": steps_to(evaluations, 0.95),
+        "steps_to_095_at_end": steps_to(evaluations, 0.95, "success_at_end"),
         **cost,
         "interventions": cost["hard_resets"],
         "steps_per_reset": [round(env_steps / max(n, 1)) for n in cost["hard_resets"]],
@@ -66,13 +76,14 @@ def summarize(
     }
 
 
-def steps_to(rows: Sequence[dict[str, str]], threshold: float) -> int | None:
+def steps_to(
+    rows: Sequence[dict[str, str]], threshold: float, column: str = "success"
+) -> int | None:
     """The first step whose trailing window of evaluations, averaged over seeds, passes."""
-    rows = [row for row in rows if row.get("success")]
+    rows = [row for row in rows if row.get(column)]
     steps = sorted({int(row["env_steps"]) for row in rows})
     means = [
-        np.mean([float(r["success"]) for r in rows if int(r["env_steps"]) == step])
-        for step in steps
+        np.mean([float(r[column]) for r in rows if int(r["env_steps"]) == step]) for step in steps
     ]
     end = first_passage(np.array(means), threshold, WINDOW)
     return None if end is None else steps[end]

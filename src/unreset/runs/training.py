@@ -197,8 +197,9 @@ class Training:
                 raise KeyboardInterrupt(f"saved, continue with: unreset resume {self.folder}")
 
     def lives(self) -> list[int | None]:
-        """The step of each seed's first success for one of the task's goals, or None."""
-        return lives.first_successes(self.driver.carry.run.replay)
+        """The step of each seed's first success for its life's goal, or None."""
+        run = self.driver.carry.run
+        return lives.first_successes(run.replay, run.phase.asked)
 
     def _over(self) -> bool:
         """Whether this is a life, or some, and all have reached what they were for."""
@@ -333,6 +334,8 @@ class Training:
         facts = summarize(self.configuration, self.method, self.driver.run, self.step, rows)
         if self.configuration.evaluation == "life":
             facts |= lives.figures(self.lives(), self.configuration.steps)
+            facts["life_goals"] = lives.numbers(self.task, self.driver.run.phase.asked)
+            facts["task_goals"] = len(self.task.goals)
         return facts | {
             "env_steps": self.step,
             "demonstrations": self.demonstrations,

@@ -58,18 +58,23 @@ def _policy_videos(
         rows = np.asarray(observations[number])[:stop]
         frames = pictures(rows, np.broadcast_to(goal, (len(rows), len(goal))))
         first = int(seen[0]) if len(seen) else task.horizon if reached else None
-        entries.append(_policy_video(folder, task, number, frames, first))
+        kept = bool(evaluation.success_at_end[number])
+        entries.append(_policy_video(folder, task, number, frames, first, kept))
     return entries
 
 
 def _policy_video(
-    folder: Path, task: Task, number: int, frames: Frames, first: int | None
+    folder: Path, task: Task, number: int, frames: Frames, first: int | None, kept: bool
 ) -> dict[str, str]:
-    """Write an episode whose first success came after ``first`` steps, if it came."""
+    """Write an episode whose first success came after ``first`` steps, if it came.
+
+    ``kept``: whether there was success at its end, too.
+    """
     name = f"policy_goal{number}.gif"
     stride = gifs.save(folder / name, frames)
     outcome = "not reached" if first is None else f"reached after {first} steps"
     outcome = "reached with the last step" if first == task.horizon else outcome
+    outcome += ", lost by the end" if first is not None and not kept else ""
     return {"file": name, "caption": f"Policy, goal {number}: {outcome}{gifs.faster(stride)}"}
 
 
@@ -84,7 +89,8 @@ def _filmed(
             seen = np.flatnonzero(success)
             first = int(seen[0]) + 1 if len(seen) else None
             shown = frames if first is None else frames[: first + 1 + _LINGER]
-            entries.append(_policy_video(folder, task, number, shown, first))
+            kept = bool(success[-1])
+            entries.append(_policy_video(folder, task, number, shown, first, kept))
         if carry is not None:
             filmed, frames = camera.practise(
                 practice.view(carry.run), carry.state, stretches.longest(method)

@@ -126,7 +126,9 @@ def _in_jax(task: Task, change: Change) -> Task:
     def begin(key: Array, start: str = "initial") -> Changed:
         state = reset(key, start)
         state = state if moved is None else moved(state)
-        return Changed(state, jax.random.fold_in(key, _NOISE_KEYS))
+        # Without noise nothing is drawn, and resets that are alike must look it.
+        noise_key = jax.random.fold_in(key, _NOISE_KEYS) if change.noise else jax.random.key(0)
+        return Changed(state, noise_key)
 
     def go_on(now: Changed, action: Array) -> Changed:
         key, noise_key = jax.random.split(now.key)

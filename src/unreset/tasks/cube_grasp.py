@@ -231,6 +231,7 @@ def cube_grasp(reward: str = "sparse") -> Task:
         PROTOCOL,
         reward,
         summary="grasp a cube and lift it (as MEDAL++'s robot; MuJoCo)",
+        lasting=True,
         demonstrations=_demonstrations,
         proprioception=(0, 1, 2, 3, 7, 8, 9, 10),  # hand, opening, and their velocities
         offsets=OFFSETS,

@@ -207,6 +207,7 @@ def dexterous(reward: str = "sparse") -> Task:
         PROTOCOL,
         reward,
         summary="lift a ball with a hand; stands in for EARL's light bulb (MuJoCo)",
+        lasting=True,
         proprioception=(*range(33), *range(36, 66)),  # joints, palm, and the joints' velocities
         offsets=OFFSETS,
         position=(33, 35),

@@ -270,6 +270,7 @@ def kitchen(reward: str = "dense", tasks: str = ALL_PAIRS) -> Task:
         reward,
         arguments={"tasks": tasks},
         summary="close doors, switch off the light of a kitchen with an arm (EARL; MuJoCo)",
+        lasting=True,
         initial_goals=np.array(initial, np.float32),
         score=ask if reward == "dense" else None,
         demonstrations=partial(_demonstrations, tasks, reward),

@@ -137,6 +137,7 @@ def sawyer_door(reward: str = "sparse") -> Task:
         PROTOCOL,
         reward,
         summary="close a door (EARL; MuJoCo)",
+        lasting=True,
         demonstrations=door_demonstrations,
         cameras=sawyer.LOOKING,
         proprioception=sawyer.PROPRIOCEPTION,

@@ -268,6 +268,7 @@ def sawyer_peg(reward: str = "sparse") -> Task:
         PROTOCOL,
         reward,
         summary="insert a peg into a hole (EARL; MuJoCo)",
+        lasting=True,
         score=ask if reward == "dense" else None,
         demonstrations=partial(peg_demonstrations, reward=reward),
         cameras=sawyer.LOOKING,

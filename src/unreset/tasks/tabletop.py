@@ -145,6 +145,7 @@ def tabletop(reward: str = "sparse") -> Task:
         sparse=reward == "sparse",
         success=success,
         wide_success=mug_success,
+        lasting=True,
         environment=partial(make, "unreset/Tabletop-v0", reward_type=reward),
         starts=STARTS,
         demonstrations=_demonstrations,

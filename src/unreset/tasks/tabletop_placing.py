@@ -48,6 +48,7 @@ def tabletop_placing(new_mug: bool = False) -> Task:
         reward=lambda observation, goal: success(observation, goal).astype(jnp.float32),
         success=success,
         wide_success=success,
+        lasting=False,
         environment=None,  # Gymnasium's has EARL's predicate
     )
     if not new_mug:
