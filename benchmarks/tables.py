@@ -37,13 +37,15 @@ def per_step(rows: list[dict[str, str]], column: str) -> dict[int, list[float]]:
 def simulated() -> list[str]:
     """One row for each run on a task that is not in JAX."""
     lines = [
-        "| task | method | seed | steps | steps to .95 | success: last 5 evaluations | return "
-        "| phases in success | reward per step | hard resets |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "| task | method | seed | steps | steps to .95 | success at any step: last 5 evaluations "
+        "| at the end of an episode | return | phases in success | reward per step | hard resets |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for run in sorted(path.parent for path in RESULTS.glob("simulated/*/eval.csv")):
         rows, summary = read_rows(run / "eval.csv"), json.loads((run / "summary.json").read_text())
-        last = [float(row["success"]) for row in rows[-WINDOW:]]
+        last, kept = (
+            [float(row[name]) for row in rows[-WINDOW:]] for name in ("success", "success_at_end")
+        )
         phases = [
             f"{role} {counts['successful']} of {counts['ended']}"
             for role, counts in summary["phases"].items()
@@ -53,6 +55,7 @@ def simulated() -> list[str]:
             f"| {summary['task'].split(':')[-1]} | {summary['method']} | {summary['seeds'][0]} | "
             f"{summary['env_steps']:,} | {'-' if first is None else f'{first:,}'} | "
             f"{np.mean(last):.2f} ({' '.join(f'{value:.2f}' for value in last)}) | "
+            f"{np.mean(kept):.2f} ({' '.join(f'{value:.2f}' for value in kept)}) | "
             f"{np.mean([float(row['return']) for row in rows[-WINDOW:]]):.1f} | "
             f"{', '.join(phases)} | {'-' if life is None else f'{life:.4f}'} | "
             f"{summary['hard_resets'][0]} |"
@@ -63,15 +66,18 @@ def simulated() -> list[str]:
 def runs() -> list[str]:
     """One row for each run on the tabletop outside the suites."""
     lines = [
-        "| run | method | preset | seeds | steps | steps to .5 | steps to .95 "
-        "| last 5 evaluations, by seed | wide starts (mug alone) | hard resets, by seed |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "| run | method | preset | seeds | steps | steps to .5 | steps to .95 | success at any "
+        "step: last 5 evaluations, by seed | at the end of an episode | wide starts, any step (mug "
+        "alone) | hard resets, by seed |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for run in sorted(path.parent for path in RESULTS.glob("runs/*/eval.csv")):
         rows, summary = read_rows(run / "eval.csv"), json.loads((run / "summary.json").read_text())
         success = per_step(rows, "success")
         steps = sorted(success)
         by_seed = np.mean([success[step] for step in steps[-WINDOW:]], axis=0)
+        at_end = per_step(rows, "success_at_end")
+        kept = np.mean([at_end[step] for step in steps[-WINDOW:]], axis=0)
         wide = "-"
         if rows[0].get("wide_success"):
             strict = np.mean(per_step(rows, "wide_success")[steps[-1]])
@@ -83,6 +89,7 @@ def runs() -> list[str]:
             f"| {run.name} | {summary['method']} | {summary['preset']} | "
             f"{', '.join(map(str, summary['seeds']))} | {steps[-1]:,} | {' | '.join(reached)} | "
             f"{by_seed.mean():.2f} ({' '.join(f'{value:.2f}' for value in by_seed)}) | "
+            f"{kept.mean():.2f} ({' '.join(f'{value:.2f}' for value in kept)}) | "
             f"{wide} | {' '.join(map(str, summary['hard_resets']))} |"
         )
     return lines

@@ -63,13 +63,16 @@ def test_a_run_folder_holds_what_is_promised(run):
         "env_steps",
         "success",
         "success_at_end",
+        "object_success_at_end",
+        "wide_success_at_end",
+        "episodes",
         "return",
         "discounted_return",
         "wide_success",
         "wall_seconds",
     }
     phases = ["seed", "env_steps", "role", "phase", "goal", "success", "x", "y"]
-    phases += ["steps", "ended", "value", "return"]
+    phases += ["steps", "ended", "value", "return", "reached"]
     assert columns(run.folder / "phases.csv") == phases
     assert columns(run.folder / "visits.csv") == ["seed", "env_steps", "role", "x", "y"]
     assert checkpoint.steps(run.folder / "checkpoints") == [40, 60]
@@ -87,6 +90,16 @@ def test_the_summary_agrees_with_the_run(run):
     summary = json.loads((run.folder / "summary.json").read_text())
     assert summary["env_steps"] == 60 and summary["seeds"] == [3, 4]
     assert summary["demonstrations"] == 2
+    with (run.folder / "eval.csv").open(newline="") as file:
+        last = list(csv.DictReader(file))[-2:]
+    assert summary["final_success_per_seed"] == [float(row["success"]) for row in last]
+    at_end = [float(row["success_at_end"]) for row in last]
+    assert summary["final_success_at_end_per_seed"] == at_end
+    assert summary["final_success_at_end"] == np.mean(at_end)
+    assert summary["robustness_at_end"] == pytest.approx(
+        np.mean([float(row["wide_success_at_end"]) for row in last]), abs=1e-4
+    )
+    assert summary["evaluation_episodes"] == int(last[0]["episodes"]) == 1
     assert summary["hard_resets"] == [1, 1]
     ledger = run._training.driver.carry.run.ledger
     ended = int(np.asarray(ledger.phases).sum())

@@ -310,7 +310,7 @@ def _of_policies(figures: dict[str, Any]) -> list[str]:
     episodes, rate = figures["evaluation_episodes"], figures["continuing_reward"]
     wide = figures["robustness"] is not None
     return [
-        f"  success  {shares('final_success')} of an episode from the initial states"
+        f"  success  {shares('final_success')} of episodes from the initial states"
         + (f" ({episodes:,} for each seed)" if episodes else ""),
         *([f"  wide     {shares('robustness')}, from wide starts"] if wide else []),
         *([] if rate is None else [f"  life     {rate:.4f} reward per step"]),

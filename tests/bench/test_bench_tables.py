@@ -96,6 +96,29 @@ def test_one_row_for_each_cell(out):
     assert third["final_low"] == third["final_high"] == "1"
 
 
+def test_success_at_the_end_stands_beside_success_at_any_step(out):
+    """Of the third cell alone, whose runs are of a later version than the others'."""
+    path = out / "third-tabletop" / "eval.csv"
+    rows = read(path)
+    for number, row in enumerate(rows):
+        row |= {"success_at_end": 0.25 * (number % 6 > 1), "wide_success_at_end": 0.125}
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    bench.tables(out)
+    seeds, cells = read(out / "results.csv"), read(out / "summary.csv")
+    assert [row["final_at_end"] for row in seeds] == [""] * 4 + ["0.2"] * 2
+    assert [row["wide_success_at_end"] for row in seeds] == [""] * 4 + ["0.125"] * 2
+    assert [row["final_at_end_iqm"] for row in cells] == ["", "", "0.2"]
+    assert (cells[2]["final_iqm"], cells[2]["wide_at_end_mean"]) == ("1", "0.125")
+    text = (out / "tables.md").read_text()
+    assert "| final success at any step, IQM | at the end, IQM | mean, any step | mean, at" in text
+    assert "| third | 2 | 1.00 [1.00, 1.00] | 0.20 [0.20, 0.20] | 1.00 | 0.20 | 1.00 [" in text
+    assert "| first | 2 | 0.80 [0.80, 0.80] | \u2013 | 0.80 | \u2013 | 0.75 [0.67, 0.83]" in text
+    assert "| third | tabletop | 0 | 60 | 1.00 | 0.20 | 1.00 | 0.30 | 0.12 |" in text
+
+
 def test_the_threshold_can_be_changed_afterwards(out):
     bench.tables(out, threshold=0.95)
     first, second, third = read(out / "summary.csv")

@@ -5,6 +5,7 @@ import json
 import shutil
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -71,19 +72,100 @@ def test_a_prior_is_no_more_than_what_the_ring_still_holds(practised):
     assert 80 < sum(len(one.actions) for one in found) < practised.capacity
 
 
-def test_only_the_first_success_for_the_tasks_own_goal_counts():
+def test_only_the_first_success_for_the_lifes_own_goal_counts():
     task = toy.point()
     pinned, last = store.pinned_rows(toy.demonstrations(), task)
     empty = replays.init(pinned, last, [np.arange(3)], 1, 20)
     known, rows = len(last), jax.tree.map(np.array, empty.rows)
     role, success, source = rows.role, rows.success, rows.source
+    rows.goal[:] = toy.GOAL
     role[known : known + 9] = [0, 0, -1, 0, 0, 0, 0, 0, 0]  # the third is a frame without a step
     success[known + 1], source[known + 1] = True, 1  # back where it began
+    success[known + 3], rows.goal[known + 3] = True, 0.0  # another of the task's goals
     success[known + 5] = success[known + 7] = True
     success[known + 12] = True  # of before the ring was begun anew
     replay = empty._replace(rows=rows, written=np.int32(9))
     both = jax.tree.map(lambda x, y: np.stack([x, y]), replay, replay._replace(written=np.int32(5)))
-    assert lives.first_successes(both) == [5, None]
+    assert lives.first_successes(both, [[toy.GOAL]] * 2) == [5, None]
+    assert lives.first_successes(both, [[0.0], [toy.START]]) == [3, None]
+
+
+NOWHERE = 9.0  # beyond the wall
+SEEDS_OF_GOALS = [1, 0]  # seeds that draw the first and the second of two goals
+
+
+@pytest.fixture
+def forked(monkeypatch):
+    """The toy task with two goals: one that is reached wherever one is, and one that never is."""
+    task = dataclasses.replace(
+        toy.point(),
+        goals=np.array([[toy.GOAL], [NOWHERE]], np.float32),
+        success=lambda observation, goal: goal[0] <= toy.WALL,
+        environment=lambda render_mode=None: toy.PointEnv(),
+    )
+    monkeypatch.setitem(registry.TASKS, "forked", lambda: task)
+    return task
+
+
+def lived(training):
+    """By seed, the goals of the task that were pursued, in the order of the steps."""
+    rows, run = training.driver.carry.run.replay.rows, training.driver.run
+    acted = (np.asarray(rows.role) >= 0) & (np.asarray(rows.source) == 0)
+    return [np.asarray(rows.goal)[n][acted[n]] for n in range(len(run.phase.asked))]
+
+
+@pytest.mark.parametrize("method", ["finetuning", "multitask"])
+def test_a_life_has_one_goal_and_success_for_another_does_not_end_it(
+    forked, tmp_path, capsys, method
+):
+    words = ["life", method, "forked", "--demos", "none", "--seeds", "6", "--steps", "40"]
+    words += ["--eval-every", "20", "--checkpoint-every", "20", "--out", str(tmp_path / "life")]
+    assert cli.main(words) == cli.OK
+    run = api.load(tmp_path / "life")
+    training, found = run._training, run.summary
+    assert run.env_steps == 40 > 3 * training.method.roles[0].length
+    logged = json.loads((run.folder / "summary.json").read_text())
+    assert logged["life_goals"] == found["life_goals"]
+    goals = found["life_goals"]
+    near, far = goals.count(0), goals.count(1)
+    assert near and far and near + far == 6
+    printed = capsys.readouterr().out
+    assert f"{near} of 6 reached their goal" in printed
+    assert f"goals    reached, by their number: 0: {near} of {near}, 1: 0 of {far}" in printed
+    for goal, steps, pursued in zip(goals, found["life_steps"], lived(training), strict=True):
+        assert (steps is None) == (goal == 1)
+        if method == "multitask":  # which has a role for each goal, and reaches one of them
+            assert len(np.unique(pursued)) == 2
+        else:
+            assert (pursued == forked.goals[goal]).all() and len(pursued) == 40
+
+
+@pytest.mark.parametrize("seed", SEEDS_OF_GOALS)
+def test_a_life_in_an_environment_has_one_goal_whatever_is_reset(forked, tmp_path, seed):
+    class Ending(toy.PointEnv):
+        def step(self, action):
+            return (*super().step(action)[:3], self.number % 5 == 0, {})
+
+    folder, goal = tmp_path / "life", SEEDS_OF_GOALS.index(seed)
+    given = {"driver": "live", "environment": Ending(), "seed": seed, "steps": 30, "out": folder}
+    run = single_life.life("finetuning", "forked", demonstrations="none", **given, **SHORT)
+    found, (pursued,) = run.summary, lived(run._training)
+    assert found["life_goals"] == [goal]  # the seed's, also where others live beside it
+    assert (pursued == forked.goals[goal]).all()
+    if goal == 0:
+        assert (run.env_steps, found["life_steps"]) == (1, [1])
+        return
+    assert (run.env_steps, found["life_steps"], found["hard_resets"]) == (30, [None], [7])
+    again = api.load(folder, environment=toy.PointEnv())
+    assert "counted reset" in again.notes[-1]
+    assert again.summary["life_goals"] == [goal]  # also after a reset from outside
+
+
+def test_a_goal_that_changes_is_no_life(tmp_path):
+    settings = toy.tiny(FineTuning(), goal_change_every=10)
+    with pytest.raises(UnresetError, match="a life has one goal"):
+        single_life.life(settings, "toy", steps=20, out=tmp_path / "life", **SHORT)
+    assert not (tmp_path / "life").exists()
 
 
 def test_a_life_without_success_counts_with_its_budget():
@@ -319,3 +401,22 @@ def test_a_life_tells_of_a_prior_run_that_does_not_know_its_task(prior, tmp_path
         "finetuning", "toy", prior=folder, steps=1, out=tmp_path / "life", **SHORT
     )
     assert any("20% of its last evaluation" in note for note in run.notes) == doubted
+
+
+def test_a_prior_run_that_was_judged_by_one_of_many_starts_is_judged_anew(
+    tmp_path, prior, monkeypatch
+):
+    """As of an earlier version; nine of ten starts are where the point has succeeded already."""
+    folder = shutil.copytree(prior, tmp_path / "prior")
+    task = dataclasses.replace(
+        toy.point(),
+        reset=lambda key, start="initial": jnp.where(jax.random.uniform(key, (1,)) < 0.9, 1.0, 0.0),
+        step=lambda state, action: state,
+    )
+    monkeypatch.setitem(registry.TASKS, "toy", lambda: task)
+    training = api.load(folder)._training
+    (folder / "summary.json").write_text(json.dumps({"final_success_per_seed": [0.2]}))
+    assert priors.doubts(folder, training) == []
+    facts = {"final_success_per_seed": [0.2], "evaluation_episodes": 50}
+    (folder / "summary.json").write_text(json.dumps(facts))
+    assert "20% of its last evaluation (50 episodes)" in priors.doubts(folder, training)[0]

@@ -125,6 +125,19 @@ def test_observed_rewards_are_scaled(medal, fresh, record):
     assert phases[1]["return"] != pytest.approx(0.5 * scale * sum(discount**k for k in range(7)))
 
 
+def test_a_phase_says_whether_it_reached_its_goal_before_its_last_step(medal, fresh):
+    run, steps = live(fresh, jax.jit(jax.vmap(replays.record, in_axes=(0, *[None] * 7))), LIFE)
+    success = np.array(run.replay.rows.success)
+    begun = run.replay.pinned + 3  # the second phase, which ends without
+    success[:, begun + 2] = True
+    rows = run.replay.rows._replace(success=success)
+    run = run._replace(replay=run.replay._replace(rows=rows))
+    phases, _ = logs.history(medal, toy.point(), run, SEEDS, steps, 0, steps)
+    mine = [row for row in phases if row["seed"] == SEEDS[0]]
+    assert [row["success"] for row in mine] == [1, 0, 0, 0]
+    assert [row["reached"] for row in mine] == [1, 1, 0, 0]
+
+
 def test_success_that_ends_nothing_is_no_reason(medal):
     forward, backward = medal.roles
     assert logs._reason(forward, True, 3, False) == "success"

@@ -155,6 +155,55 @@ def test_page_is_self_contained_and_has_the_headline_numbers(tmp_path: Path) -> 
     assert "@media print" in page
 
 
+def test_success_at_the_end_stands_beside_success_at_any_step(tmp_path: Path) -> None:
+    run = fake_run(tmp_path / "run")
+    summary = json.loads((run / "summary.json").read_text())
+    summary |= {"final_success_at_end": 0.3125, "evaluation_episodes": 4}
+    (run / "summary.json").write_text(json.dumps(summary))
+    rows = list(csv.DictReader((run / "eval.csv").open(newline="")))
+    for row in rows:
+        row["success_at_end"], row["wide_success_at_end"] = "0.125", "0.0625"
+    write(run / "eval.csv", list(rows[0]), [list(row.values()) for row in rows])
+    rows = list(csv.DictReader((run / "phases.csv").open(newline="")))
+    write(run / "phases.csv", [*rows[0], "reached"], [[*row.values(), 1] for row in rows])
+    page = page_of(run)
+    check(page)
+    assert "<dt>Success at the end</dt><dd>0.31<small>of 4 episodes; has to last</small>" in page
+    assert "from wide starts; 0.06 at the end" in page
+    assert '<th scope="col">success at any step</th><th scope="col">at the end</th>' in page
+    assert "that are at the goal at the end" in page
+    assert "<td>0.1250</td><td>0.5000</td><td>0.0625</td>" in page
+    assert "Dashed: that reached their goal at any step" in page
+    assert "that are at the goal at the end" in page_of(run, run)
+
+
+def test_a_run_of_before_success_at_the_end_was_measured_has_a_page(tmp_path: Path) -> None:
+    run = fake_run(tmp_path / "run")
+    rows = list(csv.DictReader((run / "eval.csv").open(newline="")))
+    kept = [name for name in rows[0] if not name.endswith("_at_end")]
+    write(run / "eval.csv", kept, [[row[name] for name in kept] for row in rows])
+    page = page_of(run)
+    check(page)
+    assert "<dt>Success at the end</dt><dd>\u2013<small>&nbsp;</small>" in page
+    assert "at the goal at the end" not in page
+    assert "any step; ± 0.12 over 2 seeds" in page
+    assert "any step" in page_of(run, run)
+
+
+def test_lives_name_their_goals(tmp_path: Path) -> None:
+    run = fake_run(tmp_path / "run")
+    summary = json.loads((run / "summary.json").read_text())
+    summary |= {"life_solved": 0.5, "life_mean": 55.0, "life_steps": [10, None]}
+    summary |= {"life_goals": [2, 0], "task_goals": 4}
+    (run / "summary.json").write_text(json.dumps(summary))
+    page = page_of(run)
+    check(page)
+    assert "mean 55 steps; goal 0, 2" in page
+    assert '<th scope="col">goal</th><th scope="col">steps</th>' in page
+    assert '<th scope="row">0</th><td>2</td><td>10</td>' in page
+    assert '<th scope="row">1</th><td>0</td><td>\u2013</td>' in page
+
+
 def test_page_is_the_same_each_time(tmp_path: Path) -> None:
     run = fake_run(tmp_path / "run")
     assert page_of(run) == page_of(run)
