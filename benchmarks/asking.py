@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from unreset.evaluation.statistics import first_passage
-from unreset.runs.folder import append_rows, read_configuration, read_rows
+from unreset.runs.folder import read_configuration
+from unreset.runs.rows import append_rows, read_rows
 
 COLUMNS = ("success", "wide_success", "hard_resets", "help_requests", "labels", "stuck")
 WINDOW = 5  # evaluations that are averaged

@@ -25,7 +25,7 @@ import gymnasium
 import numpy as np
 
 import unreset.tasks  # noqa: F401 - registers the environments
-from unreset.runs.folder import append_rows
+from unreset.runs.rows import append_rows
 
 Turn = Callable[[], None]
 SIZE = 84  # pixels

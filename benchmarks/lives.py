@@ -14,8 +14,9 @@ import json
 import sys
 from pathlib import Path
 
-from unreset.runs.folder import append_rows, read_configuration
+from unreset.runs.folder import read_configuration
 from unreset.runs.lives import figures
+from unreset.runs.rows import append_rows
 
 
 def collected(folder: Path, prior: str, budget: int, what: str) -> list[dict[str, object]]:

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 from unreset import registry
 from unreset.demos import store
 from unreset.drivers.fused import Fused
-from unreset.runs.folder import append_rows
+from unreset.runs.rows import append_rows
 
 STEPS = 200  # of one turn
 

@@ -28,7 +28,7 @@ from unreset.core.types import Batch
 from unreset.demos import store
 from unreset.drivers.fused import Fused
 from unreset.drivers.live import Live
-from unreset.runs.folder import append_rows
+from unreset.runs.rows import append_rows
 
 HIDDEN, BATCH = (256, 256), 256
 LEARNER = sac.SAC(

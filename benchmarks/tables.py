@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 from unreset.bench import published
 from unreset.evaluation.statistics import WINDOW
-from unreset.runs.folder import read_rows
+from unreset.runs.rows import read_rows
 from unreset.runs.summary import steps_to
 
 RESULTS = Path(__file__).parent / "results"

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import mujoco
 import numpy as np
 
-from unreset.runs.folder import append_rows
+from unreset.runs.rows import append_rows
 from unreset.tasks import tabletop
 
 TABLES, STEPS, TURNS = 4096, 200, 5

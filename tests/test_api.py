@@ -17,7 +17,7 @@ from unreset import api, registry
 from unreset.errors import Failure, UnresetError
 from unreset.evaluation import deployed
 from unreset.methods import naive
-from unreset.runs import checkpoint
+from unreset.runs import checkpoint, starting
 
 QUICK = {"eval_every": 20, "checkpoint_every": 20, "wide_starts": 2, "report": False}
 
@@ -53,7 +53,7 @@ def test_a_run_folder_holds_what_is_promised(run):
         "summary.json",
         "checkpoints",
     }
-    assert not [name for name in names if name.startswith(".")]
+    assert [name for name in names if name.startswith(".")] == [".lock"]
     metrics = columns(run.folder / "metrics.csv")
     assert metrics[:4] == ["seed", "env_steps", "wall_seconds", "steps_per_second"]
     learned = {"critic_loss", "q", "policy_loss", "entropy", "temperature", "cloning_loss"}
@@ -142,7 +142,7 @@ def test_a_full_disk_at_the_start_leaves_no_half_made_run(tmp_path, monkeypatch)
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(api.folders, "write_json", full)
+    monkeypatch.setattr(starting.files, "write_json", full)
     with pytest.raises(UnresetError, match=r"cannot write to .*: No space left on device"):
         unreset.train("naive", "toy", steps=20, out=tmp_path / "run", **QUICK)
     assert not (tmp_path / "run").exists()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,17 +17,16 @@ from unreset.demos import formats, pictures, scripts, store, units
 from unreset.demos.store import FORWARD, Trajectory
 from unreset.drivers.live import Live
 from unreset.drivers.supervisor import Supervisor
-from unreset.errors import UnresetError, look_up
+from unreset.errors import Failure, UnresetError, look_up
 from unreset.evaluation import discriminators, dynamics
 from unreset.evaluation.discriminators import Judgement
 from unreset.evaluation.dynamics import Quality
 from unreset.methods.settings import Settings
 from unreset.policy import Policy
 from unreset.runs import folder as folders
-from unreset.runs import priors, stored
-from unreset.runs.curves import write_curves
+from unreset.runs import priors, starting, stored
 from unreset.runs.folder import Configuration
-from unreset.runs.report import write_report
+from unreset.runs.report import write_page
 from unreset.runs.training import Observer, Training
 from unreset.runs.videos import write_videos
 from unreset.seeds import checked, whole
@@ -71,6 +69,7 @@ class Run:
         """The policy of one seed (counted from 0), free of JAX."""
         training = self._training
         self._check_seed(seed_number)
+        self._check_learned()
         actor = jax.tree.map(lambda x: np.asarray(x[seed_number]), training.actors)
         weights = _named(actor["params"])
         method, task = training.method, training.task
@@ -99,6 +98,11 @@ class Run:
                 weights["goal_proprioception"] = told.astype(np.float32)
         return Policy(weights, metadata)
 
+    def _check_learned(self) -> None:
+        """Refuse what would be said of a policy that has learned nothing."""
+        if self._training.unsaved and not self.env_steps:
+            raise Failure(f"{self.folder} has no checkpoint yet: nothing is learned")
+
     def _check_seed(self, number: int) -> None:
         count = len(self._training.seeds)
         if not 0 <= whole("seed_number", number) < count:
@@ -126,6 +130,7 @@ class Run:
             episodes = 100
         if episodes is not None and episodes < 1:
             raise UnresetError(f"episodes must be at least 1, not {episodes}")
+        self._check_learned()
         start = "initial" if starts == "fixed" else "wide"
         result = training.evaluator(training.actors, start, episodes, 1)
         figures = {name: float(np.mean(np.asarray(v))) for name, v in result._asdict().items()}
@@ -158,6 +163,7 @@ class Run:
         training = self._training
         self._check_seed(seed_number)
         discriminators.discriminators(training.method)  # refuse before anything takes time
+        self._check_learned()
         method, task = training.method, training.task
         episodes = _judged_episodes(task, episodes)
         shown = [one for one in _unseen(task, demonstrations) if one.direction == FORWARD]
@@ -192,6 +198,7 @@ class Run:
         self._check_seed(seed_number)
         method, task = training.method, training.task
         dynamics.dynamics_of(method)  # refuse before anything takes time
+        self._check_learned()
         episodes = _judged_episodes(task, episodes)
         actor, model = jax.tree.map(
             lambda x: x[seed_number], (training.actors, training.driver.run.signals[MODEL])
@@ -200,18 +207,47 @@ class Run:
         shown = _unseen(task, demonstrations) if given else ()
         return dynamics.judge(method, task, actor, model, shown, episodes, _JUDGING_SEED)
 
-    def resume(self, steps: int | None = None, observer: Observer | None = None) -> Run:
-        """Continue to the budget, or to a new one of ``steps``."""
-        if steps is not None:
+    def resume(
+        self,
+        steps: int | None = None,
+        observer: Observer | None = None,
+        *,
+        without_replay: bool = False,
+        restart: bool = False,
+    ) -> Run:
+        """Continue to the budget, or to a new one of ``steps``.
+
+        Where another process has practised in the folder meanwhile, it is continued from there.
+
+        Args:
+            steps: a new budget of environment steps.
+            observer: called with a Progress after every stretch of practice.
+            without_replay: as for :func:`load`.
+            restart: as for :func:`load`.
+
+        Raises:
+            UnresetError: where another process is practising in the folder, or ``steps`` is behind.
+            Failure: where no checkpoint is whole, unless ``without_replay`` or ``restart``.
+        """
+        with starting.held(self.folder):
+            starting.check_steps(self.folder, steps, restart)
             training = self._training
-            if steps < training.step:
-                raise UnresetError(f"steps={steps} is behind the run's {training.step} steps")
-            folders.extend(self.folder, steps)
-            # With room in the replay for the new budget.
-            self._training = load(
-                self.folder, training.environment, training.supervisor, trust=True
-            )._training
-        self._training.practise(observer or _silent)
+            without_replay |= training.without_replay and not restart
+            restart |= training.restarting
+            told = (without_replay, restart) != (training.without_replay, training.restarting)
+            if steps is not None:
+                starting.extend(self.folder, steps)
+            if steps is not None or told or training.outdated:
+                # With room in the replay for a new budget.
+                self._training = load(
+                    self.folder,
+                    training.environment,
+                    training.supervisor,
+                    trust=True,
+                    without_replay=without_replay,
+                    restart=restart,
+                )._training
+            self._training.practise(observer or _silent)
         return self
 
     def report(self) -> Path:
@@ -221,12 +257,12 @@ class Run:
         carry = None if offline else jax.tree.map(lambda x: x[0], training.driver.carry)
         actor = jax.tree.map(lambda x: x[0], training.actors)
         try:
+            self._check_learned()
             live = isinstance(training.driver, Live)
             write_videos(self.folder, training.method, training.task, actor, carry, live=live)
         except Exception as error:  # a page without videos beats none, whatever the renderer says
             training.notes.append(f"no videos: {error}")
-        write_curves(self.folder)
-        return write_report([self.folder], self.folder / "report.html")
+        return write_page(self.folder)
 
 
 def _named(params: Any, prefix: str = "") -> dict[str, np.ndarray]:
@@ -404,25 +440,17 @@ def train(
         change=change or Change(),
     )
     folder = Path(out) if out is not None else new_folder(Path("runs"), name, made.name, seed)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UnresetError(f"{folder} exists already; choose another folder, or unreset resume it")
+    starting.check_free(folder)
     training = Training(folder, configuration, trajectories, environment, made, learner, supervisor)
     training.notes += doubts
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        # With pictures, where they took long to take.
-        drawn = training.method.vision.pixels and training.task.look is None
-        shown = training.trajectories if drawn else trajectories
-        store.save(folder / "demonstrations.safetensors", shown)
-        if learner is not None:
-            priors.save(folder / priors.FILE, learner)
-        folders.write_json(folder / "config.json", configuration.dictionary())  # now it is a run
-    except OSError as error:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise UnresetError(f"cannot write to {folder}: {error.strerror or error}") from error
-    if on_start is not None:
-        on_start(folder)
-    training.practise(observer or _silent)
+    # With pictures, where they took long to take.
+    drawn = training.method.vision.pixels and training.task.look is None
+    with starting.begun(
+        folder, training.trajectories if drawn else trajectories, learner, configuration
+    ):
+        if on_start is not None:
+            on_start(folder)
+        training.practise(observer or _silent)
     run = Run(training)
     if report:
         run.report()
@@ -466,6 +494,8 @@ def _prior(
     if number < 1:
         raise UnresetError(f"prior_rows must be at least 1, not {number}")
     training = load(folder, trust=trust)._training
+    if training.refusal:
+        raise Failure(training.refusal)
     run, method = training.driver.carry.run, training.method
     if method.learner.cloning_only:
         raise UnresetError(f"{folder} has learned no critics: a life needs some to begin with")
@@ -512,8 +542,12 @@ def load(
     supervisor: Supervisor | None = None,
     *,
     trust: bool = False,
+    without_replay: bool = False,
+    restart: bool = False,
 ) -> Run:
-    """A run from its folder, as of its newest whole checkpoint.
+    """A run from its folder, as of its newest whole checkpoint; the folder stays as it is.
+
+    Where none is whole but the state of one is, it can be looked at, and a note says so.
 
     Args:
         folder: the run's.
@@ -522,9 +556,17 @@ def load(
         trust: whether the run's own method or task may be imported, which is code, although you
             have not named it from where it is found. Built-in ones need no trust.
 
+        without_replay: whether to take up the newest checkpoint whose state is whole, with that
+            part of its replay that is, so that it can be continued.
+        restart: whether to take up no checkpoint: when it is continued, what is there is moved
+            into ``before-restart`` in the folder, and practice begins at step 0.
+
     Raises:
         UnresetError: where it is no run, or :class:`unreset.trust.Untrusted`, a kind of it.
+        Failure: where the states of all its checkpoints are damaged.
     """
+    if without_replay and restart:
+        raise UnresetError("a run goes on without its replay, or begins again, not both")
     places.refuse_while_importing()
     folder = Path(folder)
     configuration = folders.read_configuration(folder, trust)
@@ -533,5 +575,8 @@ def load(
     training = Training(
         folder, configuration, trajectories, environment, learner=learner, supervisor=supervisor
     )
-    training.restore()
+    if restart:
+        training.restart()
+    else:
+        training.restore(without_replay)
     return Run(training)

@@ -36,10 +36,10 @@ from unreset.options import (
     parse,
     parse_training,
 )
-from unreset.runs.curves import write_curves
+from unreset.runs import starting
 from unreset.runs.display import Display
 from unreset.runs.folder import read_configuration
-from unreset.runs.report import write_report
+from unreset.runs.report import write_page, write_report
 from unreset.trust import Untrusted
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -142,9 +142,20 @@ def _practised(
 
 def _resume(arguments: list[str]) -> int:
     options = parse(ResumeOptions, "resume", arguments)
-    run = _load(options.run, options.trust)
-    with Display(f"resuming {options.run} at step {run.env_steps:,}") as display:
-        run.resume(options.steps, display.show)
+    if options.without_replay and options.restart:
+        raise UnresetError("--without-replay goes on and --restart begins again: give one of them")
+    read_configuration(options.run, options.trust)
+    starting.check_steps(options.run, options.steps, options.restart)
+    with starting.held(options.run):  # from before it is loaded: refused at once, or not at all
+        run = api.load(
+            options.run,
+            trust=options.trust,
+            without_replay=options.without_replay,
+            restart=options.restart,
+        )
+        _tell(run)
+        with Display(f"resuming {options.run} at step {run.env_steps:,}") as display:
+            run.resume(options.steps, display.show)
     if options.report:
         run.report()
     print(_summary(run))
@@ -176,11 +187,16 @@ def _report(arguments: list[str]) -> int:
     known = [_known(folder, options.trust) for folder in options.runs]
     if len(options.runs) > 1 or options.output is not None:
         print(write_report(options.runs, options.output or Path("report.html")))
-    elif all(known):
-        print(_load(options.runs[0]).report())
+    elif not all(known):
+        print(write_page(options.runs[0]))
     else:
-        write_curves(options.runs[0])
-        print(write_report(options.runs, options.runs[0] / "report.html"))
+        try:
+            run = _load(options.runs[0], options.trust)
+        except Failure as failure:  # its logs are still worth a page
+            print(f"note: drawn from the logs alone, since {failure}", file=sys.stderr)
+            print(write_page(options.runs[0]))
+            return OK
+        print(run.report())
     return OK
 
 

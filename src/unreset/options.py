@@ -180,6 +180,11 @@ class ResumeOptions:
     """A new budget of environment steps; None for the run's own."""
     report: bool = True
     """Write videos and report.html at the end."""
+    without_replay: bool = False
+    """Where no checkpoint is whole: go on from one whose replay alone is damaged, with those
+    transitions that are whole."""
+    restart: bool = False
+    """Begin at step 0, and keep what is there in before-restart in the folder."""
     trust: Trust = False
 
 

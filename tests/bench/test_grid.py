@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,11 +16,11 @@ import pytest
 import toy
 from unreset import bench, registry
 from unreset.bench import output, plan
-from unreset.bench.lock import locked
 from unreset.bench.plan import make_jobs
 from unreset.bench.suites import Cell
 from unreset.errors import Failure, UnresetError
 from unreset.runs.folder import Configuration
+from unreset.runs.lock import locked
 
 TOY = (sys.executable, str(Path(toy.__file__)))
 FAKE = (sys.executable, str(Path(__file__).with_name("fake_train.py")))
@@ -228,20 +229,21 @@ def test_ctrl_c_lets_the_runs_save(tmp_path, monkeypatch):
 
 
 def test_a_folder_is_locked_by_one_bench_and_taken_over_from_the_dead(tmp_path):
-    (tmp_path / "bench.lock").write_text("999999\n")  # of a process that is no more
-    with locked(tmp_path):
-        assert (tmp_path / "bench.lock").read_text() == f"{os.getpid()}\n"
-        with pytest.raises(UnresetError, match=f"in use by process {os.getpid()}"):
-            run(tmp_path, cell(), command=NOTHING)
+    (tmp_path / ".lock").write_text('{"process": 999999}\n')  # of one that is no more
+    with ThreadPoolExecutor(1) as other, locked(tmp_path):
+        refused = f"written to by process {os.getpid()} on .*, or by runs that it started"
+        with pytest.raises(UnresetError, match=refused):
+            other.submit(run, tmp_path, cell(), command=NOTHING).result()
     assert statuses(run(tmp_path, cell())) == ["done"]
 
 
 def test_a_run_whose_bench_died_keeps_the_folder_locked(tmp_path):
-    with locked(tmp_path) as descriptor:
+    started = ", or by runs that it started"
+    with locked(tmp_path, started) as descriptor:
         orphan = subprocess.Popen(
             [sys.executable, "-c", "input()"], stdin=subprocess.PIPE, pass_fds=[descriptor]
         )
-    with orphan, pytest.raises(UnresetError, match="or by runs that it started"), locked(tmp_path):
+    with orphan, pytest.raises(UnresetError, match=started), locked(tmp_path, started):
         pass
     with locked(tmp_path):
         pass

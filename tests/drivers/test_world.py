@@ -14,7 +14,7 @@ from unreset.drivers.live import Live
 from unreset.drivers.world import World
 from unreset.errors import Failure, UnresetError
 from unreset.evaluation.deployed import Simulated
-from unreset.runs.folder import read_rows
+from unreset.runs.rows import read_rows
 
 POINT = dataclasses.replace(
     toy.point(), step=None, environment=lambda render_mode=None: toy.PointEnv()

@@ -25,8 +25,8 @@ from unreset.demos import store
 from unreset.drivers.fused import Carry
 from unreset.errors import UnresetError
 from unreset.runs import curves, record
-from unreset.runs.folder import LOGS
 from unreset.runs.report import labels, write_report
+from unreset.runs.rows import LOGS
 from unreset.runs.videos import write_videos
 
 STEPS = 20_000

@@ -14,7 +14,8 @@ from typing import Literal
 
 from unreset.bench.plan import Job, practised, prepare, words
 from unreset.runs import machine
-from unreset.runs.folder import read_rows, read_summary
+from unreset.runs.folder import read_summary
+from unreset.runs.rows import read_log
 
 COMMAND = (sys.executable, "-m", "unreset.cli")
 # MiB that a run takes, for itself and for each seed, while none of its cell has been measured.
@@ -175,9 +176,8 @@ class Grid:
 
     def _look(self, child: _Child) -> None:
         """How far a run is, by the last whole row of its evaluations."""
-        rows = read_rows(child.state.job.folder / "eval.csv")
-        steps = [row["env_steps"] for row in rows if row.get("wall_seconds")]
-        child.state.env_steps = int(steps[-1]) if steps else child.state.env_steps
+        rows = read_log(child.state.job.folder / "eval.csv").rows
+        child.state.env_steps = int(rows[-1]["env_steps"]) if rows else child.state.env_steps
         child.state.seconds = time.monotonic() - child.began
 
     def _finish(self, child: _Child, told: bool) -> None:

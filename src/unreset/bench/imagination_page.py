@@ -10,12 +10,12 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from unreset.bench.markdown import table
-from unreset.bench.output import replaced
 from unreset.errors import UnresetError
 from unreset.evaluation.statistics import bootstrap_interval
 from unreset.reading import read_json, reading
 from unreset.runs.drawing import LIGHT, canvas, thousands, to_png
-from unreset.runs.folder import read_rows
+from unreset.runs.files import write_bytes
+from unreset.runs.rows import read_rows
 from unreset.tasks.pointmass_walls import PROTOCOL
 
 NARROW, SHOWN = "narrow", "demonstrations"
@@ -133,8 +133,8 @@ def write(out: Path) -> list[Path]:
             raise ValueError(f"one of its tables has more than {_MOST_ROWS:,} rows")
         page = _page(about, policies, models, planners)
     return [
-        replaced(out / "tables.md", page.encode()),
-        replaced(out / "imagination.png", to_png(_figure(policies))),
+        write_bytes(out / "tables.md", page.encode()),
+        write_bytes(out / "imagination.png", to_png(_figure(policies))),
     ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -38,7 +38,9 @@ from unreset.evaluation import dynamics
 from unreset.evaluation.dynamics import LEVELS
 from unreset.reading import read_json
 from unreset.runs import machine
-from unreset.runs.folder import read_rows, write_json
+from unreset.runs.files import write_json
+from unreset.runs.lock import locked
+from unreset.runs.rows import read_rows
 from unreset.seeds import checked
 from unreset.tasks import pointmass_walls as walls
 
@@ -68,10 +70,16 @@ def run(
     Raises:
         UnresetError: where the folder holds a study of other sizes.
     """
-    study = study or Study()
     first_seed, seeds = checked(first_seed, seeds, "first_seed")
     checked(first_seed + seeds - 1 + 2 * _UNSEEN, name="the last seed of its fresh demonstrations")
     out.mkdir(parents=True, exist_ok=True)
+    with locked(out):
+        return _run(out, range(first_seed, first_seed + seeds), study or Study(), called, say)
+
+
+def _run(
+    out: Path, seeds: Sequence[int], study: Study, called: str, say: Callable[[str], None]
+) -> list[Path]:
     about = {"version": __version__, "machine": machine.description(), "called": called}
     settings: Any = json.loads(json.dumps(asdict(study)))
     path = out / "study.json"
@@ -82,7 +90,7 @@ def run(
     program = _Program(study, task)
     rows: dict[str, list[Row]] = {name: list(read_rows(out / f"{name}.csv")) for name in PARTS}
     done = {int(row["seed"]) for row in rows["planners"]}
-    for seed in range(first_seed, first_seed + seeds):
+    for seed in seeds:
         if seed in done:
             say(f"seed {seed} is there already")
             continue

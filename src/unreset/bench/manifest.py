@@ -12,7 +12,7 @@ from unreset.bench.suites import Cell, Suite
 from unreset.errors import UnresetError
 from unreset.reading import line, read_json, reading
 from unreset.runs import machine, stored
-from unreset.runs.folder import write_json
+from unreset.runs.files import write_json
 
 THRESHOLD = 0.95  # success that counts as learned, unless one says otherwise
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from unreset.bench.results import CellResult, read_cell
 from unreset.bench.rows import Row, cell_rows, improvement, seed_rows
 from unreset.errors import UnresetError
 from unreset.runs.drawing import to_png
+from unreset.runs.files import write_bytes
 
 
 def tables(out: str | Path, threshold: float | None = None) -> list[Path]:
@@ -51,7 +51,7 @@ def tables(out: str | Path, threshold: float | None = None) -> list[Path]:
             write_csv(out / "results.csv", seeds),
             write_csv(out / "summary.csv", summary),
             write_csv(out / "improvement.csv", pairs),
-            replaced(out / "tables.md", page.encode()),
+            write_bytes(out / "tables.md", page.encode()),
         ]
         return written + (_plots(out, cells) if cells else [])
     except OSError as error:
@@ -66,7 +66,7 @@ def _plots(out: Path, cells: Sequence[CellResult]) -> list[Path]:
         "reset-every.png": plots.reset_every(cells),
     }
     return [
-        replaced(out / name, to_png(figure))
+        write_bytes(out / name, to_png(figure))
         for name, figure in figures.items()
         if figure is not None
     ]
@@ -80,16 +80,8 @@ def write_csv(path: Path, rows: Sequence[Row]) -> Path:
     writer.writeheader()
     for row in rows:
         writer.writerow({name: _short(value) for name, value in row.items()})
-    return replaced(path, text.getvalue().encode())
+    return write_bytes(path, text.getvalue().encode())
 
 
 def _short(value: object) -> object:
     return f"{value:.6g}" if isinstance(value, float) else value
-
-
-def replaced(path: Path, content: bytes) -> Path:
-    """Write a file in one step: somebody may be reading the one before."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.write_bytes(content)
-    partial.replace(path)
-    return path

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from unreset.runs.folder import read_rows
+from unreset.runs.rows import read_rows
 
 LEVELS = (0.5, 0.8, 0.9)
 _FILE = Path(__file__).with_name("published.csv")

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from unreset.bench import manifest, suites
 from unreset.bench.grid import COMMAND, Grid, State
-from unreset.bench.lock import locked
 from unreset.bench.output import tables
 from unreset.bench.plan import make_jobs
 from unreset.bench.suites import Cell, Suite
 from unreset.errors import Failure, UnresetError
 from unreset.runs import machine
 from unreset.runs.interrupts import deferred
+from unreset.runs.lock import locked
 from unreset.seeds import checked
 
 Observer = Callable[[Sequence[State]], None]
@@ -83,7 +83,8 @@ def run(
     out = Path("bench") / suite.name if out is None else Path(out)
     todo = make_jobs(suite.cells, out, seeds, first_seed, preset, steps, eval_every)
     try:
-        with locked(out) as descriptor, deferred() as asked:
+        out.mkdir(parents=True, exist_ok=True)
+        with locked(out, ", or by runs that it started") as descriptor, deferred() as asked:
             grid = Grid(
                 todo, at_once=at_once, memory=memory, command=command, inherited=[descriptor]
             )

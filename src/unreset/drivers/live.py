@@ -88,6 +88,7 @@ class Live:
         self._segment = -1
         self.done = 0  # steps that are recorded, also where the environment breaks
         self._seed = seed
+        self._interrupted = False  # a reset from outside is due, and not yet counted
         self._observation: np.ndarray | None = None  # before the first reset
         self._frames = self.world.frames  # of that observation
         if self.exact and not method.practice.offline:
@@ -112,20 +113,21 @@ class Live:
 
     @carry.setter
     def carry(self, carry: Carry) -> None:
-        """Continue from a saved carry, with a counted reset where the world cannot be restored."""
+        """Continue from a saved carry, with a counted reset where the world cannot be restored.
+
+        That is before the next step: a run that is done, or only looked at, is not reset.
+        """
         self._run, (observation, state, frames) = jax.tree.map(lambda x: x[0], carry)
         self._segment = -1
         if self._method.practice.offline:
             return
         self.restored = self.world.restore(np.asarray(observation), state, frames)
+        self._interrupted = not self.restored
         if self.restored:
             self._observation = np.asarray(observation)
             self._frames = self.world.frames
             self._show_goal()
         else:
-            self._seed = int(self._run.ledger.hard_resets)
-            # In one program: the operations one by one take seconds to compile.
-            self._run = jax.jit(partial(practice.interrupted, self._method, self._task))(self._run)
             self._observation = None
 
     def forget_totals(self) -> None:
@@ -150,6 +152,11 @@ class Live:
             for number in range(start, stop):
                 self._run, self.done = self._study(self._run, np.int32(number)), number + 1
             return
+        if self._interrupted and start < stop:
+            self._interrupted = False
+            self._seed = int(self._run.ledger.hard_resets)
+            # In one program: the operations one by one take seconds to compile.
+            self._run = jax.jit(partial(practice.interrupted, self._method, self._task))(self._run)
         if self._observation is None:
             self._reset()
         for number in range(start, stop):

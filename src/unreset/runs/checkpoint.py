@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,8 +20,16 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from unreset.core.asking import ASKING
 from unreset.core.replay import Replay, columns, from_columns
 from unreset.errors import UnresetError
+from unreset.reading import read_json, told
+from unreset.runs import housekeeping, salvage
+from unreset.runs.files import discard, flush
+from unreset.runs.housekeeping import MANIFEST, REPLAY, STATE, step_name, steps
+from unreset.runs.salvage import Part
+
+__all__ = ["Damaged", "Saved", "load", "load_parts", "save", "steps"]
 
 KEPT = 2
 _FORMAT = 1
@@ -38,6 +45,7 @@ class Saved(NamedTuple):
     counts: list[int]  # rows per seed
     heads: list[list[int]]  # index entries per seed and role
     segments: list[dict[str, Any]]  # file, sha256 and the counts it reaches, oldest first
+    whole: tuple[int, ...] = ()  # steps of checkpoints read or written whole, oldest first
 
 
 NOTHING = Saved([], [], [])
@@ -59,25 +67,14 @@ def _split(carry: Any) -> tuple[Any, Replay]:
     return carry._replace(run=carry.run._replace(replay=small)), replay
 
 
-def _write(path: Path, arrays: dict[str, np.ndarray]) -> str:
-    """Write arrays under a temporary name, flush, rename; the file's checksum."""
-    partial = path.with_name(f".{path.name}.partial")
+def _write(path: Path, arrays: Mapping[str, np.ndarray]) -> str:
+    """Write and flush arrays; the file's checksum."""
     try:
-        save_file({name: np.asarray(array, order="C") for name, array in arrays.items()}, partial)
+        save_file({name: np.asarray(array, order="C") for name, array in arrays.items()}, path)
     except SafetensorError as error:  # a full disk, most likely
         raise OSError(str(error)) from error
-    _flush(partial)
-    digest = _checksum(partial)
-    partial.replace(path)
-    return digest
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    flush(path)
+    return _checksum(path)
 
 
 def _checksum(path: Path) -> str:
@@ -85,7 +82,7 @@ def _checksum(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _new_rows(replay: Replay, saved: Saved) -> dict[str, np.ndarray]:
+def _new_rows(replay: Replay, saved: Saved) -> Part:
     """Rows and index entries written since ``saved``, the open row included."""
     arrays: dict[str, np.ndarray] = {}
     counts, heads = np.asarray(replay.written), np.asarray(replay.heads)
@@ -110,19 +107,41 @@ def save(folder: Path, step: int, carry: Any, saved: Saved, configuration: str) 
 
     ``configuration`` is a digest that :func:`load` compares.
     """
+    housekeeping.refuse_links(folder)
+    (folder / REPLAY).mkdir(parents=True, exist_ok=True)
+    partial, segment = (
+        folder / f".{step_name(step)}.partial",
+        housekeeping.free_segment(folder, step),
+    )
+    discard(partial)
+    try:
+        kept = _write_beside(folder, partial, segment, step, carry, saved, configuration)
+    except BaseException:
+        housekeeping.clean(folder, 0, None)  # the half of a checkpoint
+        raise
+    _move(partial, folder / step_name(step))
+    flush(folder)
+    _prune(folder, kept.whole)
+    return kept
+
+
+def _write_beside(
+    folder: Path,
+    partial: Path,
+    segment: str,
+    step: int,
+    carry: Any,
+    saved: Saved,
+    configuration: str,
+) -> Saved:
+    """Write the segment, and in the folder ``partial`` the rest; what is saved then."""
     small, replay = _split(carry)
-    (folder / "replay").mkdir(parents=True, exist_ok=True)
-    # The same step may be saved again: its earlier segment, which holds other rows, must stay.
-    again = sum(s["file"].startswith(f"replay/{step:09d}") for s in saved.segments)
-    segment = f"replay/{step:09d}{f'-{again}' if again else ''}.safetensors"
     reach = [int(count) for count in np.asarray(replay.written)]
     segments = [s for s in saved.segments if _needed(s, reach, replay.capacity)]
-    digest = _write(folder / segment, _new_rows(replay, saved))
-    segments = [*segments, {"file": segment, "sha256": digest, "counts": reach}]
-    final = folder / f"{step:09d}"
-    partial = folder / f".{step:09d}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
+    written = partial / Path(segment).name
+    digest = _write(written, _new_rows(replay, saved))
+    segments = [*segments, {"file": segment, "sha256": digest, "counts": reach}]
     state = {
         name: np.asarray(jax.random.key_data(leaf) if _is_key(leaf) else leaf)
         for name, leaf in _leaves(small).items()
@@ -131,18 +150,28 @@ def save(folder: Path, step: int, carry: Any, saved: Saved, configuration: str) 
         "format": _FORMAT,
         "step": step,
         "configuration": configuration,
-        "state_sha256": _write(partial / "state.safetensors", state),
+        "state_sha256": _write(partial / STATE, state),
         "segments": segments,
     }
-    (partial / "manifest.json").write_text(json.dumps(manifest, indent=1))
-    _flush(partial / "manifest.json")
-    _flush(partial)
-    shutil.rmtree(final, ignore_errors=True)
-    partial.rename(final)
-    _flush(folder)
-    _prune(folder)
+    (partial / MANIFEST).write_text(json.dumps(manifest, indent=1))
+    flush(partial / MANIFEST)
+    written.rename(folder / segment)
+    flush(folder / REPLAY)
+    flush(partial)
     heads = [[int(head) for head in row] for row in np.asarray(replay.heads)]
-    return Saved(reach, heads, segments)
+    whole = (*(s for s in saved.whole if s < step), step)[-KEPT:]
+    return Saved(reach, heads, segments, whole)
+
+
+def _move(partial: Path, final: Path) -> None:
+    """Give a complete checkpoint its name, in place of an earlier one of the same step."""
+    if housekeeping.remove_checkpoint(final):
+        partial.rename(final)
+        return
+    for name in (STATE, MANIFEST):  # beside somebody's files
+        (partial / name).replace(final / name)
+    flush(final)
+    partial.rmdir()
 
 
 def _needed(segment: dict[str, Any], counts: list[int], capacity: int) -> bool:
@@ -151,26 +180,39 @@ def _needed(segment: dict[str, Any], counts: list[int], capacity: int) -> bool:
     )
 
 
-def _prune(folder: Path) -> None:
-    """Keep the last checkpoints, and the segments that they name."""
-    for old in steps(folder)[:-KEPT]:
-        shutil.rmtree(folder / f"{old:09d}")
-    kept = steps(folder)
+def _prune(folder: Path, whole: tuple[int, ...]) -> None:
+    """Remove what is older than the last whole checkpoints, and segments that none names.
+
+    Nothing goes for being damaged, nor before there are as many whole ones as are kept.
+    """
+    oldest = whole[0] if len(whole) == KEPT else 0
+    housekeeping.clean(folder, oldest, None)
     try:
-        manifests = [json.loads((folder / f"{s:09d}" / "manifest.json").read_text()) for s in kept]
-        used = {segment["file"] for manifest in manifests for segment in manifest["segments"]}
-    except (OSError, ValueError, KeyError):
-        return  # one of them is damaged: rather keep too much
-    for file in (folder / "replay").iterdir():
-        if f"replay/{file.name}" not in used:
-            file.unlink()
+        manifests = [_manifest(folder / step_name(step)) for step in steps(folder)]
+    except UnresetError:  # damaged, or of another version
+        return  # rather keep too much
+    used = {segment["file"] for manifest in manifests for segment in manifest["segments"]}
+    housekeeping.clean(folder, oldest, used)
 
 
-def steps(folder: Path) -> list[int]:
-    """The steps of the complete checkpoints, oldest first."""
-    if not folder.is_dir():
-        return []
-    return sorted(int(entry.name) for entry in folder.iterdir() if entry.name.isdigit())
+def _manifest(place: Path) -> dict[str, Any]:
+    """A checkpoint's manifest; raises Damaged where it says something that none of ours does."""
+    try:
+        found = read_json(place / MANIFEST)
+        whole = isinstance(found["configuration"], str) and isinstance(found["state_sha256"], str)
+        for part in found["segments"]:
+            whole &= housekeeping.is_segment(part["file"]) and isinstance(part["sha256"], str)
+            whole &= all(isinstance(count, int) for count in part["counts"])
+        if not whole or not isinstance(found["segments"], list):
+            raise ValueError("it does not say what one of a run says")
+    except (UnresetError, ValueError, KeyError, TypeError) as error:
+        raise Damaged(f"checkpoint {place} is damaged: {MANIFEST}: {told(error)}") from error
+    if found.get("format") != _FORMAT:
+        raise UnresetError(
+            f"checkpoint {place} has format {found.get('format')!r}, and this version reads "
+            f"{_FORMAT}: use the version of unreset that config.json names"
+        )
+    return dict(found)
 
 
 def load(folder: Path, step: int, carry: Any, configuration: str) -> tuple[Any, Saved]:
@@ -179,19 +221,65 @@ def load(folder: Path, step: int, carry: Any, configuration: str) -> tuple[Any, 
     Raises :class:`Damaged` where a file is missing, cut short or altered, and
     :class:`UnresetError` where the checkpoint belongs to another configuration.
     """
-    place = folder / f"{step:09d}"
+    place = folder / step_name(step)
+    small, manifest = _state(place, carry, configuration)
+    parts, damage = _parts(folder, manifest)
+    if damage:
+        raise Damaged(f"checkpoint {place} is damaged: {damage[0]}")
+    _, replay = _split(carry)
+    filled = _fitting(place, lambda: _refill(replay, parts))._replace(
+        **{name: getattr(small.run.replay, name) for name in ("written", "heads", "tails")}
+    )
+    heads = [[int(head) for head in row] for row in np.asarray(filled.heads)]
+    counts = [int(count) for count in np.asarray(filled.written)]
+    saved = Saved(counts, heads, manifest["segments"], (step,))
+    return small._replace(run=small.run._replace(replay=filled)), saved
+
+
+class Salvaged(NamedTuple):
+    """What could be read of a checkpoint whose replay is damaged."""
+
+    carry: Any
+    damage: list[str]  # of each segment that is not whole
+    lost: int  # transitions of all seeds that are no longer in the replay
+    kept: int  # transitions that are
+
+
+def load_parts(folder: Path, step: int, carry: Any, configuration: str) -> Salvaged:
+    """The same with those rows of the replay that are whole; the others are as if never made.
+
+    Raises:
+        Damaged: where the state or the manifest is damaged, too.
+        UnresetError: as :func:`load`.
+    """
+    place = folder / step_name(step)
+    small, manifest = _state(place, carry, configuration)
+    parts, damage = _parts(folder, manifest)
+    _, replay = _split(carry)
+    replay = replay._replace(
+        **{name: getattr(small.run.replay, name) for name in ("written", "heads", "tails")}
+    )
+    had = int((np.asarray(replay.heads) - np.asarray(replay.tails)).sum())
+    asked = small.run.signals.get(ASKING)
+    mended, asked = _fitting(place, lambda: salvage.joined(replay, parts, asked))
+    kept = int((np.asarray(mended.heads) - np.asarray(mended.tails)).sum())
+    signals = small.run.signals if asked is None else {**small.run.signals, ASKING: asked}
+    run = small.run._replace(replay=mended, signals=signals)
+    return Salvaged(small._replace(run=run), damage, max(0, had - kept), kept)
+
+
+def _state(place: Path, carry: Any, configuration: str) -> tuple[Any, dict[str, Any]]:
+    """A checkpoint's carry without its replay's rows, and its manifest."""
+    manifest = _manifest(place)
+    if manifest["configuration"] != configuration:
+        raise UnresetError(
+            f"checkpoint {place} was made with another configuration than the run's config.json"
+        )
     try:
-        manifest = json.loads((place / "manifest.json").read_text())
-        if manifest["configuration"] != configuration:
-            raise UnresetError(
-                f"checkpoint {place} was made with another configuration than the run's config.json"
-            )
-        arrays = _read(place / "state.safetensors", manifest["state_sha256"])
-        segments = manifest["segments"]
-        parts = [_read(folder / part["file"], part["sha256"]) for part in segments]
-    except (OSError, ValueError, KeyError, SafetensorError, Damaged) as error:
-        raise Damaged(f"checkpoint {place} is damaged: {error}") from error
-    small, replay = _split(carry)
+        arrays = _read(place / STATE, manifest["state_sha256"])
+    except Damaged as damage:
+        raise Damaged(f"checkpoint {place} is damaged: {damage}") from damage
+    small, _ = _split(carry)
     leaves, structure = jax.tree_util.tree_flatten(small)
     restored = []
     for name, leaf in zip(_leaves(small), leaves, strict=True):
@@ -205,23 +293,42 @@ def load(folder: Path, step: int, carry: Any, configuration: str) -> tuple[Any, 
         if not isinstance(leaf, np.ndarray):  # an environment's state keeps its 64 bits
             array = jnp.asarray(array)
         restored.append(jax.random.wrap_key_data(array) if _is_key(leaf) else array)
-    small = jax.tree_util.tree_unflatten(structure, restored)
-    filled = _refill(replay, parts)._replace(
-        **{name: getattr(small.run.replay, name) for name in ("written", "heads", "tails")}
-    )
-    heads = [[int(head) for head in row] for row in np.asarray(filled.heads)]
-    saved = Saved([int(c) for c in np.asarray(filled.written)], heads, segments)
-    return small._replace(run=small.run._replace(replay=filled)), saved
+    return jax.tree_util.tree_unflatten(structure, restored), manifest
 
 
-def _read(path: Path, digest: str) -> dict[str, np.ndarray]:
-    if _checksum(path) != digest:
-        raise Damaged(f"{path.name} does not match its checksum")
-    arrays: dict[str, np.ndarray] = load_file(path)
+def _parts(folder: Path, manifest: dict[str, Any]) -> tuple[list[Part], list[str]]:
+    """The segments that are whole, oldest first, and what is wrong with the others."""
+    parts, damage = [], []
+    for part in manifest["segments"]:
+        try:
+            parts.append(_read(folder / part["file"], part["sha256"]))
+        except Damaged as error:
+            damage.append(str(error))
+    return parts, damage
+
+
+def _read(path: Path, digest: str) -> Part:
+    try:
+        if _checksum(path) != digest:
+            raise Damaged(f"{path.name} does not match its checksum")
+        arrays: Part = load_file(path)
+    except (OSError, ValueError, SafetensorError) as error:
+        raise Damaged(f"{path.name}: {told(error)}") from error
     return arrays
 
 
-def _refill(replay: Replay, parts: list[dict[str, np.ndarray]]) -> Replay:
+def _fitting(place: Path, make: Callable[[], Any]) -> Any:
+    """What is made of segments; UnresetError where they are of another version."""
+    try:
+        return make()
+    except (KeyError, ValueError, IndexError) as error:
+        raise UnresetError(
+            f"checkpoint {place} does not fit this version of the method: its replay has other "
+            f"columns ({error})"
+        ) from error
+
+
+def _refill(replay: Replay, parts: list[Part]) -> Replay:
     """A fresh replay with the segments' rows written into it, oldest first."""
     filled = {name: np.array(column) for name, column in columns(replay.rows).items()}
     index = np.array(replay.owned)

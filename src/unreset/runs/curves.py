@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from unreset.runs.drawing import LIGHT, Theme, canvas, nothing, thousands, to_png
+from unreset.runs.files import write_bytes
 from unreset.runs.record import (
     WINDOWS,
     Record,
@@ -273,5 +274,4 @@ def write_curves(folder: Path) -> Path:
                 fontsize=9,
             )
     path = record.folder / "curves.png"
-    path.write_bytes(to_png(figure))
-    return path
+    return write_bytes(path, to_png(figure))

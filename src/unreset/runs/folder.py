@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import typing
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,19 @@ from unreset import __version__, registry
 from unreset import trust as trusted
 from unreset.errors import UnresetError
 from unreset.methods.settings import Settings
+from unreset.reading import read_json
 from unreset.runs import stored
+from unreset.runs.files import write_json
 from unreset.tasks.change import Change
 
-LOGS = ("metrics.csv", "eval.csv", "phases.csv", "visits.csv")
+_COUNTS = ("seeds", "steps", "eval_every", "checkpoint_every")  # which are at least 1
+_KINDS: dict[str, Any] = {  # of what a summary must hold, if it says anything of it
+    "env_steps": int,
+    "seeds": list,
+    "hard_resets": list,
+    "final_success_per_seed": list,
+    "peak_memory_mb": (int, float),
+}
 
 
 @dataclass(frozen=True)
@@ -54,7 +63,7 @@ def digest(folder: Path) -> str:
     It is that of the file, not of what is made of it, so that a run stays what it is where later
     versions have more settings.
     """
-    content = json.loads((folder / "config.json").read_text())
+    content = read_json(folder / "config.json")
     fixed = {k: v for k, v in content.items() if k not in ("steps", "version")}
     return hashlib.sha256(json.dumps(fixed, sort_keys=True).encode()).hexdigest()
 
@@ -62,7 +71,7 @@ def digest(folder: Path) -> str:
 def extend(folder: Path, steps: int) -> None:
     """Give a run another budget."""
     path = folder / "config.json"
-    write_json(path, json.loads(path.read_text()) | {"steps": steps})
+    write_json(path, read_json(path) | {"steps": steps})
 
 
 def read_configuration(folder: Path, trust: bool = False) -> Configuration:
@@ -75,85 +84,39 @@ def read_configuration(folder: Path, trust: bool = False) -> Configuration:
     path = folder / "config.json"
     if not path.is_file():
         raise UnresetError(f"{folder} is not a run folder: it has no config.json")
+    found = read_json(path)
+    found.pop("version", None)
     try:
-        found = json.loads(path.read_text())
-        found.pop("version", None)
         trusted.check(folder, found, trust)
         kind = registry.settings_class(found["method"])
         found["settings"] = stored.build(kind, found["settings"])
         found["change"] = stored.build(Change, found.get("change", {}), "change")
+        _check(found)
         return Configuration(**found)
-    except (ValueError, KeyError, TypeError) as error:
+    except KeyError as error:
+        raise UnresetError(f"{path} is not a run's configuration: it lacks {error}") from error
+    except (ValueError, TypeError, RecursionError) as error:
         raise UnresetError(f"{path} is not a run's configuration: {error}") from error
 
 
+def _check(found: Mapping[str, Any]) -> None:
+    """Raise UnresetError or ValueError unless entries are of the kind that a run writes."""
+    for name, kind in typing.get_type_hints(Configuration).items():
+        if name in found and name not in ("settings", "change"):
+            stored.build(kind, found[name], name)
+    for name in _COUNTS:
+        if found.get(name, 1) < 1:
+            raise ValueError(f"{name} must be at least 1, not {found[name]}")
+
+
 def read_summary(folder: Path) -> Mapping[str, Any]:
-    """What a run's ``summary.json`` says; nothing where it is absent or broken."""
+    """What a run's ``summary.json`` says; nothing where it is absent, or an entry, broken."""
     try:
-        content = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        content = read_json(folder / "summary.json")
+    except UnresetError:
         return {}
-    return content if isinstance(content, dict) else {}
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Replace a JSON file in one step."""
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(content, indent=1) + "\n")
-    partial.replace(path)
-
-
-def append_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Append rows to a CSV file; the first rows ever written decide its columns."""
-    if not rows:
-        return
-    columns = _columns(path) or list(rows[0])
-    fresh = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, columns, restval="", extrasaction="ignore")
-        if fresh:
-            writer.writeheader()
-        writer.writerows({k: _short(v) for k, v in row.items()} for row in rows)
-
-
-def _columns(path: Path) -> list[str]:
-    if not path.exists():
-        return []
-    with path.open(newline="") as file:
-        return next(csv.reader(file), [])
-
-
-def _short(value: Any) -> Any:
-    return f"{value:.6g}" if isinstance(value, float) else value
-
-
-def read_rows(path: Path) -> list[dict[str, str]]:
-    """The rows of a CSV file; none where it does not exist."""
-    if not path.exists():
-        return []
-    with path.open(newline="", encoding="utf-8", errors="replace") as file:
-        return list(csv.DictReader(file))
-
-
-def drop_rows_after(folder: Path, step: int) -> None:
-    """Drop what the logs say of steps beyond ``step``, a line cut short by a crash included."""
-    for name in LOGS:
-        path = folder / name
-        columns = _columns(path)
-        if not columns:
-            path.unlink(missing_ok=True)
-            continue
-        kept = [row for row in _whole(path, columns) if int(row["env_steps"]) <= step]
-        partial = path.with_name(f".{name}.partial")
-        with partial.open("w", newline="") as file:
-            writer = csv.DictWriter(file, columns)
-            writer.writeheader()
-            writer.writerows(kept)
-        partial.replace(path)
-
-
-def _whole(path: Path, columns: Sequence[str]) -> Iterable[dict[str, str]]:
-    """The complete rows: a crash leaves at most the last line without its newline."""
-    text = path.read_text()
-    lines = text[: text.rfind("\n") + 1].splitlines()
-    return (row for row in csv.DictReader(lines) if None not in row.values() and None not in row)
+    return {
+        name: value
+        for name, value in content.items()
+        if name not in _KINDS or isinstance(value, _KINDS[name])
+    }

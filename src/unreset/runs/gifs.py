@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 
+from unreset.runs.files import write_bytes
+
 FRAMES_PER_SECOND = 20
 MOST_BYTES = 400_000  # of one GIF
 _LONG = 120  # steps from which only every other one is shown
@@ -59,7 +61,7 @@ def save(path: Path, frames: Frames) -> int:
             chosen.append(frames[-1])
         content = _gif(chosen)
         if len(content) <= MOST_BYTES or len(chosen) <= 2:
-            path.write_bytes(content)
+            write_bytes(path, content)
             return stride
         stride += 1
 

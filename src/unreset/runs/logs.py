@@ -49,7 +49,8 @@ def history(
     ids, rows = jax.tree.map(np.asarray, _newest(run.replay, number))
     for place, seed in enumerate(seeds):
         mine = jax.tree.map(lambda column, n=place: column[n], rows)
-        acted = np.flatnonzero(mine.role >= 0)[-since:]
+        known_from = int(np.flatnonzero(mine.role == replays.LOST).max(initial=-1)) + 1
+        acted = known_from + np.flatnonzero(mine.role[known_from:] >= 0)[-since:]
         now = dict(zip(acted, range(step - len(acted) + 1, step + 1), strict=True))
         known = {
             row: {"seed": seed, "env_steps": now[row], "role": method.roles[mine.role[row]].name}
@@ -57,7 +58,7 @@ def history(
         }
         where = mine.observation[:, [x, y]].astype(float)
         ends = acted[mine.end[acted]]
-        starts = _starts(mine, int(ids[place, 0]), ends)
+        starts = _starts(mine, int(ids[place, 0]) > 0 or known_from > 0, known_from, ends)
         measured = _measured(method, task, run, place, mine, starts, ends)
         for row, start, figures in zip(ends, starts, measured, strict=True):
             steps = int(row - start + 1) if start >= 0 else None
@@ -95,14 +96,17 @@ def _newest(replay: Replay, number: int) -> tuple[Array, replays.Rows]:
     return found
 
 
-def _starts(rows: Any, first_id: int, ends: np.ndarray) -> np.ndarray:
-    """The first row of the phases that end with rows ``ends``; -1 where it may be lost."""
+def _starts(rows: Any, cut: bool, first: int, ends: np.ndarray) -> np.ndarray:
+    """The first row of the phases that end with rows ``ends``; -1 where it may be lost.
+
+    Row ``first`` is the first that is known; where that is ``cut`` off, something was before it.
+    """
     acted = rows.role >= 0
     goes_on = acted[1:] & acted[:-1] & (rows.segment[1:] == rows.segment[:-1])
     fresh = np.concatenate([[True], ~goes_on])
     starts = np.maximum.accumulate(np.where(fresh, np.arange(len(fresh)), 0))
-    if first_id > 0:  # what was before the first row is not known
-        starts[starts == 0] = -1
+    if cut:
+        starts[starts == first] = -1
     found: np.ndarray = starts[ends]
     return found
 
@@ -196,7 +200,9 @@ def lifelong_reward(metrics: Sequence[dict[str, str]], seeds: Sequence[int]) -> 
     """Mean reward [seeds] of a step over the whole life, for what the task asked for."""
     sums, before = dict.fromkeys(seeds, 0.0), dict.fromkeys(seeds, 0)
     for row in metrics:
+        if not row.get(CONTINUING):
+            continue
         seed, step = int(row["seed"]), int(row["env_steps"])
         sums[seed] += float(row[CONTINUING]) * (step - before[seed])
         before[seed] = step
-    return np.array([sums[seed] / before[seed] for seed in seeds])
+    return np.array([sums[seed] / before[seed] if before[seed] else np.nan for seed in seeds])

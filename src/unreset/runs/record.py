@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,11 +15,12 @@ import numpy as np
 from unreset import registry, trust
 from unreset.core.types import Task
 from unreset.errors import UnresetError
-from unreset.runs.folder import LOGS, read_rows
+from unreset.reading import read_json
+from unreset.runs.folder import read_summary
+from unreset.runs.rows import LOGS, TEXT, Log, read_log
 
 Table = dict[str, np.ndarray]  # every column [rows]: float64, or str for those in TEXT
 
-TEXT = frozenset({"role", "goal", "ended"})
 BOOKKEEPING = frozenset({"seed", "env_steps", "wall_seconds", "steps_per_second"})
 NEUTRAL = 6  # the colour of what belongs to no role
 LEARNER_LOSSES = ("critic", "policy", "cloning", "success_critic")  # others are a signal's
@@ -41,6 +40,7 @@ class Record:
     phases: Table
     visits: Table
     missing: tuple[str, ...]  # files that are absent, empty or unreadable
+    damaged: Mapping[str, int] = field(default_factory=dict)  # lines of logs that are left out
 
     @property
     def roles(self) -> list[str]:
@@ -79,31 +79,19 @@ def finite(values: np.ndarray) -> np.ndarray:
     return np.compress(np.isfinite(values), values)
 
 
-def _number(cell: str | None) -> float:
-    """The number in a cell; NaN for what is none, as in the last line of a run cut short."""
-    try:
-        return float(cell or "nan")
-    except ValueError:
-        return {"True": 1.0, "False": 0.0}.get(cell or "", math.nan)
+def _number(cell: str) -> float:
+    """The number in a cell; NaN where it is empty."""
+    named = {"True": 1.0, "False": 0.0, "": math.nan}
+    return named[cell] if cell in named else float(cell)
 
 
-def _read_table(path: Path) -> Table:
-    rows = read_rows(path)
+def _table(log: Log) -> Table:
     return {
-        name: np.array([row[name] or "" for row in rows], dtype=str)
+        name: np.array([row[name] for row in log.rows], dtype=str)
         if name in TEXT
-        else np.array([_number(row[name]) for row in rows], dtype=np.float64)
-        for name in (rows[0] if rows else ())
-        if name
+        else np.array([_number(row[name]) for row in log.rows], dtype=np.float64)
+        for name in (log.columns if log.rows else ())
     }
-
-
-def _read_json(path: Path) -> Mapping[str, Any] | None:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return value if isinstance(value, dict) else None
 
 
 def read_record(folder: Path) -> Record:
@@ -113,30 +101,24 @@ def read_record(folder: Path) -> Record:
         UnresetError: if the folder is no run, that is, has no readable ``config.json``.
     """
     folder = Path(folder)
-    config = _read_json(folder / "config.json")
-    if config is None:
-        raise UnresetError(f"{folder} is no run folder: expected a readable config.json in it")
-    summary = _read_json(folder / "summary.json")
-    missing = [] if summary is not None else ["summary.json"]
-    tables: dict[str, Table] = {}
-    for name in LOGS:
-        try:
-            table = _read_table(folder / name)
-        except (OSError, csv.Error):
-            table = {}
-        if not len(table.get("env_steps", ())):
-            table = {}
-            missing.append(name)
-        tables[name] = table
+    config = read_json(
+        folder / "config.json", f"{folder} is no run folder: expected a readable config.json in it"
+    )
+    summary = read_summary(folder)
+    missing = [] if summary else ["summary.json"]
+    logs = {name: read_log(folder / name) for name in LOGS}
+    tables = {name: _table(log) for name, log in logs.items()}
+    missing += [name for name, table in tables.items() if not table]
     return Record(
         folder,
         config,
-        summary or {},
+        summary,
         metrics=tables["metrics.csv"],
         evaluation=tables["eval.csv"],
         phases=tables["phases.csv"],
         visits=tables["visits.csv"],
         missing=tuple(missing),
+        damaged={name: log.damaged for name, log in logs.items() if log.damaged},
     )
 
 

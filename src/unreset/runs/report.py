@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from unreset.errors import UnresetError
+from unreset.errors import Failure, UnresetError
 from unreset.runs import curves, diagnosis, facts, page, sections
 from unreset.runs.drawing import LIGHT
+from unreset.runs.files import write_bytes
 from unreset.runs.record import Record, read_record
 
 
@@ -139,5 +140,13 @@ def write_report(folders: Sequence[Path], output: Path) -> Path:
     title, body = _one(records[0]) if len(records) == 1 else _several(records)
     output = Path(output)
     output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(page.document(title, body), encoding="utf-8")
-    return output
+    return write_bytes(output, page.document(title, body).encode())
+
+
+def write_page(folder: Path) -> Path:
+    """Write ``curves.png`` and ``report.html`` from a run's logs and videos; the page's path."""
+    try:
+        curves.write_curves(folder)
+        return write_report([folder], folder / "report.html")
+    except OSError as error:
+        raise Failure(f"cannot write the report of {folder}: {error.strerror or error}") from error

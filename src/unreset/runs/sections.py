@@ -46,13 +46,20 @@ def tiles(record: Record) -> str:
 
 
 def notice(records: Sequence[Record]) -> str:
-    """What is missing, if anything is."""
+    """What is missing or damaged, if anything is."""
     lines = [
         f"<li><code>{page.escape(name)}</code> is missing or empty: this page lacks {_WHAT[name]}."
         + (f" ({page.escape(record.folder.name)})" if len(records) > 1 else "")
         + "</li>"
         for record in records
         for name in record.missing
+    ]
+    lines += [
+        f"<li><code>{page.escape(name)}</code>: {number:,} damaged line(s) are left out."
+        + (f" ({page.escape(record.folder.name)})" if len(records) > 1 else "")
+        + "</li>"
+        for record in records
+        for name, number in record.damaged.items()
     ]
     return f'<ul class="notice">{"".join(lines)}</ul>' if lines else ""
 

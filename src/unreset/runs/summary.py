@@ -42,7 +42,7 @@ def summarize(
     def mean(column: str) -> float | None:
         return round(float(np.mean(each(column))), 4) if each(column) else None
 
-    episodes = [int(number) for number in each("episodes")]
+    episodes = [int(number) for number in each("episodes") if np.isfinite(number)]
 
     return {
         "method": config.method,

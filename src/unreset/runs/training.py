@@ -22,19 +22,14 @@ from unreset.drivers.live import Live
 from unreset.drivers.supervisor import Supervisor
 from unreset.errors import Failure, UnresetError
 from unreset.evaluation import deployed
-from unreset.runs import checkpoint, lives, priors
+from unreset.runs import checkpoint, housekeeping, lives, priors, restoring
+from unreset.runs.files import flush, write_json
 from unreset.runs.fitting import fitted_capacity, fitted_method, fitted_task, with_sight
-from unreset.runs.folder import (
-    Configuration,
-    append_rows,
-    digest,
-    drop_rows_after,
-    read_rows,
-    read_summary,
-    write_json,
-)
+from unreset.runs.folder import Configuration, digest, read_summary
 from unreset.runs.interrupts import deferred
+from unreset.runs.lock import locked
 from unreset.runs.logs import history, lifelong_reward
+from unreset.runs.rows import LOGS, Row, append_rows, doubts, drop_rows_after, read_log
 from unreset.runs.summary import effort, summarize
 from unreset.tasks.change import Change
 
@@ -100,7 +95,12 @@ class Training:
         task = self.task
         self.trajectories = trajectories
         self.demonstrations = len(trajectories)
-        self._saved = checkpoint.NOTHING
+        self.refusal = ""  # why it does not practise on
+        self._saved, self._loaded = checkpoint.NOTHING, 0
+        self.without_replay = False  # whether it goes on from a checkpoint whose replay is damaged
+        self.unsaved = False  # whether it was loaded before its first checkpoint
+        self.restarting = False  # whether what is there goes aside, once it practises
+        self._present = restoring.present(folder)
         self._seconds = 0.0
         self._evaluation: dict[str, float] = {}
         rows, last = store.pinned_rows(trajectories, self.task)
@@ -128,38 +128,61 @@ class Training:
         """The first role's deployed policy: its parameters, stacked over seeds."""
         return jax.tree.map(lambda x: x[:, 0], self.driver.run.learners.average)
 
-    def restore(self) -> None:
-        """Take up the newest checkpoint that is whole; the folder stays as it is."""
-        folder = self.folder / "checkpoints"
-        for step in reversed(checkpoint.steps(folder)):
-            try:
-                carry, self._saved = checkpoint.load(
-                    folder, step, self.driver.carry, digest(self.folder)
-                )
-            except checkpoint.Damaged as damage:
-                self.notes.append(f"{damage}; trying the one before")
-                continue
-            self.driver.carry = carry
-            self.step = step
-            break
-        else:
-            self.notes.append("no usable checkpoint: starting from the first step")
-        if self.step and isinstance(self.driver, Live) and not self.driver.restored:
-            self.notes.append("this environment cannot be restored: resumed with a counted reset")
-        metrics = read_rows(self.folder / "metrics.csv")
-        rows = [row for row in metrics if int(row["env_steps"]) <= self.step]
-        self._seconds = float(rows[-1]["wall_seconds"]) if rows else 0.0
+    def restore(self, without_replay: bool = False) -> None:
+        """Take up the newest checkpoint (:func:`restoring.newest`); the folder stays as it is."""
+        self._present, self.without_replay = restoring.present(self.folder), without_replay
+        life = self.configuration.evaluation == "life"
+        found = restoring.newest(
+            self.folder, self.driver.carry, without_replay=without_replay, life=life
+        )
+        self.step, self._saved, self.refusal = found.step, found.saved, found.refusal
+        self.unsaved = found.carry is None
+        self._loaded = found.step
+        self.notes += found.notes + doubts(self.folder, self.seeds)
+        if found.carry is not None:
+            self.driver.carry = found.carry
+        unfinished = 0 < self.step < self.configuration.steps
+        if unfinished and isinstance(self.driver, Live) and not self.driver.restored:
+            self.notes.append("this environment cannot be restored: a counted reset comes next")
+        times = [float(row.get("wall_seconds") or 0) for row in self._logged("metrics.csv")]
+        self._seconds = next((time for time in times[::-1] if math.isfinite(time)), 0.0)
+
+    def restart(self) -> None:
+        """Begin at step 0, once it practises; what is there is then moved aside, not removed."""
+        self.restarting = True
+
+    def _logged(self, name: str) -> list[Row]:
+        """The rows of a log up to the present step."""
+        rows = read_log(self.folder / name, self.seeds).rows
+        return [row for row in rows if int(row["env_steps"]) <= self.step]
+
+    @property
+    def outdated(self) -> bool:
+        """Whether another process has practised since this one loaded or saved the run."""
+        return self._present != restoring.present(self.folder)
 
     def practise(self, observer: Observer) -> None:
         """Practise to the budget, after cutting the logs back to where it continues.
 
         An interruption is saved and raised as KeyboardInterrupt; a failure (disk, environment, a
         quantity that is not finite) is raised as Failure and leaves the last good checkpoint.
+        UnresetError is raised where another process practises in the folder, or has done so.
         """
+        if self.refusal:
+            raise Failure(self.refusal)
         try:
-            drop_rows_after(self.folder, self.step)
-            with deferred() as asked:
-                self._practise(observer, asked)
+            with locked(self.folder):
+                if self.outdated:
+                    raise UnresetError(
+                        f"{self.folder} has practised elsewhere since it was loaded: load it again"
+                    )
+                housekeeping.refuse_links(self.folder / restoring.CHECKPOINTS)
+                if self.restarting:
+                    restoring.set_aside(self.folder)
+                    self.restarting = False
+                drop_rows_after(self.folder, self.step, self.seeds)
+                with deferred() as asked:
+                    self._practise(observer, asked)
         except OSError as error:
             raise Failure(
                 f"cannot write to {self.folder}: {error.strerror or error}; the last good "
@@ -170,6 +193,7 @@ class Training:
         config = self.configuration
         began, before, base = time.monotonic(), self.step, self._seconds
         if self._unlogged():
+            drop_rows_after(self.folder, self._logged_before(), self.seeds)
             self._log_or_save(math.nan)
         untaught = not np.asarray(self.driver.run.learners.updates).any()
         if untaught and self.method.practice.cloning_updates:
@@ -209,8 +233,18 @@ class Training:
         """Whether the run stopped in the evaluation of the present step."""
         config = self.configuration
         due = self.step and (self.step % config.eval_every == 0 or self.step == config.steps)
-        rows = read_rows(self.folder / "eval.csv") if due else []
+        rows = self._logged("eval.csv") if due else []
         return bool(due) and all(int(row["env_steps"]) != self.step for row in rows)
+
+    def _logged_before(self) -> int:
+        """The step of the last log before the present step, or as far back as that may be.
+
+        It is not the last multiple of eval_every where the budget was extended.
+        """
+        rows = [*self._logged("metrics.csv"), *self._logged("eval.csv")]
+        steps = [int(row["env_steps"]) for row in rows]
+        earliest = max(0, self.step - self.configuration.eval_every)
+        return max((step for step in steps if step < self.step), default=earliest)
 
     def _log_or_save(self, speed: float) -> None:
         """Log; where the environment in which policies are evaluated breaks, save first."""
@@ -246,17 +280,21 @@ class Training:
         return read
 
     def _last_saved(self) -> int:
-        return max(checkpoint.steps(self.folder / "checkpoints"), default=0)
+        return max(self._saved.whole, default=self._loaded)
 
     def save(self) -> None:
         """Write a checkpoint of the present step, and the summary."""
+        for name in LOGS:  # what a checkpoint has behind it must not be lost with the power
+            if (self.folder / name).exists():
+                flush(self.folder / name)
         self._saved = checkpoint.save(
-            self.folder / "checkpoints",
+            self.folder / restoring.CHECKPOINTS,
             self.step,
             self.driver.carry,
             self._saved,
             digest(self.folder),
         )
+        self._present = restoring.present(self.folder)
         write_json(self.folder / "summary.json", self.summary())
 
     def _log(self, speed: float) -> None:
@@ -278,8 +316,9 @@ class Training:
             ],
         )
         if self.configuration.evaluation in ("continuing", "both"):
-            rows = read_rows(self.folder / "metrics.csv")
-            evaluation |= {"continuing_reward": lifelong_reward(rows, self.seeds)}
+            evaluation |= {
+                "continuing_reward": lifelong_reward(self._logged("metrics.csv"), self.seeds)
+            }
         append_rows(
             self.folder / "eval.csv",
             [
@@ -290,15 +329,13 @@ class Training:
             ],
         )
         self._evaluation = {name: float(values.mean()) for name, values in evaluation.items()}
-        logged = read_rows(self.folder / "eval.csv")
         phases, visits = history(
             self.method,
             self.task,
             self.driver.carry.run,
             self.seeds,
             self.step,
-            # Not the last multiple of eval_every: a run whose budget was extended has others.
-            max((int(row["env_steps"]) for row in logged[: -len(self.seeds)]), default=0),
+            self._logged_before(),
             self.configuration.eval_every,
         )
         append_rows(self.folder / "phases.csv", phases)
@@ -330,7 +367,7 @@ class Training:
 
     def summary(self) -> dict[str, Any]:
         """What ``summary.json`` holds: what the run is, cost and reached."""
-        rows = read_rows(self.folder / "eval.csv")
+        rows = self._logged("eval.csv")
         facts = summarize(self.configuration, self.method, self.driver.run, self.step, rows)
         if self.configuration.evaluation == "life":
             facts |= lives.figures(self.lives(), self.configuration.steps)

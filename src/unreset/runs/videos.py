@@ -16,10 +16,12 @@ from unreset.core import practice
 from unreset.core.method import ENVIRONMENT, Method
 from unreset.core.types import Task
 from unreset.drivers.fused import Carry
+from unreset.errors import UnresetError
 from unreset.evaluation import deployed
 from unreset.evaluation.blocks import in_blocks
 from unreset.runs import gifs, reward_films, stretches
 from unreset.runs.drawing import LIGHT
+from unreset.runs.files import write_bytes
 from unreset.runs.films import Camera
 from unreset.runs.gifs import Frames
 from unreset.runs.stretches import Stretch
@@ -159,6 +161,8 @@ def write_videos(
     if (task.environment if live else task.render) is None:
         return []
     videos = Path(folder) / "videos"
+    if videos.is_symlink():
+        raise UnresetError(f"{videos} is a link, and a run writes into no folder but its own")
     videos.mkdir(parents=True, exist_ok=True)
     if live:
         entries = _filmed(videos, method, task, actor, run_carry, size)
@@ -168,5 +172,5 @@ def write_videos(
             stretch = stretches.simulated(method, task, run_carry)
             frames = _renderer(task, size)(stretch.observation, stretch.goal)
             entries += _practice_videos(videos, method, task, run_carry, stretch, frames)
-    (videos / "videos.json").write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")
+    write_bytes(videos / "videos.json", (json.dumps(entries, indent=1) + "\n").encode())
     return [videos / entry["file"] for entry in entries]

@@ -1,0 +1,71 @@
+"""Writing files so that one is either as before or whole, and nobody's link is followed."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))  # where making room helps
+
+
+@contextlib.contextmanager
+def replacing(path: Path, mark: str = "") -> Iterator[Path]:
+    """A name under which to write; what is there at the end is flushed and takes ``path``'s place.
+
+    Where writing fails, ``path`` is as it was. A link at ``path`` is replaced, not followed.
+    ``mark`` becomes part of that name, where several processes may be writing.
+    """
+    partial = path.with_name(f".{path.name}.{mark}partial")
+    partial.unlink(missing_ok=True)
+    try:
+        yield partial
+        flush(partial)
+        partial.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise
+
+
+def write_bytes(path: Path, content: bytes) -> Path:
+    """Replace a file in one step, whoever else may do so or be reading it; its path."""
+    with replacing(path, mark=f"{os.getpid()}.") as partial, partial.open("xb") as file:
+        file.write(content)
+    return path
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Replace a JSON file in one step."""
+    with replacing(path) as partial, partial.open("x", encoding="utf-8") as file:
+        file.write(json.dumps(content, indent=1) + "\n")
+
+
+def flush(path: Path) -> None:
+    """Have the system write a file or a folder's entries to disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def discard(path: Path) -> None:
+    """Remove a file, or a folder with all in it, if there is one; of a link the link alone."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def free_name(path: Path) -> Path:
+    """The path, or with -2, -3 and so on after its name, where there is nothing yet."""
+    number, free = 2, path
+    while os.path.lexists(free):
+        number, free = number + 1, path.with_name(f"{path.name}-{number}")
+    return free

@@ -1,0 +1,141 @@
+"""One writer at a time: whoever comes second is told who was first, and the dead hold nothing."""
+
+import errno
+import json
+import multiprocessing
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from unreset.errors import UnresetError
+from unreset.runs import lock
+from unreset.runs.lock import locked
+
+HOLD = """
+import sys
+from pathlib import Path
+from unreset.runs.lock import locked
+with locked(Path(sys.argv[1])):
+    print("held", flush=True)
+    input()
+"""
+
+
+@pytest.fixture
+def holder(tmp_path):
+    """Another process that holds the folder."""
+    words = [sys.executable, "-c", HOLD, str(tmp_path)]
+    process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "held\n"
+    with process:
+        yield process
+        process.kill()
+
+
+def refusal(folder):
+    with pytest.raises(UnresetError) as refused, locked(folder):
+        pass
+    assert "\n" not in str(refused.value)
+    return str(refused.value)
+
+
+def test_the_second_is_told_of_the_first_and_a_killed_one_holds_nothing(tmp_path, holder):
+    expected = f"{tmp_path} is being written to by process {holder.pid} on {socket.gethostname()} "
+    assert refusal(tmp_path).startswith(expected)
+    holder.send_signal(signal.SIGKILL)
+    holder.wait()
+    with locked(tmp_path):
+        assert json.loads((tmp_path / lock.FILE).read_text())["process"] == os.getpid()
+    with locked(tmp_path):
+        pass
+
+
+def test_a_thread_may_enter_again_and_another_may_not(tmp_path):
+    with ThreadPoolExecutor(1) as other:
+        with locked(tmp_path), locked(tmp_path):
+            assert f"process {os.getpid()}" in other.submit(refusal, tmp_path).result()
+        with locked(tmp_path):  # what was entered twice is left
+            pass
+
+        def enter():
+            with locked(tmp_path):
+                return True
+
+        assert other.submit(enter).result()
+
+
+def test_it_is_left_where_something_breaks(tmp_path):
+    with pytest.raises(ValueError, match="broken"), locked(tmp_path):
+        raise ValueError("broken")
+    with ThreadPoolExecutor(1) as other:
+        other.submit(lambda: locked(tmp_path).__enter__()).result()
+
+
+def test_a_forked_child_holds_nothing(tmp_path):
+    """As the workers of a vectorised environment, which may outlive a killed parent."""
+    context = multiprocessing.get_context("fork")
+    with locked(tmp_path):
+        child = context.Process(target=time.sleep, args=(20,))
+        child.start()
+    try:
+        with ThreadPoolExecutor(1) as other:
+            other.submit(lambda: locked(tmp_path).__enter__()).result()
+        assert child.is_alive()
+    finally:
+        child.kill()
+        child.join()
+
+
+def test_a_link_in_its_place_is_not_followed(tmp_path):
+    (tmp_path / "mine.txt").write_text("mine")
+    (tmp_path / lock.FILE).symlink_to("mine.txt")
+    with pytest.raises(OSError), locked(tmp_path):  # noqa: PT011 - ELOOP
+        pass
+    assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
+# A file system that knows no locks.
+
+
+@pytest.fixture
+def lockless(monkeypatch):
+    def unknown(_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(lock, "_lock", unknown)
+
+
+def claim(folder, **changed):
+    mine = json.loads(lock._record()) | changed
+    (folder / ".lock-claim").write_text(json.dumps(mine))
+
+
+def test_without_locks_it_is_held_by_a_file(tmp_path, lockless):
+    with locked(tmp_path), ThreadPoolExecutor(1) as other:
+        assert f"process {os.getpid()}" in other.submit(refusal, tmp_path).result()
+    assert not (tmp_path / ".lock-claim").exists()
+    claim(tmp_path)  # of this process, which lives
+    refusal(tmp_path)
+
+
+@pytest.mark.parametrize("dead", [{"process": 2**22 + 1}, {"began": "another, of this number"}])
+def test_without_locks_what_a_dead_process_left_is_taken_over(tmp_path, lockless, dead):
+    claim(tmp_path, **dead)
+    with locked(tmp_path):
+        assert json.loads((tmp_path / ".lock-claim").read_text())["process"] == os.getpid()
+    assert os.listdir(tmp_path) == [lock.FILE]
+
+
+def test_without_locks_another_machine_is_believed_until_a_person_knows_better(tmp_path, lockless):
+    claim(tmp_path, host="elsewhere", process=1)
+    wanted = f"process 1 on elsewhere .*remove {re.escape(str(tmp_path))}/.lock-claim"
+    assert re.search(wanted, refusal(tmp_path))
+    (tmp_path / ".lock-claim").write_text("cut sh")
+    assert "another process" in refusal(tmp_path)
