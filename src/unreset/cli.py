@@ -154,8 +154,10 @@ def _resume(arguments: list[str]) -> int:
             restart=options.restart,
         )
         _tell(run)
+        told = list(run.notes)
         with Display(f"resuming {options.run} at step {run.env_steps:,}") as display:
             run.resume(options.steps, display.show)
+    _tell(run, told)
     if options.report:
         run.report()
     print(_summary(run))
@@ -290,9 +292,10 @@ def _load(folder: Path, trust: bool = False) -> api.Run:
     return run
 
 
-def _tell(run: api.Run) -> None:
+def _tell(run: api.Run, told: Sequence[str] = ()) -> None:
     for note in run.notes:
-        print(f"note: {note}", file=sys.stderr)
+        if note not in told:
+            print(f"note: {note}", file=sys.stderr)
 
 
 def _summary(run: api.Run) -> str:

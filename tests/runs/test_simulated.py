@@ -78,7 +78,10 @@ def test_what_cannot_be_restored_is_resumed_with_a_counted_reset(tmp_path, monke
     need("minitaur")
     toy.install(monkeypatch.setitem)
     train("minitaur", tmp_path / "run", steps=EVERY)
-    run = api.load(tmp_path / "run")
+    run = api.load(tmp_path / "run").resume()  # it is done, and nothing is reset
+    assert not any("counted reset" in note for note in run.notes)
+    assert run.summary["hard_resets"] == [1]
+    run.resume(2 * EVERY)
     assert "counted reset" in run.notes[-1]
     assert run.summary["hard_resets"] == [2]
 
