@@ -2,14 +2,12 @@
 
 import errno
 import json
-import multiprocessing
 import os
 import re
 import signal
 import socket
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -25,6 +23,13 @@ from unreset.runs.lock import locked
 with locked(Path(sys.argv[1])):
     print("held", flush=True)
     input()
+"""
+
+FORK = """
+    import os, time
+    if not os.fork():
+        print(os.getpid(), flush=True)
+        time.sleep(60)
 """
 
 
@@ -78,19 +83,19 @@ def test_it_is_left_where_something_breaks(tmp_path):
         other.submit(lambda: locked(tmp_path).__enter__()).result()
 
 
-def test_a_forked_child_holds_nothing(tmp_path):
-    """As the workers of a vectorised environment, which may outlive a killed parent."""
-    context = multiprocessing.get_context("fork")
-    with locked(tmp_path):
-        child = context.Process(target=time.sleep, args=(20,))
-        child.start()
+def test_a_forked_child_of_a_killed_process_holds_nothing(tmp_path):
+    """As the workers of a vectorised environment, which may outlive it."""
+    fork = HOLD.replace('print("held", flush=True)', FORK)
+    words = [sys.executable, "-c", fork, str(tmp_path)]
+    parent = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    child = int(parent.stdout.readline())
+    parent.kill()
+    parent.wait()
     try:
-        with ThreadPoolExecutor(1) as other:
-            other.submit(lambda: locked(tmp_path).__enter__()).result()
-        assert child.is_alive()
+        with locked(tmp_path):
+            os.kill(child, 0)  # it is still there
     finally:
-        child.kill()
-        child.join()
+        os.kill(child, signal.SIGKILL)
 
 
 def test_a_link_in_its_place_is_not_followed(tmp_path):
