@@ -570,11 +570,10 @@ def load(
     places.refuse_while_importing()
     folder = Path(folder)
     configuration = folders.read_configuration(folder, trust)
-    trajectories = store.load(folder / "demonstrations.safetensors")
+    task = registry.task(configuration.task, configuration.reward)
+    trajectories = store.load(folder / "demonstrations.safetensors", task)
     learner = None if configuration.prior is None else priors.load(folder / priors.FILE)
-    training = Training(
-        folder, configuration, trajectories, environment, learner=learner, supervisor=supervisor
-    )
+    training = Training(folder, configuration, trajectories, environment, task, learner, supervisor)
     if restart:
         training.restart()
     else:

@@ -22,6 +22,7 @@ import numpy as np
 from PIL import Image
 
 import toy
+import unreset
 from unreset import bench, registry
 from unreset.bench import imagination_page, manifest
 from unreset.bench import output as tables
@@ -33,8 +34,10 @@ from unreset.policy import Policy
 from unreset.runs import folder as folders
 from unreset.runs import page, priors, report, stored
 from unreset.runs.drawing import LIGHT
+from unreset.runs.files import write_json
 from unreset.runs.folder import Configuration
 from unreset.runs.record import read_record
+from unreset.runs.rows import LOGS
 from unreset.runs.training import Training
 
 EVAL = "seed,env_steps,success,wide_success,wall_seconds\n" + "".join(
@@ -164,9 +167,9 @@ def _run(folder: Path) -> None:
     training = _training(folder)
     folder.mkdir()
     store.save(folder / "demonstrations.safetensors", toy.demonstrations())
-    for name, text in zip(folders.LOGS, (METRICS, EVAL, PHASES, VISITS), strict=True):
+    for name, text in zip(LOGS, (METRICS, EVAL, PHASES, VISITS), strict=True):
         (folder / name).write_text(text)
-    folders.write_json(folder / "config.json", training.configuration.dictionary())
+    write_json(folder / "config.json", training.configuration.dictionary())
     for step in (20, 40):
         training.step = step
         training.save()
@@ -207,7 +210,6 @@ def _load_configuration(folder: Path, _: random.Random) -> None:
     stored.check(found.settings)
     sound(found.seeds >= 1 and found.steps >= 1 and found.eval_every >= 1, "ranges")
     sound(practised(folder) >= 0, "steps practised")
-    sound(all(isinstance(line, str) for line in priors.doubts(folder)), "doubts")
 
 
 _kept: dict[str, Training] = {}
@@ -247,11 +249,17 @@ def _resign(chance: random.Random, folder: Path) -> None:
 
 
 def _load_demonstrations(folder: Path, _: random.Random) -> None:
-    found = store.load(folder / "demonstrations.safetensors")
-    store.check(found, toy.point())
+    found = store.load(folder / "demonstrations.safetensors", toy.point())
     store.pinned_rows(found, toy.point())
     for one in found:
         sound(bool(np.isfinite(one.observations).all()), "numbers")
+
+
+def _whole(folder: Path, _: random.Random) -> None:
+    """All of a run, as a user reads it; takes seconds."""
+    run = unreset.load(folder)
+    action = run.export()(np.zeros(1, np.float32), np.ones(1, np.float32))
+    sound(action.shape == (1,) and bool(np.isfinite(action).all()), f"the action {action}")
 
 
 def _load_prior(folder: Path, _: random.Random) -> None:
@@ -313,7 +321,7 @@ def _act(path: Path, _: random.Random) -> None:
         shape = (sight["image_size"],) * 2 + (3 * sight["stack"],)
         seen: Any = {name: np.zeros(shape, np.uint8) for name in sight["cameras"]}
         seen["proprioception"] = np.zeros(sight["proprioception"], np.float32)
-        goal = np.zeros(told["goal_size"], np.float32)
+        goal = policy._weights["goals"][0]  # it knows pictures of these alone
     else:
         seen = np.zeros(told["observation_size"], np.float32)
         goal = np.zeros(told["goal_size"], np.float32)
@@ -331,8 +339,8 @@ def _bench(folder: Path) -> None:
         for cell in cells:
             run = folder / cell.name / f"seed-{seed}"
             run.mkdir(parents=True)
-            folders.write_json(run / "config.json", {"method": cell.method, "task": "toy"})
-            folders.write_json(run / "summary.json", {"seeds": [seed], "hard_resets": [3]})
+            write_json(run / "config.json", {"method": cell.method, "task": "toy"})
+            write_json(run / "summary.json", {"seeds": [seed], "hard_resets": [3]})
             (run / "eval.csv").write_text(EVAL.replace("\n0,", f"\n{seed},"))
     jobs = [Job(cell, folder / cell.name, 0, 2, 80) for cell in cells]
     manifest.write(folder, Suite("mine", "by hand", tuple(cells)), jobs, "unreset bench mine")
@@ -350,7 +358,7 @@ def _tables(folder: Path, _: random.Random) -> None:
 def _study(folder: Path) -> None:
     folder.mkdir()
     about = {"version": "1", "machine": "m", "called": "c", "study": {"planned_steps": 5}}
-    folders.write_json(folder / "study.json", about)
+    write_json(folder / "study.json", about)
     starts = ("narrow", "demonstrations")
     cells = [(s, n, k, b) for s in (0, 1) for n in (10, 20) for k in (1, 5) for b in starts]
     text = "".join(f"{s},{n},{k},{b},-1.{s},0.{k}\n" for s, n, k, b in cells)
@@ -366,6 +374,7 @@ def _imagination(folder: Path, _: random.Random) -> None:
         imagination_page.write(folder)
 
 
+WHOLE = "run"  # the one that is slow
 LOADERS: dict[str, Loader] = {
     "npz": Loader(_written, _read, "demonstrations.npz"),
     "npz-flat": Loader(lambda path: np.savez(path, **_flat()), _read_one_way, "flat.npz"),
@@ -377,11 +386,10 @@ LOADERS: dict[str, Loader] = {
     "policy-sight": Loader(_sighted, _act, "sighted.safetensors"),
     "configuration": Loader(_part("summary.json"), _load_configuration, "run"),
     "checkpoint": Loader(_part("checkpoints metrics.csv"), _restore, "run", _resign),
-    "run-demonstrations": Loader(
-        _part(store_name := "demonstrations.safetensors"), _load_demonstrations, "run"
-    ),
+    "run-demonstrations": Loader(_part("demonstrations.safetensors"), _load_demonstrations, "run"),
     "prior": Loader(_part(priors.FILE), _load_prior, "run"),
-    "page": Loader(_part("summary.json videos " + " ".join(folders.LOGS)), _record, "run"),
+    "page": Loader(_part("summary.json videos " + " ".join(LOGS)), _record, "run"),
+    WHOLE: Loader(_run, _whole, "run", _resign),
     "bench": Loader(_bench, _tables, "bench"),
     "study": Loader(_study, _imagination, "study"),
 }

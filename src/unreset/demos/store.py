@@ -63,9 +63,18 @@ def save(
         raise OSError(str(error)) from error
 
 
-def load(path: Path) -> list[Trajectory]:
-    """Read trajectories written by :func:`save`; raises UnresetError where there are none."""
-    return load_with_metadata(path).trajectories
+def load(path: Path, task: Task) -> list[Trajectory]:
+    """Read trajectories written by :func:`save`.
+
+    Raises:
+        UnresetError: where there are none, or they do not fit the task.
+    """
+    found = load_with_metadata(path).trajectories
+    try:
+        check(found, task)
+    except UnresetError as error:
+        raise UnresetError(f"{path}: {error}") from error
+    return found
 
 
 def load_with_metadata(path: Path) -> Stored:

@@ -284,16 +284,25 @@ def _state(place: Path, carry: Any, configuration: str) -> tuple[Any, dict[str, 
     restored = []
     for name, leaf in zip(_leaves(small), leaves, strict=True):
         wanted = jax.random.key_data(leaf) if _is_key(leaf) else leaf
-        if name not in arrays or arrays[name].shape != wanted.shape:
+        if name not in arrays or not _alike(arrays[name], wanted):
             raise UnresetError(
                 f"checkpoint {place} does not fit this version of the method: "
-                f"{name} should have shape {wanted.shape}"
+                f"{name} should have shape {wanted.shape} and type {wanted.dtype}"
             )
         array: Any = arrays[name]
+        learned = name.startswith(".run.learners") and array.dtype.kind == "f"
+        if learned and not np.isfinite(array).all():
+            raise Damaged(f"checkpoint {place} is damaged: {STATE}: {name} is not finite")
         if not isinstance(leaf, np.ndarray):  # an environment's state keeps its 64 bits
             array = jnp.asarray(array)
         restored.append(jax.random.wrap_key_data(array) if _is_key(leaf) else array)
     return jax.tree_util.tree_unflatten(structure, restored), manifest
+
+
+def _alike(array: np.ndarray, wanted: Any) -> bool:
+    """Whether an array has the shape of another and its type, which an environment may change."""
+    typed = isinstance(wanted, np.ndarray) or array.dtype == wanted.dtype
+    return typed and array.shape == wanted.shape
 
 
 def _parts(folder: Path, manifest: dict[str, Any]) -> tuple[list[Part], list[str]]:
@@ -336,7 +345,10 @@ def _refill(replay: Replay, parts: list[Part]) -> Replay:
         for seed in range(len(index)):
             at = replay.pinned + part[f"{seed}/ids"] % replay.capacity
             for name, column in filled.items():
-                column[seed, at] = part[f"{seed}/{name}"]
+                fresh, there = column[seed, at], part[f"{seed}/{name}"]
+                if (fresh.shape, fresh.dtype) != (there.shape, there.dtype):
+                    raise ValueError(f"{seed}/{name}")
+                column[seed, at] = there
             for role in range(index.shape[1]):
                 slots = part[f"{seed}/slots/{role}"] % replay.capacity
                 index[seed, role, slots] = part[f"{seed}/index/{role}"]

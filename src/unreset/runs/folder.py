@@ -14,7 +14,7 @@ from unreset import __version__, registry
 from unreset import trust as trusted
 from unreset.errors import UnresetError
 from unreset.methods.settings import Settings
-from unreset.reading import read_json
+from unreset.reading import line, read_json, reading
 from unreset.runs import stored
 from unreset.runs.files import write_json
 from unreset.tasks.change import Change
@@ -84,19 +84,20 @@ def read_configuration(folder: Path, trust: bool = False) -> Configuration:
     path = folder / "config.json"
     if not path.is_file():
         raise UnresetError(f"{folder} is not a run folder: it has no config.json")
-    found = read_json(path)
+    found = read_json(path, wrong := f"{path} is not a run's configuration")
     found.pop("version", None)
+    trusted.check(folder, found, trust)
     try:
-        trusted.check(folder, found, trust)
-        kind = registry.settings_class(found["method"])
-        found["settings"] = stored.build(kind, found["settings"])
-        found["change"] = stored.build(Change, found.get("change", {}), "change")
-        _check(found)
-        return Configuration(**found)
-    except KeyError as error:
-        raise UnresetError(f"{path} is not a run's configuration: it lacks {error}") from error
-    except (ValueError, TypeError, RecursionError) as error:
-        raise UnresetError(f"{path} is not a run's configuration: {error}") from error
+        with reading(path, "it does not fit"):
+            if missing := {"method", "task", "settings"} - set(found):
+                raise ValueError(f"it lacks {', '.join(sorted(missing))}")
+            _check(found)
+            kind = registry.settings_class(found["method"])
+            found["settings"] = stored.build(kind, found["settings"])
+            found["change"] = stored.build(Change, found.get("change", {}), "change")
+            return Configuration(**found)
+    except UnresetError as error:
+        raise UnresetError(f"{wrong}: {line(str(error))}") from error
 
 
 def _check(found: Mapping[str, Any]) -> None:

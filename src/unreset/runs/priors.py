@@ -61,7 +61,7 @@ def doubts(folder: Path, training: Training) -> list[str]:
     """
     summary = read_summary(folder)
     success = (summary.get("final_success_per_seed") or [None])[0]
-    if success is None:
+    if not isinstance(success, int | float):
         return []
     episodes, task = summary.get("evaluation_episodes"), training.task
     if episodes is None and task.step is not None and deployed.varies(task):

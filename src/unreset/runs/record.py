@@ -24,6 +24,8 @@ Table = dict[str, np.ndarray]  # every column [rows]: float64, or str for those 
 BOOKKEEPING = frozenset({"seed", "env_steps", "wall_seconds", "steps_per_second"})
 NEUTRAL = 6  # the colour of what belongs to no role
 LEARNER_LOSSES = ("critic", "policy", "cloning", "success_critic")  # others are a signal's
+# More than any run has, in a file that somebody has made: what is drawn grows with their product.
+_MOST_COLUMNS, _MOST_SEEDS, _MOST_WORDS, _LONGEST = 200, 256, 16, 200
 _MOST_POINTS = 300  # of one drawn line
 WINDOWS = 24  # over the length of a run
 
@@ -65,7 +67,7 @@ class Record:
         """Seeds of the run, from its summary, its tables or its configuration."""
         listed = self.summary.get("seeds")
         if isinstance(listed, list) and listed:
-            return [seed for seed in listed if isinstance(seed, int)]
+            return list(dict.fromkeys(seed for seed in listed if isinstance(seed, int)))
         for table in (self.evaluation, self.metrics, self.phases):
             found = finite(table.get("seed", np.empty(0)))
             if len(found):
@@ -86,6 +88,16 @@ def _number(cell: str) -> float:
 
 
 def _table(log: Log) -> Table:
+    """The columns of a log; none where it has more of anything than a run can have."""
+    words = {name: {row[name] for row in log.rows} for name in TEXT.intersection(log.columns)}
+    texts = [*log.columns, *(word for each in words.values() for word in each)]
+    if (
+        len(log.columns) > _MOST_COLUMNS
+        or len({row.get("seed") for row in log.rows}) > _MOST_SEEDS
+        or any(len(each) > _MOST_WORDS for each in words.values())
+        or any(len(text) > _LONGEST for text in texts)
+    ):
+        return {}
     return {
         name: np.array([row[name] for row in log.rows], dtype=str)
         if name in TEXT
@@ -101,10 +113,14 @@ def read_record(folder: Path) -> Record:
         UnresetError: if the folder is no run, that is, has no readable ``config.json``.
     """
     folder = Path(folder)
-    config = read_json(
-        folder / "config.json", f"{folder} is no run folder: expected a readable config.json in it"
-    )
+    path = folder / "config.json"
+    config = read_json(path, f"{folder} is no run folder: its config.json cannot be read")
+    for name in ("method", "task", "preset"):
+        if not isinstance(config.get(name, ""), str) or len(config.get(name, "")) > _LONGEST:
+            raise UnresetError(f"{path} is not a run's configuration: its {name} is no name")
     summary = read_summary(folder)
+    if len(summary.get("seeds", ())) > _MOST_SEEDS:
+        summary = {}
     missing = [] if summary else ["summary.json"]
     logs = {name: read_log(folder / name) for name in LOGS}
     tables = {name: _table(log) for name, log in logs.items()}

@@ -54,6 +54,7 @@ def build(kind: Any, value: Any, name: str = "") -> Any:
         fits = (int, float) if kind is float else kind
         _expect(isinstance(value, fits), kind, value, name)
         _expect(kind is bool or not isinstance(value, bool), kind, value, name)
+        _expect(kind is not float or math.isfinite(value), kind, value, name)
     elif dataclasses.is_dataclass(kind) and isinstance(kind, type):
         _expect(isinstance(value, Mapping), kind, value, name)
         hints = _hints(kind)
