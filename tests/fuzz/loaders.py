@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import math
@@ -18,6 +19,7 @@ from typing import Any, NamedTuple
 from unittest import mock
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from PIL import Image
 
@@ -31,8 +33,8 @@ from unreset.bench.suites import Cell, Suite
 from unreset.demos import earl_pickle, formats, store
 from unreset.demos.scripted import tabletop_demonstrations
 from unreset.policy import Policy
+from unreset.runs import checkpoint, page, priors, report, stored
 from unreset.runs import folder as folders
-from unreset.runs import page, priors, report, stored
 from unreset.runs.drawing import LIGHT
 from unreset.runs.files import write_json
 from unreset.runs.folder import Configuration
@@ -148,18 +150,26 @@ def _minari(folder: Path) -> None:
 # Policies and runs
 
 
-def _settings() -> Any:
-    return toy.tiny(registry.METHODS["fbrl"]["default"])
-
-
-def _training(folder: Path) -> Training:
+@functools.cache
+def _made() -> tuple[Training, Any]:
+    """A run that has not begun, and its carry; made once, for time."""
     config = Configuration(
         **{"method": "fbrl", "task": "toy", "preset": "default", "driver": "fused"},
         **{"seed": 0, "seeds": 1, "steps": 80, "eval_every": 20, "wide_starts": 0},
         checkpoint_every=20,
-        settings=_settings(),
+        settings=toy.tiny(registry.METHODS["fbrl"]["default"]),
     )
-    return Training(folder, config, toy.demonstrations())
+    training = Training(Path(), config, toy.demonstrations())
+    return training, training.driver.carry
+
+
+def _training(folder: Path) -> Training:
+    """The same in a folder, from its beginning."""
+    training, fresh = _made()
+    training.folder, training.step, training.notes = folder, 0, []
+    training._saved = checkpoint.NOTHING
+    training.driver.carry = jax.tree.map(jnp.copy, fresh)
+    return training
 
 
 def _run(folder: Path) -> None:
@@ -185,7 +195,7 @@ def _part(name: str) -> Callable[[Path], None]:
     """A run with its configuration and one other part alone."""
 
     def make(folder: Path) -> None:
-        whole = folder.with_name(".whole")
+        whole = folder.parents[1] / ".whole"
         if not whole.exists():
             _run(whole)
         kept = {"config.json", *name.split()}
@@ -212,17 +222,8 @@ def _load_configuration(folder: Path, _: random.Random) -> None:
     sound(practised(folder) >= 0, "steps practised")
 
 
-_kept: dict[str, Training] = {}
-
-
 def _restore(folder: Path, _: random.Random) -> None:
-    """Take up a checkpoint, in the shape of a run of which this worker has made one."""
-    if not _kept:
-        _kept["run"] = _training(folder)
-        _kept["fresh"] = _kept["run"].driver.carry
-    training, fresh = _kept["run"], _kept["fresh"]
-    training.folder, training.step, training.notes = folder, 0, []
-    training.driver.carry = jax.tree.map(lambda x: x, fresh)
+    training, fresh = _training(folder), _made()[1]
     training.restore()
     before = jax.tree_util.tree_flatten_with_path(fresh)[0]
     now = jax.tree_util.tree_flatten_with_path(training.driver.carry)[0]
@@ -288,7 +289,7 @@ def _record(folder: Path, chance: random.Random) -> None:
 
 
 def _policy(path: Path) -> None:
-    whole = path.with_name(".whole")
+    whole = path.parents[1] / ".whole"
     if not whole.exists():
         _run(whole)
     training = _training(whole)
