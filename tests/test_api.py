@@ -230,6 +230,7 @@ def _configuration():
         ((["0.5"], [0.0]), "the observation must be numbers, not of type <U3"),
         (([0.5], [None]), "the goal must be numbers, not of type object"),
         (([0.5 + 0j], [0.0]), "not of type complex128"),
+        ((np.ma.masked_array([0.5], [True]), [0.0]), "the observation is masked"),
         (([[0.5], []], [0.0]), "the observation must be an array of numbers"),
         (({"desired_goal": [1.0]},), r"holds \['desired_goal'\], but this policy for toy needs"),
         (({"observation": [1.0], "achieved_goal": [1.0]},), "and no goal"),
@@ -240,6 +241,13 @@ def _configuration():
 def test_a_policy_refuses_what_it_cannot_see(run, arguments, message):
     with pytest.raises(UnresetError, match=message):
         run.policy(*arguments)
+
+
+def test_a_policy_acts_for_batches_of_any_shape(run):
+    for shape in [(0,), (2, 0), (2, 3)]:
+        actions = run.policy(np.zeros((*shape, 1)), np.ones((*shape, 1)))
+        assert actions.shape == (*shape, 1)
+        assert (actions == run.policy([0.0], [1.0])).all()
 
 
 def test_what_is_not_a_policy_is_refused(run, tmp_path):

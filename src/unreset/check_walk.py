@@ -89,11 +89,11 @@ class Trial(World):
         """Why practice would warn of a reset that nobody asked for."""
         return self._unasked.suspected
 
-    def _look(self, observation: np.ndarray, info: Mapping[str, Any]) -> None:
+    def _look(self, observation: np.ndarray, info: Mapping[str, Any], action: np.ndarray) -> None:
         self.info = info
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what is suspected is told as a finding
-            super()._look(observation, info)
+            super()._look(observation, info, action)
 
 
 class Walk(NamedTuple):

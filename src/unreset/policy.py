@@ -125,8 +125,9 @@ class Policy:
         """See :meth:`unreset.core.method.Method.inputs`."""
         number = self.metadata["octaves"]
         frequencies = np.float32(np.pi / 4) * np.float32(2.0) ** np.arange(number, dtype=np.float32)
-        angles = (inputs[..., None] * frequencies).reshape(*inputs.shape[:-1], -1)
-        told = np.zeros((*inputs.shape[:-1], self.metadata["told_roles"]), np.float32)
+        *rows, size = inputs.shape
+        angles = (inputs[..., None] * frequencies).reshape(*rows, size * number)
+        told = np.zeros((*rows, self.metadata["told_roles"]), np.float32)
         told[..., :1] = 1.0  # the first role
         return np.concatenate([inputs, np.sin(angles), np.cos(angles), told], axis=-1)
 

@@ -20,6 +20,8 @@ def numbers(name: str, value: Any) -> np.ndarray:
         given = np.asarray(value)
     except Exception as error:  # any: ragged rows, tensors on a GPU
         raise UnresetError(f"the {name} must be an array of numbers: {error!r:.200}") from error
+    if np.ma.is_masked(value):
+        raise UnresetError(f"the {name} is masked: some of its numbers are missing")
     if given.dtype.kind not in "biuf":
         raise UnresetError(f"the {name} must be numbers, not of type {given.dtype}")
     with np.errstate(over="ignore"):

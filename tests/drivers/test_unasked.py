@@ -102,6 +102,52 @@ def test_what_is_weak_is_warned_of_once_and_a_setting_says_i_know():
     assert shown(rows, begin, {"watch_resets": False})._unasked.suspected is None  # and no warning
 
 
+class Corner(gymnasium.Env):
+    """A point of ``size`` numbers that begins in a corner of its box, and cannot leave the box."""
+
+    def __init__(self, size, period=None):
+        self.period = period
+        self.observation_space = spaces.Box(-1.0, 1.0, (size,), np.float32)
+        self.action_space = spaces.Box(-1.0, 1.0, (size,), np.float32)
+
+    def reset(self, *, seed=None, options=None):
+        self.at, self.steps = -np.ones(self.action_space.shape, np.float32), 0
+        return self.at.copy(), {}
+
+    def step(self, action):
+        self.steps += 1
+        self.at = np.clip(self.at + np.float32(0.1) * action, -1, 1).astype(np.float32)
+        if self.period and self.steps % self.period == 0:
+            self.at[:] = -1
+        return self.at.copy(), 0.0, False, False, {}
+
+
+def pushed(actions, size, period=None):
+    task = from_environment(
+        lambda: Corner(size, period), name="corner", success=done, horizon=50, samples=2
+    )
+    world = World(task)
+    world.reset(0)
+    for action in actions:
+        world.step(np.full(size, action, np.float32))
+
+
+@pytest.mark.parametrize("size", [1, 2])
+@pytest.mark.parametrize("gentle", [0.0, 0.01])
+def test_one_great_action_that_leads_back_to_the_only_start_is_no_reset(size, gentle):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        pushed([0.01, *[gentle] * 30, -1.0, *[0.5] * 30], size)
+
+
+@pytest.mark.parametrize("size", [1, 2])
+@pytest.mark.parametrize("period", [7, 10, 15])
+def test_short_episodes_that_are_reset_in_silence_are_caught(size, period):
+    with pytest.raises(Failure, match=f"{size} of {size} numbers jumped to where practice begins"):
+        pushed([0.5] * (2 * period), size, period)
+    pushed([0.5] * (2 * period - 1), size, period)
+
+
 def returning(size=3):
     rows = steady(size=size)
     rows[30:] = rows[:10]

@@ -17,6 +17,7 @@ TOLD = ("final_obs", "final_observation", "terminal_observation")
 
 _JUMP = 5.0  # a reset moves some number by more than this times any step before it
 _ACQUAINTED = 20  # steps after which it is known how far a step moves each number
+_EARLY = 2  # jumps back before that, after which it is known, too
 
 
 class Unasked:
@@ -34,11 +35,18 @@ class Unasked:
     def begin(self, observation: np.ndarray, environment: Any, first: bool = True) -> None:
         """Take up an observation; ``first`` says whether it is that of a reset."""
         self._first = observation if first else np.full_like(observation, np.nan)
-        self._last, self._steps = observation, 0
+        self._last, self._steps, self._early = observation, 0, 0
+        self._effort = 0.0  # the largest number of an action
         self._largest = np.zeros_like(observation)  # that each number was moved by one step
         self._time = _clock(environment)
 
-    def look(self, observation: np.ndarray, info: Mapping[str, Any], environment: Any) -> None:
+    def look(
+        self,
+        observation: np.ndarray,
+        info: Mapping[str, Any],
+        environment: Any,
+        action: np.ndarray,
+    ) -> None:
         """Look at what a step led to.
 
         Raises:
@@ -53,17 +61,32 @@ class Unasked:
             raise _failure(f"MuJoCo's time went back from {self._time:.3g} to {time:.3g} s")
         moved = np.abs(observation - self._last)
         record = moved > self._largest
-        jumped = (record & (moved > _JUMP * self._largest) & (self._largest > 0)).any()
-        back = self._steps >= _ACQUAINTED and jumped and self._returns(observation)
-        if back:
+        jumped = record & (self._largest > 0)
+        jumped &= moved * self._usual(action) > _JUMP * self._largest
+        if jumped.any() and self._returns(observation):
             changing = int(((self._largest > 0) | record).sum())
             least = 1 if self._is_start(observation) else 2  # a single number may be an angle
+
+            def most(numbers: np.ndarray) -> bool:
+                return bool(numbers.sum() >= least and 2 * numbers.sum() > changing)
+
             text = f"{record.sum()} of {changing} numbers jumped to where practice begins"
-            if record.sum() >= least and 2 * record.sum() > changing:
+            if self._steps < _ACQUAINTED and most(jumped):
+                self._early += 1
+                record[:] = False  # what may be a reset does not tell how far steps move
+            known = self._steps >= _ACQUAINTED and most(record)
+            if known or self._early == _EARLY:
                 raise _failure(text)
-            self._warn(text)
-        self._largest = np.maximum(self._largest, moved)
+            if self._steps >= _ACQUAINTED:
+                self._warn(text)
+        self._largest = np.where(record, moved, self._largest)
         self._last, self._time, self._steps = observation, time, self._steps + 1
+
+    def _usual(self, action: np.ndarray) -> float:
+        """The share of an action's size that the largest before had; 1 if it is not larger."""
+        effort, before = float(np.abs(action).max(initial=0.0)), self._effort
+        self._effort = max(effort, before)
+        return before / effort if effort > before else 1.0
 
     def _returns(self, observation: np.ndarray) -> bool:
         return self._begins(observation) and not self._begins(self._last)

@@ -68,7 +68,7 @@ class World:
             answer = interface.step(self.environment, action)
             observation, _, terminated, truncated, info = answer
             array = self._checked(observation)
-            self._look(array, info)
+            self._look(array, info, action)
         return array, np.array([terminated, truncated], bool)
 
     def scores(self, observation: np.ndarray, goal: np.ndarray, asked: np.ndarray) -> Any:
@@ -151,9 +151,9 @@ class World:
             self.frames = stacked(self.frames or None, seen, self._stack)
         return array
 
-    def _look(self, observation: np.ndarray, info: Mapping[str, Any]) -> None:
+    def _look(self, observation: np.ndarray, info: Mapping[str, Any], action: np.ndarray) -> None:
         """Refuse a reset that nobody asked for."""
-        self._unasked.look(observation, info, self.environment)
+        self._unasked.look(observation, info, self.environment, action)
 
 
 def _check_given(environment: Any, task: Task) -> None:
