@@ -6,6 +6,7 @@ import difflib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from numbers import Real
 from typing import Any, Literal
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from unreset import interface
 from unreset.core.types import Task, Trajectory
 from unreset.errors import UnresetError
+from unreset.seeds import whole
 from unreset.tasks.brought_env import (
     BroughtEnv,
     Environment,
@@ -22,6 +24,8 @@ from unreset.tasks.brought_env import (
     without_time_limit,
 )
 from unreset.tasks.brought_goals import (
+    distance,
+    places,
     radius,
     reader,
     refuse_other_distance,
@@ -185,10 +189,10 @@ def from_environment(
             watch_resets=watch_resets,
             raw_state=sights.vector,
             cameras=sights.cameras,
-            proprioception=tuple(proprioception),
+            proprioception=places("proprioception", proprioception, size),
             stuck=stuck,
             offsets=_offsets(offsets, achieved, sights.observations, wanted),
-            position=position or _position(achieved, size),
+            position=_position(position, achieved, size),
             position_name=position_name,
         )
     except UnresetError as error:
@@ -208,18 +212,20 @@ def _horizon(inner: Environment, horizon: int | None) -> int:
     """Steps of an evaluation episode: as given, or until the time limit."""
     if horizon is None and inner.has_wrapper_attr("_max_episode_steps"):
         horizon = inner.get_wrapper_attr("_max_episode_steps")
-    if not horizon or horizon < 1:
+    if horizon is None:
         raise UnresetError("it has no time limit to take for evaluation episodes; give horizon=")
-    return int(horizon)
+    if (steps := whole("horizon", horizon)) < 1:
+        raise UnresetError(f"horizon must be at least 1, not {steps}")
+    return steps
 
 
 def _judged(
     success: Any, reward: Any, reach: Function, told: bool, sights: Sights, goals: np.ndarray
 ) -> Judges:
-    if isinstance(success, float | int):
+    if isinstance(success, Real):
         if reach is unknown:
             raise UnresetError("success is a distance; give achieved=, what it is measured from")
-        success = within(float(success), reach)
+        success = within(distance(success), reach)
     if "environment" in (success, reward) and not told and len(goals) > 1:
         raise UnresetError(
             '"environment" can judge several goals only where it has a method set_goal(goal)'
@@ -260,7 +266,10 @@ def _offsets(
     return matrix
 
 
-def _position(achieved: Any, size: int) -> tuple[int, int]:
-    """The first two numbers that goals speak of, or else of the observation."""
-    places = [*range(size)] if achieved is None or callable(achieved) else [*achieved]
-    return int(places[0]), int(places[min(1, len(places) - 1)])
+def _position(given: Any, achieved: Any, size: int) -> tuple[int, int]:
+    """As given, or the first two numbers that goals speak of, or else of the observation."""
+    if given is not None:
+        x, y = places("position", given, size, 2)
+        return x, y
+    numbers = [*range(size)] if achieved is None or callable(achieved) else [*achieved]
+    return int(numbers[0]), int(numbers[min(1, len(numbers) - 1)])

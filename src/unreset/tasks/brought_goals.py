@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 import jax
@@ -59,6 +60,34 @@ def radius(own: Any) -> float:
     )
 
 
+def distance(value: Real) -> float:
+    """A distance within which a goal is reached; raises UnresetError where it is none."""
+    if isinstance(value, bool) or not 0 <= float(value) < np.inf:
+        raise UnresetError(f"success must be a distance of at least 0, or a function, not {value}")
+    return float(value)
+
+
+def places(what: str, value: Any, size: int, number: int | None = None) -> tuple[int, ...]:
+    """Which numbers of an observation [size] are meant, ``number`` of them; none if ``None``.
+
+    Raises:
+        UnresetError: where they are no such places.
+    """
+    try:
+        found = np.asarray(value if isinstance(value, np.ndarray) else list(value))
+    except (TypeError, ValueError):  # a single number, ragged rows
+        found = np.empty((0, 0))
+    if found.size == 0 and found.ndim == 1 and number is None:
+        return ()
+    whole = found.ndim == 1 and found.dtype.kind in "iu" and number in (None, len(found))
+    if not whole or (found < 0).any() or (found >= size).any():
+        raise UnresetError(
+            f"{what} must be {'' if number is None else f'{number} '}numbers' places in the "
+            f"observation, 0 to {size - 1}, not {value!r:.60}"
+        )
+    return tuple(found.tolist())
+
+
 def rows(what: str, value: Any, size: int | None = None) -> np.ndarray:
     """``value`` as finite float32 [rows, size]."""
     try:
@@ -87,12 +116,7 @@ def reader(achieved: Sequence[int] | Function | None, observation: np.ndarray, s
     if achieved is None:
         return unknown
     if not callable(achieved):
-        numbers = np.asarray(achieved, int)
-        if numbers.shape != (size,) or (numbers < 0).any() or numbers.max() >= len(observation):
-            raise UnresetError(
-                f"achieved must be {size} numbers' places in the observation, "
-                f"0 to {len(observation) - 1}, as many as a goal has; not {list(achieved)}"
-            )
+        numbers = np.asarray(places("achieved", achieved, len(observation), size))
         return lambda observation: observation[numbers]
     try:
         shape = jax.eval_shape(achieved, observation).shape
