@@ -208,6 +208,7 @@ def load_policy(folder, **changes):
         ({"action_size": 3}, "an action of it is .*, not 3 finite numbers"),
         ({"observation_size": 3}, "mismatch"),
         ({"task": []}, r"task is \[\], not a name"),
+        ({"task": "toy\n\x1b[2J"}, r"task is 'toy\\n\\x1b\[2J', not a name"),
         ({"sight": 7}, "its sight is no object"),
         ({"kernel": np.full((3, 2), np.nan, np.float32)}, "'MLP_0/Dense_0/kernel' does not hold"),
         ({"kernel": np.full((2, 2), 1, np.float32)}, "mismatch"),

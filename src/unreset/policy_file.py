@@ -36,8 +36,9 @@ def check(metadata: Mapping[str, Any], weights: Mapping[str, np.ndarray]) -> Non
     """
     _counts(metadata, _COUNTS)
     for name in ("method", "task"):
-        if not isinstance(metadata.get(name, ""), str):
-            raise ValueError(f"{name} is {metadata[name]!r:.80}, not a name")
+        said = metadata.get(name, "")
+        if not isinstance(said, str) or not said.isprintable():  # errors show it on a terminal
+            raise ValueError(f"{name} is {said!a:.80}, not a name")
     if "sight" in metadata:
         sight = metadata["sight"]
         if not isinstance(sight, dict):

@@ -133,6 +133,19 @@ def test_unfit_minari_datasets_are_refused(minari, task, demonstrations, tmp_pat
         formats.read("flat-v0", task)
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_a_minari_dataset_in_a_format_whose_package_is_missing_is_one_line(
+    minari, task, demonstrations, monkeypatch
+):
+    dataset = foreign(minari, "arrow-v0", demonstrations[:1], True)
+    metadata = dataset.storage.data_path / "metadata.json"
+    metadata.write_text(metadata.read_text().replace('"hdf5"', '"arrow"'))
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.delitem(sys.modules, "minari.dataset._storages.arrow_storage", raising=False)
+    with pytest.raises(UnresetError, match="arrow-v0: it cannot be read.*pyarrow is not installed"):
+        formats.read("arrow-v0", task)
+
+
 def test_minari_ids_are_checked(minari, task, demonstrations, tmp_path):
     with pytest.raises(UnresetError, match=r"'name/v0' is no id .* tabletop/demonstrations-v0"):
         formats.write(demonstrations, task, "name/v0", "minari")

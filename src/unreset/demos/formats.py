@@ -118,7 +118,7 @@ def _naming(what: str | Path) -> Iterator[None]:
         with reading(what, "it cannot be read"):
             yield
     except UnresetError as error:
-        raise UnresetError(f"{what}: {line(str(error))}") from error
+        raise UnresetError(f"{line(str(what))}: {line(str(error))}") from error
 
 
 def _read(

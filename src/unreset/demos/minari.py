@@ -27,7 +27,7 @@ from unreset.demos import hdf5, recorded
 from unreset.demos.store import DIRECTIONS, Stored, Trajectory
 from unreset.demos.success import achieved_goals, successes
 from unreset.errors import UnresetError
-from unreset.reading import read_json, reading
+from unreset.reading import line, read_json, reading
 from unreset.tasks.extras import require
 
 _UNBOUNDED = 1e6  # bounds of actions this large say nothing
@@ -68,7 +68,10 @@ def load(dataset: str | Path, task: Task, direction: int | None) -> Stored:
             raise UnresetError(f"its metadata lacks {', '.join(sorted(missing))}")
         if raw.get("data_format") == "hdf5":
             hdf5.refuse(place / "main_data.hdf5", raw)
-        opened = minari.MinariDataset(place)
+        try:
+            opened = minari.MinariDataset(place)
+        except ImportError as error:  # it is kept in a format that needs a package of its own
+            raise UnresetError(f"{wrong}: {line(str(error))}") from error
         ids = [int(number) for number in opened.episode_indices]
         labels = [one.get("direction") for one in opened.storage.get_episode_metadata(ids)]
         episodes = list(opened.iterate_episodes())
