@@ -191,6 +191,7 @@ def test_a_tasks_own_environment_is_changed_with_all_that_it_takes():
 @pytest.mark.parametrize(
     ("task", "change", "message"),
     [
+        (toy.point, Change(wind=0.1), "change.wind must be 1 numbers in a tuple, or none, not 0.1"),
         (
             toy.point,
             Change(wind=(0.1, 0.1)),

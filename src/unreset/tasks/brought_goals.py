@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Real
 from typing import Any
 
 import jax
@@ -60,7 +59,7 @@ def radius(own: Any) -> float:
     )
 
 
-def distance(value: Real) -> float:
+def distance(value: Any) -> float:
     """A distance within which a goal is reached; raises UnresetError where it is none."""
     if isinstance(value, bool) or not 0 <= float(value) < np.inf:
         raise UnresetError(f"success must be a distance of at least 0, or a function, not {value}")

@@ -89,6 +89,10 @@ def _check(task: Task, change: Change) -> None:
     sizes = {"start": task.observation_size, "wind": task.action_size, "obstacle": 4}
     for name, size in sizes.items():
         value = getattr(change, name)
+        if not isinstance(value, tuple | list):
+            raise UnresetError(
+                f"change.{name} must be {size} numbers in a tuple, or none, not {value!r:.60}"
+            )
         if value and len(value) != size:
             raise UnresetError(
                 f"change.{name} has {len(value)} number(s), and task {task.name!r} needs {size}"
