@@ -230,10 +230,10 @@ class Run:
             Failure: where no checkpoint is whole, unless ``without_replay`` or ``restart``.
         """
         with starting.held(self.folder):
-            starting.check_steps(self.folder, steps, restart)
             training = self._training
             without_replay |= training.without_replay and not restart
             restart |= training.restarting
+            starting.check_steps(self.folder, steps, restart)
             told = (without_replay, restart) != (training.without_replay, training.restarting)
             if steps is not None:
                 starting.extend(self.folder, steps)

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from unreset.errors import UnresetError
+from unreset.errors import Failure, UnresetError
 from unreset.runs import lock
 from unreset.runs.lock import locked
 
@@ -101,9 +101,16 @@ def test_a_forked_child_of_a_killed_process_holds_nothing(tmp_path):
 def test_a_link_in_its_place_is_not_followed(tmp_path):
     (tmp_path / "mine.txt").write_text("mine")
     (tmp_path / lock.FILE).symlink_to("mine.txt")
-    with pytest.raises(OSError), locked(tmp_path):  # noqa: PT011 - ELOOP
+    with pytest.raises(Failure, match=r"\.lock is no ordinary file"), locked(tmp_path):
         pass
     assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
+def test_what_is_no_file_in_its_place_is_named(tmp_path, make):
+    make(tmp_path / lock.FILE)
+    with pytest.raises(Failure, match=r"\.lock is no ordinary file"), locked(tmp_path):
+        pass
 
 
 # A file system that knows no locks.

@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import json
+import os
 import random
 import shutil
 
@@ -17,7 +18,7 @@ from unreset.runs import facts, rows
 from unreset.runs.folder import Configuration, read_configuration, read_summary, write_json
 from unreset.runs.record import read_record
 from unreset.runs.report import write_report
-from unreset.runs.rows import LOGS, drop_rows_after, read_log
+from unreset.runs.rows import LOGS, append_rows, drop_rows_after, read_log
 from unreset.runs.training import Training
 
 METRICS = "seed,env_steps,wall_seconds,q\r\n"
@@ -92,6 +93,7 @@ def test_without_its_header_a_log_says_nothing(tmp_path, header):
 
 
 def test_what_is_damaged_is_set_aside_and_never_written_over(tmp_path):
+    written(tmp_path, METRICS + "".join(GOOD), "eval.csv")
     for number in ("", "-2"):
         path = written(tmp_path, METRICS + "".join(GOOD) + "rubbish\r\n0,80,1.5,2\r\n")
         before = path.read_bytes()
@@ -105,17 +107,52 @@ def test_what_is_damaged_is_set_aside_and_never_written_over(tmp_path):
         assert steps(read_log(path)) == [(0, 20), (1, 20), (0, 40), (1, 40)]
         assert (tmp_path / f"metrics.csv.damaged{number}").read_bytes() == before
     drop_rows_after(tmp_path, 40, (0, 1))
-    assert len(list(tmp_path.iterdir())) == 3
+    assert len(list(tmp_path.iterdir())) == 4
 
 
 def test_a_torn_tail_is_told_and_dropped(tmp_path):
     path = written(tmp_path, METRICS + "".join(GOOD) + "0,8")
+    beside = written(tmp_path, METRICS + "".join(GOOD), "eval.csv")
     assert rows.doubts(tmp_path, (0, 1)) == [
         "metrics.csv: left out its last line, which is cut short"
     ]
     drop_rows_after(tmp_path, 60, (0, 1))
     assert path.read_text().endswith("1,60,1.5,nan\n")
-    assert list(tmp_path.iterdir()) == [path]
+    assert sorted(tmp_path.iterdir()) == [beside, path]
+
+
+def test_rows_that_are_gone_are_told(tmp_path):
+    written(tmp_path, METRICS + "".join(GOOD))
+    for text, lost in [("", 6), (METRICS, 6), (METRICS + "".join(GOOD[-2:]), 4)]:
+        written(tmp_path, text, "eval.csv")
+        told = [f"eval.csv: {lost} rows are not there that metrics.csv has"]
+        assert rows.doubts(tmp_path, (0, 1)) == told
+    written(tmp_path, METRICS + "".join(GOOD[:-2]), "eval.csv")  # killed between the two
+    assert rows.doubts(tmp_path, (0, 1)) == []
+
+
+def test_a_bit_of_a_header_costs_no_column(tmp_path):
+    path = written(tmp_path, METRICS.replace("q", "p") + "".join(GOOD))
+    append_rows(path, [{"seed": 0, "env_steps": 80, "wall_seconds": 2.0, "q": 0.5}])
+    with path.open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert list(lines[0]) == ["seed", "env_steps", "wall_seconds", "p", "q"]
+    assert [line["q"] for line in lines] == [""] * 6 + ["0.5"]
+    assert [line["p"] for line in lines] == ["nan"] * 6 + [""]
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+def test_what_never_ends_is_not_read(tmp_path, make):
+    make(tmp_path / "metrics.csv")
+    assert read_log(tmp_path / "metrics.csv") == ([], [], False, 1)
+    drop_rows_after(tmp_path, 60)
+    assert [path.name for path in tmp_path.iterdir()] == ["metrics.csv.damaged"]
+
+
+def test_a_log_larger_than_any_run_writes_is_not_read(tmp_path):
+    with written(tmp_path, METRICS).open("ab") as file:
+        file.truncate(1 << 36)
+    assert read_log(tmp_path / "metrics.csv").damaged
 
 
 # Through a whole run.

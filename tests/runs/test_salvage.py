@@ -18,8 +18,8 @@ from unreset.demos import store
 from unreset.errors import Failure, UnresetError
 from unreset.methods import fbrl
 from unreset.runs import checkpoint, priors, salvage, starting
-from unreset.runs.folder import Configuration, write_json
-from unreset.runs.rows import read_log
+from unreset.runs.folder import Configuration, read_summary, write_json
+from unreset.runs.rows import drop_rows_after, read_log
 from unreset.runs.training import Training
 
 CAPACITY, DIGEST = 60, "the configuration"
@@ -301,10 +301,90 @@ def test_checkpoints_that_are_gone_are_not_begun_anew(run, capsys):
     assert contents(folder) == before
 
 
+def test_nor_where_the_logs_alone_tell_of_them(run, capsys):
+    folder = run.folder
+    for name in ("checkpoints", "summary.json"):
+        os.rename(folder / name, folder.parent / name)
+    before = contents(folder)
+    code, _, err = command(capsys, "resume", folder)
+    assert code == 1 and "its metrics.csv tells of step 60" in err and len(err.splitlines()) == 1
+    assert contents(folder) == before
+
+
+def test_restarting_may_be_given_fewer_steps_and_leaves_links_behind(run, capsys):
+    folder = run.folder
+    theirs = folder.parent / "theirs"
+    (folder / "checkpoints").rename(theirs)
+    (folder / "checkpoints").symlink_to(theirs)
+    before = contents(theirs)
+    code, _, err = command(capsys, "resume", folder, "--restart", "--steps", "20", "--no-report")
+    assert code == 0, err
+    assert api.load(folder).env_steps == 20
+    assert not (folder / "checkpoints").is_symlink() and contents(theirs) == before
+
+
+def in_the_way(folder, name, kind):
+    """Put something else in the place of a file or a folder of a run."""
+    place = folder / name
+    shutil.rmtree(place) if place.is_dir() else place.unlink()
+    if kind == "folder":
+        place.mkdir()
+        (place / "theirs").write_text("theirs")
+    elif kind == "pipe":
+        os.mkfifo(place)
+    elif kind == "endless":
+        place.symlink_to("/dev/zero")
+    else:
+        place.write_text("theirs")
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("000000040", "file"),
+        ("000000040/state.safetensors", "folder"),
+        ("000000040/manifest.json", "folder"),
+        ("000000040/state.safetensors", "pipe"),
+        ("replay/000000040.safetensors", "endless"),
+        ("replay", "file"),
+    ],
+)
+def test_what_is_in_the_way_of_a_checkpoint_is_set_aside(tmp_path, carries, name, kind):
+    for step in (20, 40):
+        saved = checkpoint.save(tmp_path, step, carries[step], checkpoint.NOTHING, DIGEST)
+    in_the_way(tmp_path, name, kind)
+    fresh = jax.tree.map(jnp.copy, carries[0])
+    with pytest.raises(checkpoint.Damaged):
+        checkpoint.load(tmp_path, 40, fresh, DIGEST)
+    saved = checkpoint.save(tmp_path, 40, carries[40], checkpoint.NOTHING, DIGEST)
+    assert saved.whole == (40,)
+    restored, _ = checkpoint.load(tmp_path, 40, jax.tree.map(jnp.copy, carries[0]), DIGEST)
+    assert toy.leaf_bytes(restored) == toy.leaf_bytes(carries[40])
+    kept = [file.read_text() for file in tmp_path.rglob("*") if file.name == "theirs"]
+    kept += [file.read_text() for file in tmp_path.rglob("*.damaged") if file.is_file()]
+    assert kept == (["theirs"] if kind in ("file", "folder") else [])
+
+
+def test_so_it_is_everywhere_in_a_run(run):
+    folder = run.folder
+    in_the_way(folder, "summary.json", "folder")
+    in_the_way(folder, "eval.csv", "pipe")
+    in_the_way(folder, "visits.csv", "endless")
+    in_the_way(folder, "checkpoints/000000060/state.safetensors", "folder")
+    loaded = api.load(folder)
+    assert [note.split(":")[0] for note in loaded.notes[1:]] == ["eval.csv", "visits.csv"]
+    assert loaded.env_steps == 40
+    loaded.resume()
+    assert read_summary(folder)["env_steps"] == 60
+    assert (folder / "summary.json.damaged" / "theirs").exists()
+    assert checkpoint.steps(folder / "checkpoints")[-1] == 60
+
+
 def test_a_run_that_has_no_checkpoint_yet_begins_and_has_no_policy(run, capsys):
     folder = run.folder
     for name in ("checkpoints", "summary.json"):
         os.rename(folder / name, folder.parent / name)
+    drop_rows_after(folder, 20)  # as where it was killed before its first checkpoint
     code, _, err = command(capsys, "export", folder, folder.parent / "policy.safetensors")
     assert code == 1 and "no checkpoint yet" in err
     assert not (folder.parent / "policy.safetensors").exists()

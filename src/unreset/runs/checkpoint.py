@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,7 +26,7 @@ from unreset.core.replay import Replay, columns, from_columns
 from unreset.errors import UnresetError
 from unreset.reading import read_json, told
 from unreset.runs import housekeeping, salvage
-from unreset.runs.files import discard, flush
+from unreset.runs.files import discard, flush, set_aside
 from unreset.runs.housekeeping import MANIFEST, REPLAY, STATE, step_name, steps
 from unreset.runs.salvage import Part
 
@@ -108,6 +109,8 @@ def save(folder: Path, step: int, carry: Any, saved: Saved, configuration: str) 
     ``configuration`` is a digest that :func:`load` compares.
     """
     housekeeping.refuse_links(folder)
+    if (folder / REPLAY).exists() and not (folder / REPLAY).is_dir():
+        set_aside(folder / REPLAY)
     (folder / REPLAY).mkdir(parents=True, exist_ok=True)
     partial, segment = (
         folder / f".{step_name(step)}.partial",
@@ -318,6 +321,8 @@ def _parts(folder: Path, manifest: dict[str, Any]) -> tuple[list[Part], list[str
 
 def _read(path: Path, digest: str) -> Part:
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe may never end
+            raise Damaged(f"{path.name} is no ordinary file")
         if _checksum(path) != digest:
             raise Damaged(f"{path.name} does not match its checksum")
         arrays: Part = load_file(path)

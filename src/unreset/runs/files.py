@@ -18,7 +18,8 @@ FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))  # where making ro
 def replacing(path: Path, mark: str = "") -> Iterator[Path]:
     """A name under which to write; what is there at the end is flushed and takes ``path``'s place.
 
-    Where writing fails, ``path`` is as it was. A link at ``path`` is replaced, not followed.
+    Where writing fails, ``path`` is as it was. A link at ``path`` is replaced, not followed; a
+    folder there is set aside.
     ``mark`` becomes part of that name, where several processes may be writing.
     """
     partial = path.with_name(f".{path.name}.{mark}partial")
@@ -26,6 +27,8 @@ def replacing(path: Path, mark: str = "") -> Iterator[Path]:
     try:
         yield partial
         flush(partial)
+        if path.is_dir() and not path.is_symlink():
+            set_aside(path)
         partial.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -61,6 +64,11 @@ def discard(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def set_aside(path: Path) -> None:
+    """Give what has the place of something else another name beside it: ``NAME.damaged``."""
+    path.rename(free_name(path.with_name(f"{path.name}.damaged")))
 
 
 def free_name(path: Path) -> Path:

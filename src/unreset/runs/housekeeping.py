@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from unreset.errors import UnresetError
-from unreset.runs.files import discard
+from unreset.runs.files import discard, set_aside
 
 STATE, MANIFEST, REPLAY = "state.safetensors", "manifest.json", "replay"
 _STEP = re.compile(r"[0-9]{9,18}")
@@ -86,10 +86,17 @@ def clean(folder: Path, oldest: int, used: Collection[str] | None) -> None:
 
 
 def remove_checkpoint(place: Path) -> bool:
-    """Remove a checkpoint's files, and its folder if it is empty then; whether that is gone."""
+    """Remove a checkpoint's files, and its folder if it is empty then; whether that is gone.
+
+    What is there instead of a folder, or a folder instead of a file, is somebody's: set aside.
+    """
     if place.is_symlink():
         place.unlink()
+    if place.exists() and not place.is_dir():
+        set_aside(place)
     for name in (MANIFEST, STATE):
+        if (place / name).is_dir() and not (place / name).is_symlink():
+            set_aside(place / name)
         (place / name).unlink(missing_ok=True)
     try:
         place.rmdir()

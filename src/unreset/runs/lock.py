@@ -8,13 +8,14 @@ import importlib
 import json
 import os
 import socket
+import stat
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from unreset.errors import UnresetError
+from unreset.errors import Failure, UnresetError
 
 FILE = ".lock"
 _CLAIM = ".lock-claim"  # where the file system has no locks: it is there while somebody writes
@@ -49,6 +50,7 @@ def locked(folder: Path, also: str = "") -> Iterator[int]:
 
     Raises:
         UnresetError: where another process or thread holds it, with its number and machine.
+        Failure: where something else has the lock's name.
         OSError: where the folder cannot be written to.
     """
     place = Path(os.path.realpath(folder))
@@ -81,8 +83,11 @@ def locked(folder: Path, also: str = "") -> Iterator[int]:
 
 
 def _open(path: Path) -> int:
-    """Opens the file, or makes it; a link is not followed."""
+    """Opens the file, or makes it; a link is not followed, and nothing else is taken for it."""
     flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+    with contextlib.suppress(FileNotFoundError):
+        if not stat.S_ISREG(os.lstat(path).st_mode):
+            raise Failure(f"{path} is no ordinary file, and no run makes it so: move it away")
     return os.open(path, flags, 0o666)
 
 

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from unreset.errors import Failure
+from unreset.reading import read_json
 from unreset.runs import checkpoint, housekeeping
 from unreset.runs.checkpoint import NOTHING, Damaged, Saved
 from unreset.runs.files import free_name
 from unreset.runs.folder import digest, read_summary
-from unreset.runs.rows import LOGS
+from unreset.runs.rows import LOGS, read_log
 
 CHECKPOINTS = "checkpoints"
 ASIDE = "before-restart"
@@ -42,10 +43,9 @@ def newest(run: Path, carry: Any, *, without_replay: bool, life: bool) -> Found:
     steps, notes = checkpoint.steps(folder)[::-1], _mentioned(folder)
     restart = f"unreset resume {run} --restart begins at step 0 and keeps what is there aside"
     if not steps:
-        if practised := read_summary(run).get("env_steps"):
+        if told := _practised(run):
             raise Failure(
-                f"{run} has no checkpoint, and its summary.json tells of step {practised}: put its "
-                f"{CHECKPOINTS} back, or {restart}"
+                f"{run} has no checkpoint, and {told}: put its {CHECKPOINTS} back, or {restart}"
             )
         return Found(0, None, NOTHING, [*notes, "no checkpoint yet: starting from the first step"])
     damages: list[str] = []
@@ -77,6 +77,18 @@ def newest(run: Path, carry: Any, *, without_replay: bool, life: bool) -> Found:
         f"{what}: its policy and all that it learned are lost; unreset report {run} shows its "
         f"logs, and {restart}"
     )
+
+
+def _practised(run: Path) -> str:
+    """What tells that a run without checkpoints has had one; empty where nothing does."""
+    if step := read_summary(run).get("env_steps"):
+        return f"its summary.json tells of step {step}"
+    every = read_json(run / "config.json")["checkpoint_every"]
+    for name in LOGS:
+        step = max((int(row["env_steps"]) for row in read_log(run / name).rows), default=0)
+        if step > every:  # the logs of a step are written before its checkpoint
+            return f"its {name} tells of step {step}"
+    return ""
 
 
 def _without(folder: Path, step: int, carry: Any, fixed: str) -> Found | None:

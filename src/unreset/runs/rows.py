@@ -6,8 +6,10 @@ import bisect
 import contextlib
 import csv
 import io
+import itertools
 import os
 import shutil
+import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +19,7 @@ from unreset.runs.files import discard, free_name, replacing
 LOGS = ("metrics.csv", "eval.csv", "phases.csv", "visits.csv")
 TEXT = frozenset({"role", "goal", "ended"})  # all other columns are numbers
 _MOST_DIGITS = 18
+_LARGEST = 1 << 30  # bytes, more than any run writes
 
 Row = dict[str, str]
 
@@ -31,10 +34,13 @@ class Log(NamedTuple):
 
 
 def append_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Append rows to a CSV file; the first rows ever written decide its columns."""
+    """Append rows to a CSV file; a column that it has not had before comes last."""
     if not rows:
         return
     columns = _header(path) or list(rows[0])
+    if unknown := [name for name in rows[0] if name not in columns]:
+        columns += unknown
+        _rewrite(path, columns, read_rows(path))
     fresh = not path.exists()
     with path.open("a", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns, restval="", extrasaction="ignore")
@@ -77,6 +83,9 @@ def read_log(path: Path, seeds: Iterable[int] | None = None) -> Log:
 def _read(path: Path, whole: Callable[[Row], bool], cut: bool = True) -> Log:
     """The rows that are ``whole``; a last line without its end is ``cut`` short, or counts."""
     try:
+        about = path.stat()
+        if not stat.S_ISREG(about.st_mode) or about.st_size > _LARGEST:  # a pipe may never end
+            return Log([], [], damaged=1)
         content = path.read_bytes()
         lines = (content if cut else content.removesuffix(b"\n") + b"\n").split(b"\n")
     except FileNotFoundError:
@@ -168,8 +177,8 @@ def _rising(steps: list[int]) -> list[int]:
 def doubts(folder: Path, seeds: Sequence[int]) -> list[str]:
     """What a person should know of a run's logs."""
     notes = []
-    for name in LOGS:
-        log = read_log(folder / name, seeds)
+    logs = {name: read_log(folder / name, seeds) for name in LOGS}
+    for name, log in logs.items():
         if log.damaged:
             aside = free_name(folder / f"{name}.damaged").name
             what = (
@@ -178,6 +187,20 @@ def doubts(folder: Path, seeds: Sequence[int]) -> list[str]:
             notes.append(f"{name}: left out {what}; resuming keeps the file as {aside}")
         elif log.torn:
             notes.append(f"{name}: left out its last line, which is cut short")
+    return notes + _lost(logs, len(seeds))
+
+
+def _lost(logs: Mapping[str, Log], seeds: int) -> list[str]:
+    """Which of the two logs that are written together lacks rows, as after a part of it is gone."""
+    notes = []
+    steps = {
+        name: {(row["seed"], row["env_steps"]) for row in logs[name].rows}
+        for name in ("metrics.csv", "eval.csv")
+    }
+    for name, other in itertools.permutations(steps, 2):
+        lost = len(steps[other] - steps[name])
+        if lost > logs[name].damaged + logs[name].torn + seeds:  # more than a crash can cost
+            notes.append(f"{name}: {lost} rows are not there that {other} has")
     return notes
 
 
@@ -192,11 +215,14 @@ def drop_rows_after(folder: Path, step: int, seeds: Iterable[int] | None = None)
         if not log.columns:
             discard(path)
             continue
-        kept = [row for row in log.rows if int(row["env_steps"]) <= step]
-        with replacing(path) as partial, partial.open("x", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, log.columns)
-            writer.writeheader()
-            writer.writerows(kept)
+        _rewrite(path, log.columns, [row for row in log.rows if int(row["env_steps"]) <= step])
+
+
+def _rewrite(path: Path, columns: Sequence[str], rows: Iterable[Row]) -> None:
+    with replacing(path) as partial, partial.open("x", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns, restval="")
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def _set_aside(path: Path, aside: Path) -> None:

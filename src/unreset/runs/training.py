@@ -176,10 +176,10 @@ class Training:
                     raise UnresetError(
                         f"{self.folder} has practised elsewhere since it was loaded: load it again"
                     )
-                housekeeping.refuse_links(self.folder / restoring.CHECKPOINTS)
-                if self.restarting:
+                if self.restarting:  # links, too
                     restoring.set_aside(self.folder)
                     self.restarting = False
+                housekeeping.refuse_links(self.folder / restoring.CHECKPOINTS)
                 drop_rows_after(self.folder, self.step, self.seeds)
                 with deferred() as asked:
                     self._practise(observer, asked)
