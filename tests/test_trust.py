@@ -1,6 +1,7 @@
 """Code that a run names: one's own is imported, somebody else's only with ``--trust``."""
 
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -153,6 +154,30 @@ def test_where_nothing_can_be_noted_it_holds_for_the_process(mine, monkeypatch):
         unreset.load("run")
     assert unreset.load("run", trust=True).env_steps == 20
     assert unreset.load("run").env_steps == 20
+
+
+@pytest.mark.parametrize(
+    "noted", [b'["a:b", "/to', b"\xff\xfe\n", b'5\nnull\n[1]\n[[1], {}]\n"ab"\n' + b"[" * 5000]
+)
+def test_damaged_notes_cost_themselves_alone(tmp_path, monkeypatch, noted):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    (tmp_path / "unreset").mkdir()
+    (tmp_path / "unreset" / "code.jsonl").write_bytes(noted)
+    monkeypatch.setattr(trust, "_here", set())
+    with pytest.raises(trust.Untrusted):
+        trust.check(tmp_path, {"task": "toy:point"})
+    trust.remember("toy:point")
+    monkeypatch.setattr(trust, "_here", set())  # another process
+    trust.check(tmp_path, {"task": "toy:point"})
+
+
+def test_notes_that_never_end_are_not_read(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    (tmp_path / "unreset").mkdir()
+    os.mkfifo(tmp_path / "unreset" / "code.jsonl")
+    monkeypatch.setattr(trust, "_here", set())
+    trust.remember("toy:point")
+    trust.check(tmp_path, {"task": "toy:point"})  # in this process
 
 
 def test_what_comes_from_elsewhere_takes_nothing_from_the_current_folder(mine, theirs, monkeypatch):

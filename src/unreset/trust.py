@@ -62,8 +62,10 @@ def remember(place: str) -> None:
     try:
         path = _file()
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if path.exists() and not path.is_file():
+            return
         with path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(entry) + "\n")
+            file.write(f"\n{json.dumps(entry)}\n")  # what a full disk has cut short stays alone
     except (OSError, RuntimeError):  # no home: then it holds for this process
         pass
 
@@ -98,15 +100,17 @@ def check(folder: Path, configuration: Mapping[str, Any], trust: bool = False) -
 def _noted() -> set[tuple[str, str]]:
     known = set(_here)
     try:
-        lines = _file().read_text(encoding="utf-8").splitlines()
-    except (OSError, RuntimeError, UnicodeError):
+        path = _file()
+        lines = path.read_bytes().splitlines() if path.is_file() else []
+    except (OSError, RuntimeError):
         return known
     for line in lines:
         try:
             place, file = json.loads(line)
-        except (ValueError, TypeError):  # cut short by a full disk
+        except (ValueError, TypeError, RecursionError):  # cut short by a full disk
             continue
-        known.add((place, file))
+        if isinstance(place, str) and isinstance(file, str):
+            known.add((place, file))
     return known
 
 

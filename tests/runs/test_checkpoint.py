@@ -2,6 +2,7 @@
 
 import errno
 import json
+import shutil
 
 import jax
 import jax.numpy as jnp
@@ -106,6 +107,15 @@ def test_a_segment_holds_only_what_is_new(tmp_path, carries):
     for seed, (old, new) in enumerate(zip(*reach, strict=True)):
         assert rows_in(tmp_path, 20)[seed] == list(range(old + 1))
         assert rows_in(tmp_path, 40)[seed] == list(range(old, new + 1))  # the open row again
+
+
+def test_what_is_deleted_while_it_practises_is_written_again(tmp_path, carries):
+    saved = checkpoint.save(tmp_path, 20, carries[20], checkpoint.NOTHING, DIGEST)
+    shutil.rmtree(tmp_path / "replay")
+    saved = checkpoint.save(tmp_path, 40, carries[40], saved, DIGEST)
+    restored, _ = checkpoint.load(tmp_path, 40, jax.tree.map(jnp.copy, carries[0]), DIGEST)
+    assert toy.leaf_bytes(restored) == toy.leaf_bytes(carries[40])
+    assert saved.whole == (40,)
 
 
 def test_the_last_two_are_kept_with_the_segments_that_they_need(tmp_path, carries):

@@ -93,8 +93,8 @@ def test_without_its_header_a_log_says_nothing(tmp_path, header):
 
 
 def test_what_is_damaged_is_set_aside_and_never_written_over(tmp_path):
-    written(tmp_path, METRICS + "".join(GOOD), "eval.csv")
     for number in ("", "-2"):
+        written(tmp_path, METRICS + "".join(GOOD), "eval.csv")
         path = written(tmp_path, METRICS + "".join(GOOD) + "rubbish\r\n0,80,1.5,2\r\n")
         before = path.read_bytes()
         assert [

@@ -106,9 +106,12 @@ def _new_rows(replay: Replay, saved: Saved) -> Part:
 def save(folder: Path, step: int, carry: Any, saved: Saved, configuration: str) -> Saved:
     """Write the checkpoint of ``step``; raises OSError (disk) and leaves the older ones alone.
 
-    ``configuration`` is a digest that :func:`load` compares.
+    ``configuration`` is a digest that :func:`load` compares. Where segments are gone that were
+    there, the replay is written whole again.
     """
     housekeeping.refuse_links(folder)
+    if not all((folder / segment["file"]).is_file() for segment in saved.segments):
+        saved = NOTHING
     if (folder / REPLAY).exists() and not (folder / REPLAY).is_dir():
         set_aside(folder / REPLAY)
     (folder / REPLAY).mkdir(parents=True, exist_ok=True)

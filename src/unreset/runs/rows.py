@@ -198,8 +198,10 @@ def _lost(logs: Mapping[str, Log], seeds: int) -> list[str]:
         for name in ("metrics.csv", "eval.csv")
     }
     for name, other in itertools.permutations(steps, 2):
-        lost = len(steps[other] - steps[name])
-        if lost > logs[name].damaged + logs[name].torn + seeds:  # more than a crash can cost
+        log, lost = logs[name], len(steps[other] - steps[name])
+        if log.damaged and not log.columns:  # all of it, as is told already
+            continue
+        if lost > log.damaged + log.torn + seeds:  # more than a crash can cost
             notes.append(f"{name}: {lost} rows are not there that {other} has")
     return notes
 
