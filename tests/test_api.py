@@ -257,6 +257,10 @@ def test_what_is_not_a_policy_is_refused(run, tmp_path):
     for path in (other, text, tmp_path / "nothing", tmp_path):
         with pytest.raises(UnresetError, match="is not a policy file"):
             unreset.Policy.load(path)
+    with pytest.raises(UnresetError, match=r"episodes must be a whole number, not 2\.5"):
+        run.evaluate(episodes=2.5)
+    with pytest.raises(UnresetError, match=r"steps must be a whole number, not 100000\.0"):
+        run.resume(steps=1e5)
     with pytest.raises(UnresetError, match="seed number 2 does not exist; this run has 2"):
         run.export(2)
     with pytest.raises(UnresetError, match=r"seed_number must be a whole number, not 0\.5"):
@@ -308,6 +312,11 @@ def test_without_demonstrations_one_can_practise_what_does_not_need_them(tmp_pat
     [
         ({"steps": 0}, "steps must be at least 1, not 0"),
         ({"seeds": 0}, "seeds must be at least 1"),
+        ({"steps": 1e5}, "steps must be a whole number, not 100000.0"),
+        ({"eval_every": 2.5}, "eval_every must be a whole number, not 2.5"),
+        ({"wide_starts": "3"}, "wide_starts must be a whole number, not '3'"),
+        ({"horizon": 2.5}, "horizon must be a whole number, not 2.5"),
+        ({"checkpoint_every": True}, "checkpoint_every must be a whole number, not True"),
         ({"checkpoint_every": 30}, "must be a multiple of eval_every=20"),
         ({"driver": "robot"}, "must be 'fused' or 'live'"),
         ({"method": "naif"}, "did you mean 'naive'"),

@@ -29,7 +29,7 @@ from unreset.runs.folder import Configuration
 from unreset.runs.report import write_page
 from unreset.runs.training import Observer, Training
 from unreset.runs.videos import write_videos
-from unreset.seeds import checked, whole
+from unreset.seeds import at_least, checked, whole
 from unreset.tasks.change import Change
 
 _JUDGING_SEED = 1_000_003  # of demonstrations and starts that no run is trained with
@@ -128,8 +128,8 @@ class Run:
             raise UnresetError(f"task {training.task.name!r} has no wide starts")
         if starts == "wide" and episodes is None:
             episodes = 100
-        if episodes is not None and episodes < 1:
-            raise UnresetError(f"episodes must be at least 1, not {episodes}")
+        if episodes is not None:
+            episodes = at_least("episodes", episodes)
         self._check_learned()
         start = "initial" if starts == "fixed" else "wide"
         result = training.evaluator(training.actors, start, episodes, 1)
@@ -236,7 +236,7 @@ class Run:
             starting.check_steps(self.folder, steps, restart)
             told = (without_replay, restart) != (training.without_replay, training.restarting)
             if steps is not None:
-                starting.extend(self.folder, steps)
+                starting.extend(self.folder, whole("steps", steps))
             if steps is not None or told or training.outdated:
                 # With room in the replay for a new budget.
                 self._training = load(
@@ -384,24 +384,21 @@ def train(
         )
     made = registry.task(task, reward)
     in_jax = made.step is not None
-    steps = settings.steps if steps is None else steps
-    eval_every = (1000 if in_jax else 5000) if eval_every is None else eval_every
+    steps = at_least("steps", settings.steps if steps is None else steps)
+    usual = 1000 if in_jax else 5000
+    eval_every = at_least("eval_every", usual if eval_every is None else eval_every)
     if wide_starts is None:
         wide_starts = 100 if in_jax and "wide" in made.starts else 0
+    wide_starts = at_least("wide_starts", wide_starts, 0)
     if driver is None:
         driver = "fused" if in_jax and environment is None else "live"
     start, horizon = settings.protocol(made, start, horizon, evaluation)
+    if horizon is not None:
+        horizon = at_least("horizon", horizon)
+    at_least("horizon", made.horizon)
     if checkpoint_every is None:
-        checkpoint_every = max(1, 5000 // max(eval_every, 1)) * eval_every
-    for asked, value, least in [
-        ("steps", steps, 1),
-        ("eval_every", eval_every, 1),
-        ("wide_starts", wide_starts, 0),
-        ("checkpoint_every", checkpoint_every, 1),
-        ("horizon", made.horizon if horizon is None else horizon, 1),
-    ]:
-        if value < least:
-            raise UnresetError(f"{asked} must be at least {least}, not {value}")
+        checkpoint_every = max(1, 5000 // eval_every) * eval_every
+    checkpoint_every = at_least("checkpoint_every", checkpoint_every)
     if checkpoint_every % eval_every:
         raise UnresetError(
             f"checkpoint_every={checkpoint_every} must be a multiple of eval_every={eval_every}"
@@ -491,8 +488,7 @@ def _prior(
 
     Of a run that never acted, all that it learned from.
     """
-    if number < 1:
-        raise UnresetError(f"prior_rows must be at least 1, not {number}")
+    number = at_least("prior_rows", number)
     training = load(folder, trust=trust)._training
     if training.refusal:
         raise Failure(training.refusal)
@@ -513,9 +509,7 @@ def _judged_episodes(task: Task, episodes: int | None) -> int:
     """How many episodes of a policy judge a run's signals."""
     if episodes is None:
         return 10 if task.step is not None else 2
-    if episodes < 1:
-        raise UnresetError(f"episodes must be at least 1, not {episodes}")
-    return episodes
+    return at_least("episodes", episodes)
 
 
 def _unseen(task: Task, given: Sequence[Trajectory] | str | Path | None) -> Sequence[Trajectory]:

@@ -1,4 +1,4 @@
-"""Seeds: whole numbers of 32 bits, all of which count."""
+"""Seeds, whole numbers of 32 bits, all of which count; and how many there are of something."""
 
 from __future__ import annotations
 
@@ -40,3 +40,10 @@ def whole(name: str, value: Any) -> int:
     if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer):
         raise UnresetError(f"{name} must be a whole number, not {value!r:.60}")
     return int(value)
+
+
+def at_least(name: str, value: Any, least: int = 1) -> int:
+    """An argument that says how many, as Python's int; raises UnresetError where it cannot."""
+    if (number := whole(name, value)) < least:
+        raise UnresetError(f"{name} must be at least {least}, not {number}")
+    return number

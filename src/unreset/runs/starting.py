@@ -17,6 +17,7 @@ from unreset.runs import folder as folders
 from unreset.runs.folder import Configuration
 from unreset.runs.lock import locked
 from unreset.runs.restoring import CHECKPOINTS
+from unreset.seeds import whole
 
 
 def check_free(folder: Path) -> None:
@@ -81,6 +82,7 @@ def check_steps(folder: Path, steps: int | None, restart: bool = False) -> None:
     """Raise UnresetError where a run's new budget is no budget, without loading the run."""
     if steps is None:
         return
+    steps = whole("steps", steps)
     done = 0 if restart else max(checkpoint.steps(folder / CHECKPOINTS), default=0)
     if steps < max(done, 1):
         behind = f"behind the run's {done} steps" if done else "no budget: it must be at least 1"
