@@ -16,6 +16,7 @@ import numpy as np
 from gymnasium import spaces
 
 from unreset import cli, registry
+from unreset.core import practice
 from unreset.core.asking import Asking
 from unreset.core.imagination import Imagination
 from unreset.core.method import Practice
@@ -31,6 +32,7 @@ from unreset.core.vision import Vision
 from unreset.demos import store
 from unreset.demos.store import BACKWARD, FORWARD, Trajectory
 from unreset.drivers.fused import Fused
+from unreset.evaluation import deployed
 from unreset.methods.medalpp import MedalPP
 from unreset.methods.settings import Settings
 from unreset.runs.fitting import with_sight
@@ -255,8 +257,19 @@ def install(setting=dict.__setitem__) -> None:
 
 
 def disturb(plan: str) -> None:
-    """Stop this process at a moment: ``write:3``, ``flush:5``, or from a step on ``kill:70``."""
+    """Stop this process at a moment: ``write:3``, ``flush:5``, or from a step on ``kill:70``.
+
+    Or have it compile for minutes: ``compile:act``, ``compile:evaluate``.
+    """
     what, number = plan.split(":")
+    if what == "compile":
+        home, name = {
+            "act": (practice, "act"),
+            "evaluate": (deployed, "deterministic_action"),
+        }[number]
+        quick = getattr(home, name)
+        setattr(home, name, lambda *given: quick(*given) + 0 * slow_to_compile())
+        return
     home, name, sign = {
         "write": (csv.DictWriter, "writerows", signal.SIGKILL),
         "flush": (os, "fsync", signal.SIGKILL),
@@ -273,6 +286,12 @@ def disturb(plan: str) -> None:
         return result
 
     setattr(home, name, watched)
+
+
+def slow_to_compile():
+    """A number that the compiler works out itself, with much patience."""
+    many = jax.lax.iota(jnp.float32, 5_000_000)
+    return jax.lax.reduce_window(many, 0.0, jax.lax.add, (300,), (1,), "SAME")[3]
 
 
 if __name__ == "__main__":  # the command line, with the above

@@ -25,6 +25,7 @@ from unreset.methods.settings import Settings
 from unreset.policy import Policy
 from unreset.runs import folder as folders
 from unreset.runs import priors, starting, stored
+from unreset.runs.fitting import fitted_task
 from unreset.runs.folder import Configuration
 from unreset.runs.report import write_page
 from unreset.runs.training import Observer, Training
@@ -32,6 +33,10 @@ from unreset.runs.videos import write_videos
 from unreset.seeds import at_least, checked, whole
 from unreset.tasks.change import Change
 
+_NEEDS_FRESH = (
+    "what judges rewards needs demonstrations that the run was not trained on: give some (--demos)"
+)
+NONE = "none"  # in the place of demonstrations
 _JUDGING_SEED = 1_000_003  # of demonstrations and starts that no run is trained with
 
 
@@ -167,6 +172,8 @@ class Run:
         method, task = training.method, training.task
         episodes = _judged_episodes(task, episodes)
         shown = [one for one in _unseen(task, demonstrations) if one.direction == FORWARD]
+        if not shown:
+            raise UnresetError(_NEEDS_FRESH)
         if method.vision.pixels:
             shown = pictures.seen(shown, task, method.watched)
         actor, signals = jax.tree.map(
@@ -260,8 +267,14 @@ class Run:
             self._check_learned()
             live = isinstance(training.driver, Live)
             write_videos(self.folder, training.method, training.task, actor, carry, live=live)
-        except Exception as error:  # a page without videos beats none, whatever the renderer says
-            training.notes.append(f"no videos: {error}")
+        # A page without videos beats none, whatever the renderer says or does.
+        except (Exception, SystemExit) as error:
+            why = repr(error) if isinstance(error, SystemExit) or not str(error) else error
+            training.notes.append(f"no videos: {why}")
+        except KeyboardInterrupt as stop:
+            raise KeyboardInterrupt(
+                f"the run is saved, its page is written with: unreset report {self.folder}"
+            ) from stop
         return write_page(self.folder)
 
 
@@ -356,7 +369,8 @@ def train(
             has them; by default as the settings say (``wide_resets``), or ``"initial"``.
         horizon: steps of one evaluation episode; by default the benchmark's.
         out: the run folder, which must not exist; by default a new one under ``runs/``.
-        demonstrations: trajectories; a file, folder or Minari id; by default the task's own.
+        demonstrations: trajectories; a file, folder or Minari id; ``"none"`` for none; by default
+            the task's own.
         environment: what the live driver steps, with actions in [-1, 1]; by default one that the
             task makes.
         supervisor: who is asked for help where ``asking.supervisor`` is ``"person"``; by default
@@ -367,7 +381,8 @@ def train(
         trust: whether code that the prior run names may be imported; see :func:`load`.
         change: what is different about the task (wind, noise, a failed actuator, another start, an
             obstacle); its demonstrations are of the task as it was.
-        observer: called with a Progress after every stretch of practice.
+        observer: called with a Progress after every stretch of practice; what it raises ends
+            practice, once that is saved.
         on_start: called with the folder before the first step.
         report: whether to write videos and ``report.html`` at the end.
 
@@ -409,13 +424,8 @@ def train(
         raise UnresetError(
             f"evaluation must be 'deployed', 'continuing', 'both' or 'life', not {evaluation!r}"
         )
-    learner: dict[str, np.ndarray] | None = None
-    doubts: list[str] = []
-    if prior is not None:
-        if demonstrations is not None:
-            raise UnresetError("a run begins from a prior run or from demonstrations, not both")
-        demonstrations, learner, doubts = _prior(Path(prior), prior_rows, trust)
-    trajectories = _demonstrations(made, demonstrations)
+    if prior is not None and demonstrations is not None:
+        raise UnresetError("a run begins from a prior run or from demonstrations, not both")
     configuration = Configuration(
         method=name,
         task=task,
@@ -428,7 +438,7 @@ def train(
         checkpoint_every=checkpoint_every,
         driver=driver,
         settings=settings,
-        demonstrations="built-in" if demonstrations is None else "given",
+        demonstrations="built-in" if prior is None and demonstrations is None else "given",
         prior=None if prior is None else str(prior),
         reward=reward,
         start=start,
@@ -438,6 +448,12 @@ def train(
     )
     folder = Path(out) if out is not None else new_folder(Path("runs"), name, made.name, seed)
     starting.check_free(folder)
+    fitted_task(made, configuration)  # refuses before anything takes long
+    learner: dict[str, np.ndarray] | None = None
+    doubts: list[str] = []
+    if prior is not None:
+        demonstrations, learner, doubts = _prior(Path(prior), prior_rows, trust)
+    trajectories = demonstrations_of(made, demonstrations)
     training = Training(folder, configuration, trajectories, environment, made, learner, supervisor)
     training.notes += doubts
     # With pictures, where they took long to take.
@@ -469,10 +485,15 @@ def _chosen(method: str | Settings, preset: str) -> tuple[str, Settings]:
     return name, settings
 
 
-def _demonstrations(
+def demonstrations_of(
     task: Task, given: Sequence[Trajectory] | str | Path | None
 ) -> Sequence[Trajectory]:
-    """The given demonstrations, read where they are a file; else the task's own, if any."""
+    """The given demonstrations, read where they are a file; else the task's own, if any.
+
+    "none" gives none; a file of that name is "./none".
+    """
+    if given == NONE:
+        return []
     if isinstance(given, str | Path):
         return formats.read(given, task)
     if given is None:
@@ -514,7 +535,7 @@ def _judged_episodes(task: Task, episodes: int | None) -> int:
 
 def _unseen(task: Task, given: Sequence[Trajectory] | str | Path | None) -> Sequence[Trajectory]:
     """Demonstrations on which a run was not trained, checked."""
-    shown = _fresh(task) if given is None else _demonstrations(task, given)
+    shown = _fresh(task) if given is None else demonstrations_of(task, given)
     store.check(shown, task)
     return shown
 
@@ -524,10 +545,7 @@ def _fresh(task: Task) -> Sequence[Trajectory]:
     try:
         return scripts.batch(task, _JUDGING_SEED)
     except UnresetError as error:
-        raise UnresetError(
-            f"{error}; what judges rewards needs demonstrations that the run was not trained on: "
-            "give some (--demos)"
-        ) from error
+        raise UnresetError(f"{error}; {_NEEDS_FRESH}") from error
 
 
 def load(

@@ -13,8 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from unreset import registry
+from unreset.api import demonstrations_of
 from unreset.check import Finding, check
-from unreset.demos import formats
 from unreset.errors import UnresetError
 from unreset.options import CheckOptions, parse
 
@@ -68,7 +68,7 @@ def main(arguments: list[str]) -> int:
         trajectories = None
         if options.demos is not None:
             waiting.at("reading demonstrations")
-            trajectories = formats.read(options.demos, task)
+            trajectories = demonstrations_of(task, options.demos)
         console.print(f"{task.name}: {task.summary}")
         findings = check(task, trajectories, options.steps, waiting.at)
     show(findings, console)

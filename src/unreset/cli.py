@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -18,8 +17,10 @@ from unreset import (
     check_cli,
     demos_cli,
     describe,
+    early,
     registry,
     single_life,
+    streams,
 )
 from unreset.errors import Failure, Notice, UnresetError, look_up
 from unreset.methods.settings import Settings
@@ -36,13 +37,16 @@ from unreset.options import (
     parse,
     parse_training,
 )
-from unreset.runs import starting
+from unreset.runs import interrupts, starting
 from unreset.runs.display import Display
 from unreset.runs.folder import read_configuration
 from unreset.runs.report import write_page, write_report
 from unreset.trust import Untrusted
 
-OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, interrupts.EXIT_CODE
+
+#: Commands whose result is a folder: they have done what was asked also if nobody reads of it.
+_PRACTISING = ("train", "life", "prior", "resume", "bench")
 
 #: By learner, how the run is named that a life begins with, its method and that one's preset.
 _PRIORS = {"sac": ("prior", "oracle", "prior"), "iql": ("prior-iql", "iql", "default")}
@@ -114,6 +118,8 @@ def _prior(arguments: list[str]) -> int:
         preset = _flag(flags, "preset", preset)
         flags = _without(_without(flags, "prior-learner"), "preset")
         return _train([method, task, "--preset", preset, *flags, "--out", str(folder)])
+    rest = _without(_without(_without(flags, "prior-learner"), "preset"), "out")
+    parse_training(registry.settings(method, preset), rest)  # a mistake is one here, too
     print(f"{folder} is there already: it is continued if it is not done")
     return _resume([str(folder), "--no-report", *({"--trust"} & set(flags))])
 
@@ -166,14 +172,15 @@ def _resume(arguments: list[str]) -> int:
 
 def _eval(arguments: list[str]) -> int:
     options = parse(EvalOptions, "eval", arguments)
+    demonstrations = early.evaluation(options)
     if options.rewards:
         run = _load(options.run, options.trust)
-        found = run.judge_rewards(options.seed_number, options.episodes, options.demonstrations)
+        found = run.judge_rewards(options.seed_number, options.episodes, demonstrations)
         print("\n\n".join(f"{name}: {judgement.text()}" for name, judgement in found.items()))
         return OK
     if options.dynamics:
         run = _load(options.run, options.trust)
-        told = run.judge_model(options.seed_number, options.episodes, options.demonstrations)
+        told = run.judge_model(options.seed_number, options.episodes, demonstrations)
         print("\n\n".join(f"{name}\n{quality.text()}" for name, quality in told.items()))
         return OK
     figures = _load(options.run, options.trust).evaluate(options.starts, options.episodes)
@@ -186,6 +193,7 @@ def _report(arguments: list[str]) -> int:
     options = parse(ReportOptions, "report", arguments)
     if not options.runs:
         raise UnresetError("report needs at least one run folder (see unreset report --help)")
+    early.writable(options.output or Path("report.html"))
     known = [_known(folder, options.trust) for folder in options.runs]
     if len(options.runs) > 1 or options.output is not None:
         print(write_report(options.runs, options.output or Path("report.html")))
@@ -216,6 +224,8 @@ def _known(folder: Path, trust: bool) -> bool:
 
 def _export(arguments: list[str]) -> int:
     options = parse(ExportOptions, "export", arguments)
+    early.seed_number(options.seed_number, read_configuration(options.run, options.trust))
+    early.writable(options.file)
     policy = _load(options.run, options.trust).export(options.seed_number)
     try:
         print(policy.save(options.file))
@@ -375,6 +385,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(__version__)
         return OK
     warnings.formatwarning = _one_line
+    alone = interrupts.Alone() if arguments is None else None
+    with streams.forgiving() as output:
+        code = _run(words)
+    if alone is not None:
+        alone.interrupted = code == INTERRUPTED
+    if output.unwritten is None:
+        return code
+    with streams.forgiving():
+        print(f"unreset: cannot write to the standard output: {output.unwritten}", file=sys.stderr)
+    return code or (OK if words[0] in _PRACTISING else FAILED)
+
+
+def _run(words: list[str]) -> int:
+    """Run one command; returns the exit code, after a line about what went wrong."""
     try:
         about = f"unreset {__version__}: reinforcement learning that practises without resets"
         return dispatch("unreset", about, COMMANDS, "unreset train medal tabletop --seeds 2", words)
@@ -387,9 +411,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as interrupt:
         print(": ".join(["unreset", "interrupted", *map(str, interrupt.args)]), file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:  # whoever read the output, such as head, has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return OK
 
 
 if __name__ == "__main__":

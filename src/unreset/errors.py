@@ -11,7 +11,7 @@ class UnresetError(Exception):
 
 
 class Failure(UnresetError):
-    """Something that broke a run under way; the message names the last good checkpoint."""
+    """Something that broke a run under way; the message names the last whole checkpoint."""
 
 
 class Notice(UserWarning):

@@ -17,12 +17,12 @@ _STEP = "(observation, reward, terminated, truncated, info)"
 
 @contextmanager
 def named(what: str) -> Iterator[None]:
-    """Turn any exception into a Failure that says what failed, in one line."""
+    """Turn any exception but an interruption into a Failure that says what failed, in one line."""
     try:
         yield
-    except UnresetError:  # a Failure, or as plain: a simulator that is not installed
+    except (UnresetError, KeyboardInterrupt):  # as plain, such as: a simulator is not installed
         raise
-    except Exception as error:
+    except BaseException as error:  # also sys.exit: it shall not end this process
         raise Failure(f"{what}: {in_one_line(error)}") from error
 
 

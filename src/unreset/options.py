@@ -72,7 +72,7 @@ class TrainOptions:
     horizon: int | None = None
     """Steps of one evaluation episode; None for the benchmark's."""
     demonstrations: Annotated[str | None, Demonstrations] = None
-    """Demonstrations: a file, a folder or a Minari id; None for the task's own."""
+    """Demonstrations: a file, a folder or a Minari id; "none" for none; None for the task's own."""
     out: Path | None = None
     """The run folder; None for a new one under runs/."""
     report: bool = True
@@ -162,7 +162,8 @@ class CheckOptions:
     task: TaskName
     """A task's name, or MODULE:FUNCTION, what makes it."""
     demos: Annotated[str | None, Demonstrations] = None
-    """Demonstrations to judge: a file, a folder or a Minari id; None for the task's own."""
+    """Demonstrations to judge: a file, a folder or a Minari id; "none" for none; None for the
+    task's own."""
     steps: int = 1000
     """How many random steps to take."""
 
@@ -212,8 +213,8 @@ class EvalOptions:
     """Judge the model instead, on as many of the policy's episodes from each kind of start, and on
     fresh demonstrations: its error by steps ahead, and whether it knows how sure it may be."""
     demonstrations: Annotated[str | None, Demonstrations] = None
-    """Fresh demonstrations for --rewards and --dynamics; None for the script's, with another
-    seed."""
+    """Fresh demonstrations for --rewards and --dynamics; "none" for none (--dynamics); None for the
+    script's, with another seed."""
     seed_number: int = 0
     """Which of the run's seeds --rewards and --dynamics judge, counted from 0."""
     trust: Trust = False

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors import safe_open
 
 from unreset import policy_file, policy_input, policy_sight
 from unreset.errors import UnresetError
 from unreset.reading import parsed, reading
+from unreset.serialization import save_file
 
 _LAYER_NORM_EPSILON = 1e-6  # Flax's
 
@@ -59,10 +59,7 @@ class Policy:
 
     def save(self, path: str | Path) -> Path:
         """Write the policy to one safetensors file; raises OSError where that cannot be."""
-        try:
-            save_file(self._weights, path, metadata={"unreset_policy": json.dumps(self.metadata)})
-        except SafetensorError as error:
-            raise OSError(str(error)) from error
+        save_file(self._weights, path, {"unreset_policy": json.dumps(self.metadata)})
         return Path(path)
 
     def __call__(

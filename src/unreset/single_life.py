@@ -70,7 +70,7 @@ def life(
         evaluation="life",
         wide_starts=0,
         prior=prior,
-        demonstrations=[] if demonstrations == "none" else demonstrations,
+        demonstrations=demonstrations,
         report=report,
         **given,
     )
@@ -109,7 +109,7 @@ def _learned(
         eval_every=settings.steps,
         wide_starts=0,
         out=folder,
-        demonstrations=[] if demonstrations == "none" else demonstrations,
+        demonstrations=demonstrations,
         report=False,
         **{name: given[name] for name in kept if name in given},
     )

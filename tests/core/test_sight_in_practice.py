@@ -16,7 +16,7 @@ from unreset.core import replay as replays
 from unreset.demos import store
 from unreset.errors import UnresetError
 from unreset.runs import fitting as fitted
-from unreset.runs import machine
+from unreset.runs import footprint, machine
 from unreset.runs.folder import Configuration
 
 TOY = toy.point()
@@ -203,21 +203,24 @@ def test_a_replay_that_does_not_fit_is_refused_with_what_would(monkeypatch):
         method, practice=dataclasses.replace(method.practice, replay_capacity=10**6)
     )
     shown, _ = fitted.with_sight(toy.demonstrations(), TOY, method)
-    rows, _ = store.pinned_rows(shown, TOY)
+    rows, last = store.pinned_rows(shown, TOY)
     configuration = Configuration(
         "medalpp", "toy", "default", 0, 2, 8000, 20, 0, 20, "fused", settings()
     )
-    assert fitted.fitted_capacity(method, configuration, rows) == 9002  # one in eight a reset
+    assert fitted.fitted_capacity(method, configuration) == 9002  # one in eight a reset
     monkeypatch.setattr(machine, "replay_memory", lambda: 10.0)
-    with pytest.raises(
-        UnresetError, match=r"9,002 rows .* 2 seed.*--replay-capacity (\d+)"
-    ) as told:
-        fitted.fitted_capacity(method, configuration, rows)
+
+    def refuse(capacity, loading=False):
+        footprint.refuse_too_large(method, TOY, configuration, rows, last, capacity, loading)
+
+    with pytest.raises(UnresetError, match=r"2 seed.* 9,002 rows .*--replay-capacity") as told:
+        refuse(9002)
     fits = int(str(told.value).split("--replay-capacity ")[1].split()[0])
-    few = dataclasses.replace(
-        method, practice=dataclasses.replace(method.practice, replay_capacity=fits)
-    )
-    assert fitted.fitted_capacity(few, configuration, rows) == fits
+    refuse(fits)
+    with pytest.raises(UnresetError):
+        refuse(fits + 1)
+    with pytest.raises(UnresetError, match=r"to load 2 seed.* end other programs"):
+        refuse(fits, loading=True)
 
 
 @pytest.mark.parametrize(

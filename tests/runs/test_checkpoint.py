@@ -11,7 +11,7 @@ import pytest
 from safetensors import SafetensorError
 
 import toy
-from unreset import api, registry
+from unreset import api, registry, serialization
 from unreset.demos import store
 from unreset.drivers.fused import Carry
 from unreset.errors import Failure, UnresetError
@@ -200,7 +200,12 @@ FULL_TOO = SafetensorError("Error while serializing: I/O error: No space left on
 
 
 @pytest.mark.parametrize(
-    ("target", "error"), [("save_file", FULL), ("save_file", FULL_TOO), ("flush", FULL)]
+    ("target", "error"),
+    [
+        ("serialization._save_file", FULL),
+        ("serialization._save_file", FULL_TOO),
+        ("runs.checkpoint.flush", FULL),
+    ],
 )
 def test_a_full_disk_leaves_the_older_checkpoint(tmp_path, carries, monkeypatch, target, error):
     saved = save_all(tmp_path, carries, 20)
@@ -211,7 +216,7 @@ def test_a_full_disk_leaves_the_older_checkpoint(tmp_path, carries, monkeypatch,
         raise error
 
     with monkeypatch.context() as patch:
-        patch.setattr(f"unreset.runs.checkpoint.{target}", full)
+        patch.setattr(f"unreset.{target}", full)
         with pytest.raises(OSError, match="No space left"):
             checkpoint.save(tmp_path, 40, carries[40], saved, DIGEST)
     assert calls
@@ -260,7 +265,7 @@ def test_a_damaged_run_goes_on_from_the_checkpoint_before_and_says_so(training):
 def test_a_disk_that_fills_up_is_one_line_that_names_the_last_good_checkpoint(
     training, monkeypatch, error
 ):
-    real, calls = checkpoint.save_file, []
+    real, calls = serialization._save_file, []
 
     def fills_up(*arguments, **named):
         calls.append(1)
@@ -268,7 +273,7 @@ def test_a_disk_that_fills_up_is_one_line_that_names_the_last_good_checkpoint(
             raise error
         return real(*arguments, **named)
 
-    monkeypatch.setattr(checkpoint, "save_file", fills_up)
+    monkeypatch.setattr(serialization, "_save_file", fills_up)
     with pytest.raises(Failure, match=r"No space left on device.*checkpoint is of step 20") as stop:
         training.practise(lambda _: None)
     assert "\n" not in str(stop.value)

@@ -3,6 +3,7 @@
 import csv
 import os
 import random
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -26,15 +27,22 @@ def command(tmp_path_factory):
     cache = os.environ.get("JAX_COMPILATION_CACHE_DIR") or str(tmp_path_factory.mktemp("jax"))
     kept = {"JAX_COMPILATION_CACHE_DIR": cache, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
 
-    def run(*words, disturb=""):
+    def start(*words, disturb=""):
         extra = kept | ({"TOY_DISTURB": disturb} if disturb else {})
-        return subprocess.run(
+        return subprocess.Popen(
             [sys.executable, str(TOY), *map(str, words)],
             env=os.environ | extra,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            check=False,
         )
+
+    def run(*words, disturb=""):
+        process = start(*words, disturb=disturb)
+        output, errors = process.communicate()
+        return subprocess.CompletedProcess(words, process.returncode, output, errors)
+
+    run.start = start
 
     return run
 
@@ -103,4 +111,28 @@ def test_interrupted_twice(command, reference, tmp_path):
     done = command("resume", folder, "--no-report")
     assert done.returncode == 0, done.stderr
     assert "note:" not in done.stderr
+    assert_same(folder, reference)
+
+
+@pytest.mark.parametrize(
+    ("what", "sign", "said", "saved"),
+    [
+        ("act", signal.SIGTERM, "before anything was practised, begin with: unreset resume", []),
+        ("evaluate", signal.SIGINT, "saved, continue with: unreset resume", [50]),
+    ],
+)
+def test_a_signal_while_compiling_ends_at_once(
+    command, reference, tmp_path, what, sign, said, saved
+):
+    folder = tmp_path / "run"
+    process = command.start(*TRAIN, "--out", folder, disturb=f"compile:{what}")
+    while "onstant folding" not in process.stderr.readline():  # which the compiler says
+        assert process.poll() is None
+    process.send_signal(sign)
+    output, errors = process.communicate(timeout=100)  # a second or two, where nothing else runs
+    assert process.returncode == INTERRUPTED
+    assert said in errors and "Traceback" not in output + errors
+    assert checkpoint.steps(folder / "checkpoints") == saved
+    done = command("resume", folder, "--no-report")
+    assert done.returncode == 0, done.stderr
     assert_same(folder, reference)

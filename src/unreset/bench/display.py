@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Sequence
 from types import TracebackType
@@ -10,12 +11,13 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from unreset.bench.grid import State
+from unreset.runs.display import Careful
 from unreset.runs.facts import duration
 
 PLAIN_SECONDS = 60.0  # between the lines on runs under way where there is no terminal
 
 
-class GridDisplay:
+class GridDisplay(Careful):
     """Shows the states of a grid's jobs; use as a context manager around it."""
 
     def __init__(self, console: Console | None = None) -> None:
@@ -33,7 +35,7 @@ class GridDisplay:
 
     def __enter__(self) -> GridDisplay:
         if self._console.is_terminal:
-            self._progress.start()
+            self.attempt(self._progress.start)
         return self
 
     def __exit__(
@@ -42,11 +44,14 @@ class GridDisplay:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._console.is_terminal:
+        with contextlib.suppress(Exception):
             self._progress.stop()
 
     def show(self, states: Sequence[State]) -> None:
         """Bring the display up to date."""
+        self.attempt(self._show, states)
+
+    def _show(self, states: Sequence[State]) -> None:
         ended = sum(state.status not in ("waiting", "running") for state in states)
         for state in states:
             name = state.job.name

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from unreset.bench.plan import Job, practised, prepare, words
 from unreset.runs import machine
@@ -78,7 +78,11 @@ class Grid:
             if state.words is None:
                 state.status = "done before"
         self._at_once, self._memory = at_once, memory
-        self._command, self._inherited = command, inherited
+        self._command = command
+        # Ctrl-C is for us; we tell the runs, once.
+        self._apart: dict[str, Any] = {"pass_fds": inherited, "process_group": 0}
+        if os.name != "posix":  # Windows hands nothing on
+            self._apart = {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)}
         self._cores = machine.cores()
         self._children: list[_Child] = []
 
@@ -164,8 +168,7 @@ class Grid:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                pass_fds=self._inherited,
-                process_group=0,  # Ctrl-C is for us; we tell the runs, once
+                **self._apart,
             )
         slot = min(set(range(self._at_once)) - {child.slot for child in self._children})
         if several and hasattr(os, "sched_setaffinity"):
@@ -198,5 +201,5 @@ def _memory(job: Job) -> float:
     folders = [job.folder]
     if job.folder.name != job.cell.name:
         folders += job.folder.parent.glob("seed-*")
-    peaks = [float(read_summary(folder).get("peak_memory_mb", 0)) for folder in folders]
+    peaks = [float(read_summary(folder).get("peak_memory_mb") or 0) for folder in folders]
     return max(peaks) or MEMORY + MEMORY_PER_SEED * job.seeds

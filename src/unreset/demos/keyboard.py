@@ -85,19 +85,24 @@ def terminal_key() -> str:
     if not sys.stdin.isatty():
         raise UnresetError("the keyboard needs a terminal; the standard input is none")
     descriptor = sys.stdin.fileno()
-    before = termios.tcgetattr(descriptor)
     try:
-        tty.setcbreak(descriptor, termios.TCSADRAIN)  # keys pressed meanwhile are kept
-        return os.read(descriptor, 1).decode(errors="ignore")
-    finally:
-        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+        before = termios.tcgetattr(descriptor)
+        try:
+            tty.setcbreak(descriptor, termios.TCSADRAIN)  # keys pressed meanwhile are kept
+            return os.read(descriptor, 1).decode(errors="ignore")
+        finally:
+            termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+    except (OSError, termios.error):  # it was closed
+        return ""
 
 
 class Window:
     """A Matplotlib window with the task's picture."""
 
     def __init__(self, title: str) -> None:
-        if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        if sys.platform == "linux" and not (
+            os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+        ):
             raise UnresetError("a window needs a display (DISPLAY is not set); leave out --window")
         from matplotlib import pyplot  # noqa: PLC0415 - chooses a backend
 

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors import safe_open
 
 from unreset.core.replay import Rows
 from unreset.core.types import BACKWARD, FORWARD, Task, Trajectory
 from unreset.demos.success import successes
 from unreset.errors import UnresetError
 from unreset.reading import reading
+from unreset.serialization import save_file
 
 __all__ = ["BACKWARD", "DIRECTIONS", "FORWARD", "Normalized", "Stored", "Trajectory"]
 
@@ -56,11 +56,8 @@ def save(
         pictures = {f"frames/{camera}": seen for camera, seen in named.pop("frames").items()}
         for name, value in (named | pictures).items():
             if value is not None:
-                arrays[f"{number}/{name}"] = np.asarray(value, order="C")
-    try:
-        save_file(arrays, path, dict(metadata) if metadata else None)
-    except SafetensorError as error:
-        raise OSError(str(error)) from error
+                arrays[f"{number}/{name}"] = value
+    save_file(arrays, path, metadata)
 
 
 def load(path: Path, task: Task) -> list[Trajectory]:

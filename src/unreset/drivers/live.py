@@ -93,6 +93,7 @@ class Live:
         self._frames = self.world.frames  # of that observation
         if self.exact and not method.practice.offline:
             self._reset()
+            self.world.try_saving()
 
     @property
     def run(self) -> Run:

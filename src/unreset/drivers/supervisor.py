@@ -105,7 +105,8 @@ class Terminal:
                     self._lines.put(line.strip())
 
     def _say(self, text: str) -> None:
-        print(f"unreset: {text}", file=self._sink or sys.stdout, flush=True)
+        with contextlib.suppress(OSError, ValueError):  # nobody is there, or has left
+            print(f"unreset: {text}", file=self._sink or sys.stdout, flush=True)
 
 
 def _understood(line: str) -> Answer | None:

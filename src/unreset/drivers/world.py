@@ -13,6 +13,7 @@ from gymnasium import wrappers
 from unreset import interface
 from unreset.core.types import Task
 from unreset.core.vision import Frames, Vision, stacked, taken
+from unreset.drivers import states
 from unreset.drivers.unasked import Unasked
 from unreset.errors import Failure, UnresetError
 from unreset.interface import in_one_line, named
@@ -48,7 +49,7 @@ class World:
         blank = {name: np.zeros(shape, np.uint8) for name, shape in self._shapes.items()}
         self.frames = stacked(None, blank, self._stack)
         self._savable = _savable(environment)
-        self._blank: dict[str, np.ndarray] = {}  # a saved state's shapes
+        self.notes: list[str] = []  # what a person should know
         self._broken = False
         self._unasked = Unasked(task)
 
@@ -99,18 +100,37 @@ class World:
     def save(self) -> dict[str, np.ndarray]:
         """What the next step depends on; nothing if it cannot tell.
 
-        ``whole`` says whether it can go on from there: not where a step has just failed.
+        ``whole`` says whether it can go on from there: not where a step has just failed, or where
+        its state is nothing that can be stored, of which there is a note.
         """
         if self._savable is None:
             return {}
-        try:
-            if self._broken:
-                raise Failure("it is broken")
-            state = {name: np.array(value) for name, value in self._savable.get_state().items()}
-        except Exception:  # the run is worth saving without it
-            return {"whole": np.array(False), **self._blank}
-        self._blank = {name: np.zeros_like(value) for name, value in state.items()}
-        return {"whole": np.array(True), **state}
+        if not self._broken:
+            try:
+                return {**states.stored(self._savable.get_state()), "whole": np.array(True)}
+            except UnresetError as reason:
+                self._note(f"{reason}: a resumed run begins with a counted reset")
+            except Exception as error:  # the run is worth saving without it
+                self._note(f"get_state failed ({error!r}): a resumed run begins with a reset")
+        return {"whole": np.array(False)}
+
+    def try_saving(self) -> None:
+        """Do without saved states, and note why, where the first is not read as it was stored."""
+        if self._savable is None:
+            return
+        state = self.save()
+        if state["whole"]:
+            try:
+                states.check_reading(state)
+            except UnresetError as reason:
+                self._note(f"{reason}: a resumed run begins with a counted reset")
+                state["whole"] = np.array(False)
+        if not state["whole"]:
+            self._savable = None
+
+    def _note(self, note: str) -> None:
+        if note not in self.notes:
+            self.notes.append(note)
 
     def restore(
         self, observation: np.ndarray, state: dict[str, np.ndarray], frames: Frames
@@ -118,8 +138,12 @@ class World:
         """Take up what :meth:`save` gave with the last observation and frames; whether it could."""
         if self._savable is None or not state.get("whole", False):
             return False
-        with self._watched("the environment's set_state failed"):
-            self._savable.set_state({name: state[name] for name in state if name != "whole"})
+        try:
+            with named("the environment's set_state failed"):
+                self._savable.set_state({name: state[name] for name in state if name != "whole"})
+        except UnresetError as failure:  # it begins with a reset instead
+            self._note(str(failure))
+            return False
         self.frames = {name: np.asarray(picture) for name, picture in frames.items()}
         self._unasked.begin(observation, self.environment, first=False)
         return True
@@ -177,9 +201,9 @@ def _made(task: Task, render_mode: str | None) -> Any:
     assert task.environment is not None
     try:
         return task.environment(render_mode=render_mode)
-    except UnresetError:  # such as a simulator that is not installed
+    except (UnresetError, KeyboardInterrupt):  # such as a simulator that is not installed
         raise
-    except Exception as error:  # any: it is the user's
+    except BaseException as error:  # any, also sys.exit: it is the user's
         text = f"the environment of task {task.name!r} cannot be made: {in_one_line(error)}"
         raise UnresetError(text) from error
 

@@ -8,6 +8,7 @@ and renamed when complete; the last two are kept, and the segments that they nee
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import stat
@@ -19,7 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 
 from unreset.core.asking import ASKING
 from unreset.core.replay import Replay, columns, from_columns
@@ -29,6 +30,7 @@ from unreset.runs import housekeeping, salvage
 from unreset.runs.files import discard, flush, set_aside
 from unreset.runs.housekeeping import MANIFEST, REPLAY, STATE, step_name, steps
 from unreset.runs.salvage import Part
+from unreset.serialization import save_file
 
 __all__ = ["Damaged", "Saved", "load", "load_parts", "save", "steps"]
 
@@ -70,10 +72,7 @@ def _split(carry: Any) -> tuple[Any, Replay]:
 
 def _write(path: Path, arrays: Mapping[str, np.ndarray]) -> str:
     """Write and flush arrays; the file's checksum."""
-    try:
-        save_file({name: np.asarray(array, order="C") for name, array in arrays.items()}, path)
-    except SafetensorError as error:  # a full disk, most likely
-        raise OSError(str(error)) from error
+    save_file(arrays, path)
     flush(path)
     return _checksum(path)
 
@@ -286,6 +285,7 @@ def _state(place: Path, carry: Any, configuration: str) -> tuple[Any, dict[str, 
     except Damaged as damage:
         raise Damaged(f"checkpoint {place} is damaged: {damage}") from damage
     small, _ = _split(carry)
+    small = _as_stored(small, arrays)
     leaves, structure = jax.tree_util.tree_flatten(small)
     restored = []
     for name, leaf in zip(_leaves(small), leaves, strict=True):
@@ -309,6 +309,19 @@ def _alike(array: np.ndarray, wanted: Any) -> bool:
     """Whether an array has the shape of another and its type, which an environment may change."""
     typed = isinstance(wanted, np.ndarray) or array.dtype == wanted.dtype
     return typed and array.shape == wanted.shape
+
+
+def _as_stored(small: Any, arrays: dict[str, np.ndarray]) -> Any:
+    """The carry with an environment's state as it is stored: its keys and shapes are its own."""
+    place = ".state[1]["
+    if not (isinstance(small.state, tuple) and len(small.state) == 3):  # a JAX task's
+        return small
+    observation, world, frames = small.state
+    if not isinstance(world, dict):
+        return small
+    names = [name for name in arrays if name.startswith(place)]
+    found = {ast.literal_eval(name[len(place) : -1]): arrays[name] for name in names}
+    return small._replace(state=(observation, found, frames))
 
 
 def _parts(folder: Path, manifest: dict[str, Any]) -> tuple[list[Part], list[str]]:

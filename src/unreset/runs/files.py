@@ -50,10 +50,19 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def flush(path: Path) -> None:
-    """Have the system write a file or a folder's entries to disk."""
-    descriptor = os.open(path, os.O_RDONLY)
+    """Have the system write a file or a folder's entries to disk; entries where it can do so."""
+    folder = path.is_dir()
+    try:
+        descriptor = os.open(path, os.O_RDONLY if folder else os.O_RDWR)  # as Windows wants it
+    except OSError:
+        if folder:
+            return
+        raise
     try:
         os.fsync(descriptor)
+    except OSError:
+        if not folder:
+            raise
     finally:
         os.close(descriptor)
 

@@ -8,12 +8,10 @@ from dataclasses import replace
 from functools import partial
 
 from unreset.core.method import ENVIRONMENT, Method, without_relabelling
-from unreset.core.replay import Rows, columns
 from unreset.core.types import Task, Trajectory
 from unreset.demos import pictures
 from unreset.drivers.fused import remembering
 from unreset.errors import UnresetError
-from unreset.runs import machine
 from unreset.runs.folder import Configuration
 from unreset.tasks.change import changed
 
@@ -98,25 +96,11 @@ def with_sight(
     return trajectories, pictures.with_goals(trajectories, task)
 
 
-def fitted_capacity(method: Method, config: Configuration, pinned: Rows) -> int:
-    """Rows of practice that the replay can hold: what the run needs, and no more than asked for.
-
-    Raises:
-        UnresetError: where they would not fit into memory; it says how many would.
-    """
+def fitted_capacity(method: Method, config: Configuration) -> int:
+    """Rows of practice that the replay can hold: what the run needs, and no more than asked for."""
     steps, asked = config.steps, method.practice.replay_capacity
     if config.evaluation == "life":  # when it succeeded first is looked up in its rows
         asked = max(asked, steps + 2)
     # A reset takes a row of its own. Of pictures a second row for each step would be a waste.
     resets = steps // 8 if method.vision.pixels else steps
-    capacity = max(min(asked, steps + resets + 2), 2 * config.eval_every + 2)
-    row = sum(column.nbytes // max(len(column), 1) for column in columns(pinned).values())
-    free = machine.replay_memory() * 2**20
-    if method.vision.pixels and config.seeds * capacity * row > free:
-        fits = int(free / (config.seeds * row))
-        raise UnresetError(
-            f"a replay of {capacity:,} rows of {row:,} bytes for {config.seeds} seed(s) needs "
-            f"{config.seeds * capacity * row / 2**30:.1f} GiB, and {free / 2**30:.1f} GiB are "
-            f"free: say --replay-capacity {fits} or less, a smaller --image-size, or fewer seeds"
-        )
-    return capacity
+    return max(min(asked, steps + resets + 2), 2 * config.eval_every + 2)

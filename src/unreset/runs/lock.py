@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from unreset.errors import Failure, UnresetError
 
 FILE = ".lock"
-_CLAIM = ".lock-claim"  # where the file system has no locks: it is there while somebody writes
+CLAIM = ".lock-claim"  # where the file system has no locks: it is there while somebody writes
 _BEYOND = 1 << 30  # Windows locks bytes against reading, too: one that nobody reads
 _NO_LOCKS = {
     getattr(errno, name)
@@ -66,7 +66,7 @@ def locked(folder: Path, also: str = "") -> Iterator[int]:
         except OSError as error:
             if error.errno not in _NO_LOCKS:
                 raise _refusal(folder, _read(place / FILE), also) from None
-            _claim(folder, place / _CLAIM, also)
+            _claim(folder, place / CLAIM, also)
             claimed = True
         os.ftruncate(descriptor, 0)
         os.lseek(descriptor, 0, os.SEEK_SET)
@@ -77,7 +77,7 @@ def locked(folder: Path, also: str = "") -> Iterator[int]:
         if _held.get(place, _Held(0, -1)).descriptor == descriptor:
             del _held[place]
         if claimed:
-            (place / _CLAIM).unlink(missing_ok=True)
+            (place / CLAIM).unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             os.close(descriptor)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import platform
+import sys
 
 import jax
 
@@ -27,6 +28,16 @@ def replay_memory() -> float:
         return available_memory()
     known = device.memory_stats() or {}
     return float(known.get("bytes_limit", math.inf) - known.get("bytes_in_use", 0)) / 2**20
+
+
+def peak_memory() -> float | None:
+    """MiB, the most that this process has held so far; None where the system does not say."""
+    try:
+        import resource  # noqa: PLC0415 - not on Windows
+    except ImportError:
+        return None
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
 
 
 def description() -> str:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 
 from unreset.core import practice
 from unreset.core.method import Method
@@ -19,6 +18,7 @@ from unreset.errors import UnresetError
 from unreset.evaluation import deployed
 from unreset.reading import reading
 from unreset.runs.folder import read_summary
+from unreset.serialization import save_file
 
 if TYPE_CHECKING:
     from unreset.runs.training import Training
@@ -85,10 +85,7 @@ def named(learner: Any) -> dict[str, np.ndarray]:
 
 def save(path: Path, learner: Mapping[str, np.ndarray]) -> None:
     """Write what a learner knows; raises OSError where that cannot be."""
-    try:
-        save_file({name: np.asarray(x, order="C") for name, x in learner.items()}, path)
-    except SafetensorError as error:
-        raise OSError(str(error)) from error
+    save_file(learner, path)
 
 
 def load(path: Path) -> dict[str, np.ndarray]:

@@ -22,7 +22,7 @@ from unreset.seeds import whole
 
 def check_free(folder: Path) -> None:
     """Raise UnresetError where a new run's folder is none, or holds anything."""
-    held = folder.is_dir() and {file.name for file in folder.iterdir()} - {lock.FILE}
+    held = folder.is_dir() and {file.name for file in folder.iterdir()} - {lock.FILE, lock.CLAIM}
     if held or (folder.exists() and not folder.is_dir()):
         raise UnresetError(f"{folder} exists already; choose another folder, or unreset resume it")
 

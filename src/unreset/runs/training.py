@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import resource
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -22,11 +21,12 @@ from unreset.drivers.live import Live
 from unreset.drivers.supervisor import Supervisor
 from unreset.errors import Failure, UnresetError
 from unreset.evaluation import deployed
-from unreset.runs import checkpoint, housekeeping, lives, priors, restoring
-from unreset.runs.files import flush, write_json
+from unreset.runs import checkpoint, housekeeping, lives, machine, priors, restoring
+from unreset.runs.files import FULL, flush, write_json
 from unreset.runs.fitting import fitted_capacity, fitted_method, fitted_task, with_sight
 from unreset.runs.folder import Configuration, digest, read_summary
-from unreset.runs.interrupts import deferred
+from unreset.runs.footprint import refuse_too_large
+from unreset.runs.interrupts import Again, Asked, Signalled, deferred
 from unreset.runs.lock import locked
 from unreset.runs.logs import history, lifelong_reward
 from unreset.runs.rows import LOGS, Row, append_rows, doubts, drop_rows_after, read_log
@@ -67,7 +67,6 @@ class Training:
     ) -> None:
         self.folder, self.configuration = folder, configuration
         self.environment, self.supervisor = environment, supervisor
-        self.seeds = [configuration.seed + i for i in range(configuration.seeds)]
         self.step = 0
         self.notes: list[str] = []
         if environment is not None and configuration.driver == "fused":
@@ -101,10 +100,15 @@ class Training:
         self.unsaved = False  # whether it was loaded before its first checkpoint
         self.restarting = False  # whether what is there goes aside, once it practises
         self._present = restoring.present(folder)
+        self._saved_step, self._saving = 0, threading.Lock()
+        self._unseen: BaseException | None = None  # what an observer has raised
         self._seconds = 0.0
         self._evaluation: dict[str, float] = {}
         rows, last = store.pinned_rows(trajectories, self.task)
-        capacity = fitted_capacity(self.method, configuration, rows)
+        capacity = fitted_capacity(self.method, configuration)
+        there = (folder / "config.json").is_file()
+        refuse_too_large(self.method, task, configuration, rows, last, capacity, loading=there)
+        self.seeds = [configuration.seed + i for i in range(configuration.seeds)]
         arguments = (self.method, task, self.seeds, rows, last, capacity, configuration.start)
         known = None
         if learner is not None:
@@ -121,6 +125,9 @@ class Training:
                 once=configuration.evaluation == "life",
             )
         )
+        if isinstance(self.driver, Live):  # what its environment has to say, now and later
+            self.notes += self.driver.world.notes
+            self.driver.world.notes = self.notes
         self.evaluator = deployed.evaluator(self.method, task)
 
     @property
@@ -136,6 +143,7 @@ class Training:
             self.folder, self.driver.carry, without_replay=without_replay, life=life
         )
         self.step, self._saved, self.refusal = found.step, found.saved, found.refusal
+        self._saved_step = found.step
         self.unsaved = found.carry is None
         self._loaded = found.step
         self.notes += found.notes + doubts(self.folder, self.seeds)
@@ -164,8 +172,9 @@ class Training:
     def practise(self, observer: Observer) -> None:
         """Practise to the budget, after cutting the logs back to where it continues.
 
-        An interruption is saved and raised as KeyboardInterrupt; a failure (disk, environment, a
-        quantity that is not finite) is raised as Failure and leaves the last good checkpoint.
+        An interruption is saved and raised as KeyboardInterrupt, and so is what the observer
+        raises; a failure (disk, environment, a quantity that is not finite) is raised as Failure
+        and leaves the last whole checkpoint.
         UnresetError is raised where another process practises in the folder, or has done so.
         """
         if self.refusal:
@@ -180,45 +189,78 @@ class Training:
                     restoring.set_aside(self.folder)
                     self.restarting = False
                 housekeeping.refuse_links(self.folder / restoring.CHECKPOINTS)
-                drop_rows_after(self.folder, self.step, self.seeds)
+                drop_rows_after(self.folder, self._complete(), self.seeds)
                 with deferred() as asked:
                     self._practise(observer, asked)
         except OSError as error:
+            if error is self._unseen:
+                raise
+            room = "make room, then " if error.errno in FULL else ""
             raise Failure(
-                f"cannot write to {self.folder}: {error.strerror or error}; the last good "
-                f"checkpoint is of step {self._last_saved()}: make room, then unreset resume"
+                f"cannot write to {self.folder}: {error.strerror or error}; the last whole "
+                f"checkpoint is of step {self._last_saved()}: {room}unreset resume"
             ) from error
 
-    def _practise(self, observer: Observer, asked: threading.Event) -> None:
+    def _practise(self, observer: Observer, asked: Asked) -> None:
         config = self.configuration
-        began, before, base = time.monotonic(), self.step, self._seconds
+        began, base = time.monotonic(), self._seconds
         if self._unlogged():
-            drop_rows_after(self.folder, self._logged_before(), self.seeds)
-            self._log_or_save(math.nan)
+            self._log(math.nan, asked)
         untaught = not np.asarray(self.driver.run.learners.updates).any()
         if untaught and self.method.practice.cloning_updates:
-            self.driver.clone()
+            with asked.at_once(self._stop):
+                self.driver.clone()
         if self.step and read_summary(self.folder).get("env_steps") != self.step:
             write_json(self.folder / "summary.json", self.summary())  # lost between two writes
-        length = 16  # grows until a stretch takes about CHUNK_SECONDS
         last = self.step >= config.steps or self._over()
+        if not last:
+            with asked.at_once(self._stop):  # the first step is compiled
+                self._advance(self.step + 1)
+        # What compiles says nothing of what is left: nor does the first evaluation.
+        timed, before, unjudged = time.monotonic(), self.step, True
+        length = 16  # grows until a stretch takes about CHUNK_SECONDS
         while not last:
+            speed = (self.step - before) / max(time.monotonic() - timed, 1e-9) or math.nan
+            self._seconds = base + time.monotonic() - began
+            last = self.step == config.steps or self._over()
+            if self.step % config.eval_every == 0 or last:
+                started = time.monotonic()
+                self._log(speed, asked)
+                timed += (time.monotonic() - started) * unjudged
+                unjudged = False
+            if self.step % config.checkpoint_every == 0 or last or asked.is_set():
+                self.save()
+            self._show(observer, speed)
+            if asked.is_set():
+                raise KeyboardInterrupt(self._stop())
+            if last:
+                return
             stop = min(self.step + length, _next(self.step, config.eval_every), config.steps)
             started, begin = time.monotonic(), self.step
             self._advance(stop)
             took = time.monotonic() - started
             if stop - begin == length:
                 length = max(1, int(length * min(2.0, CHUNK_SECONDS / max(took, 1e-3))))
-            self._seconds = base + time.monotonic() - began
-            speed = (self.step - before) / (time.monotonic() - began)
-            last = self.step == config.steps or self._over()
-            if self.step % config.eval_every == 0 or last:
-                self._log_or_save(speed)
-            if self.step % config.checkpoint_every == 0 or last or asked.is_set():
-                self.save()
+
+    def _show(self, observer: Observer, speed: float) -> None:
+        """Tell the observer; where it raises anything, save first."""
+        try:
             observer(self._progress(speed))
-            if asked.is_set():
-                raise KeyboardInterrupt(f"saved, continue with: unreset resume {self.folder}")
+        except Again:
+            raise
+        except BaseException as error:
+            self._unseen = error
+            self._stop()
+            raise
+
+    def _stop(self) -> str:
+        """Save what has not been saved; how to go on."""
+        with self._saving:
+            if self.step != self._saved_step:
+                self.save()
+        if not self._saved_step:
+            return f"before anything was practised, begin with: unreset resume {self.folder}"
+        return f"saved, continue with: unreset resume {self.folder}"
 
     def lives(self) -> list[int | None]:
         """The step of each seed's first success for its life's goal, or None."""
@@ -228,6 +270,17 @@ class Training:
     def _over(self) -> bool:
         """Whether this is a life, or some, and all have reached what they were for."""
         return self.configuration.evaluation == "life" and None not in self.lives()
+
+    def _complete(self) -> int:
+        """The last step whose logs are complete, or as far back as that may be.
+
+        A checkpoint that was made before the logs of its step still has sums for them: what was
+        logged since is logged again. Phases and visits reach back to the logs before.
+        """
+        logged = any(int(row["env_steps"]) == self.step for row in self._logged("eval.csv"))
+        sums = self.driver.run.totals.values()
+        pending = any(np.asarray(weight).any() for _, weight in sums)
+        return self.step if logged and not pending else self._logged_before()
 
     def _unlogged(self) -> bool:
         """Whether the run stopped in the evaluation of the present step."""
@@ -246,22 +299,29 @@ class Training:
         earliest = max(0, self.step - self.configuration.eval_every)
         return max((step for step in steps if step < self.step), default=earliest)
 
-    def _log_or_save(self, speed: float) -> None:
-        """Log; where the environment in which policies are evaluated breaks, save first."""
-        try:
-            self._log(speed)
-        except UnresetError as failure:
-            self.save()
-            raise Failure(f"{failure}; saved at step {self.step}") from failure
+    def _judged(self, asked: Asked) -> dict[str, np.ndarray]:
+        """Evaluate; where that breaks or is interrupted, save first."""
+        with asked.at_once(self._stop):
+            try:
+                return self.evaluate()
+            except Exception as failure:
+                self.save()
+                if not isinstance(failure, UnresetError):
+                    raise
+                raise Failure(f"{failure}; saved at step {self.step}") from failure
 
     def _advance(self, stop: int) -> None:
         """Practise to ``stop``, or a life to its end; where the environment breaks, save first."""
         try:
             self.driver.advance(self.step, stop)
-        except UnresetError as failure:
+        except Signalled:
+            raise
+        except (UnresetError, KeyboardInterrupt) as failure:
             self.step = self.driver.done
             self._totals()
             self.save()
+            if isinstance(failure, KeyboardInterrupt):
+                raise KeyboardInterrupt(self._stop()) from failure
             raise Failure(f"{failure}; saved at step {self.step}") from failure
         self.step = self.driver.done
         self._totals()
@@ -275,7 +335,7 @@ class Training:
                 seed = self.seeds[int(np.flatnonzero(~np.isfinite(value))[0])]
                 raise Failure(
                     f"{name} is not finite before step {self.step} (seed {seed}): stopped; the "
-                    f"last good checkpoint is of step {self._last_saved()}"
+                    f"last whole checkpoint is of step {self._last_saved()}"
                 )
         return read
 
@@ -295,12 +355,13 @@ class Training:
             digest(self.folder),
         )
         self._present = restoring.present(self.folder)
+        self._saved_step = self.step
         write_json(self.folder / "summary.json", self.summary())
 
-    def _log(self, speed: float) -> None:
+    def _log(self, speed: float, asked: Asked) -> None:
         """One row per seed in each log."""
         totals = self._totals()
-        evaluation, cost = self.evaluate(), effort(self.driver.run)
+        evaluation, cost = self._judged(asked), effort(self.driver.run)
         common = [
             {"seed": seed, "env_steps": self.step, "wall_seconds": round(self._seconds, 2)}
             for seed in self.seeds
@@ -367,7 +428,7 @@ class Training:
 
     def summary(self) -> dict[str, Any]:
         """What ``summary.json`` holds: what the run is, cost and reached."""
-        rows = self._logged("eval.csv")
+        rows, peak = self._logged("eval.csv"), machine.peak_memory()
         facts = summarize(self.configuration, self.method, self.driver.run, self.step, rows)
         if self.configuration.evaluation == "life":
             facts |= lives.figures(self.lives(), self.configuration.steps)
@@ -378,7 +439,7 @@ class Training:
             "demonstrations": self.demonstrations,
             "wall_seconds": round(self._seconds, 1),
             "steps_per_second": round(self.step / self._seconds, 1) if self._seconds else None,
-            "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+            "peak_memory_mb": None if peak is None else round(peak, 1),
         }
 
 
