@@ -73,9 +73,11 @@ def clean(folder: Path, oldest: int, used: Collection[str] | None) -> None:
     """
     for entry in _entries(folder):
         with contextlib.suppress(OSError):
-            if _is_checkpoint(entry) and not entry.is_symlink() and int(entry.name) < oldest:
+            if entry.is_symlink():
+                continue
+            if _STEP.fullmatch(entry.name) and int(entry.name) < oldest:
                 remove_checkpoint(Path(entry.path))
-            elif _PARTIAL.fullmatch(entry.name) and not entry.is_symlink():
+            elif _PARTIAL.fullmatch(entry.name):
                 discard(Path(entry.path))
     for entry in _entries(folder / REPLAY):
         kept = used is None or f"{REPLAY}/{entry.name}" in used
@@ -113,7 +115,10 @@ def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
 
 
 def _is_checkpoint(entry: os.DirEntry[str]) -> bool:
-    return bool(_STEP.fullmatch(entry.name)) and entry.is_dir()
+    """Whether it is a folder of that name with something of ours in it."""
+    if not _STEP.fullmatch(entry.name):
+        return False
+    return any(os.path.lexists(Path(entry.path) / name) for name in (MANIFEST, STATE))
 
 
 def _ours(entry: os.DirEntry[str]) -> bool:
