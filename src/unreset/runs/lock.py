@@ -68,9 +68,10 @@ def locked(folder: Path, also: str = "") -> Iterator[int]:
                 raise _refusal(folder, _read(place / FILE), also) from None
             _claim(folder, place / CLAIM, also)
             claimed = True
-        os.ftruncate(descriptor, 0)
-        os.lseek(descriptor, 0, os.SEEK_SET)
-        os.write(descriptor, _record())
+        with contextlib.suppress(OSError):  # on a full disk it holds without saying who does
+            os.ftruncate(descriptor, 0)
+            os.lseek(descriptor, 0, os.SEEK_SET)
+            os.write(descriptor, _record())
         _held[place] = _Held(threading.get_ident(), descriptor)
         yield descriptor
     finally:
@@ -148,8 +149,12 @@ def _claim(folder: Path, path: Path, also: str) -> None:
                     aside.rename(path)
                 aside.unlink(missing_ok=True)
             continue
-        with open(descriptor, "wb") as file:
-            file.write(_record())
+        try:
+            with open(descriptor, "wb") as file:
+                file.write(_record())
+        except OSError:
+            path.unlink(missing_ok=True)
+            raise
         return
     raise _refusal(folder, _read(path), also)
 

@@ -49,6 +49,8 @@ def begun(
                 shutil.rmtree(folder, ignore_errors=True)
                 raise
         except OSError as error:
+            with contextlib.suppress(OSError):
+                folder.rmdir()  # if it is empty
             kind = Failure if error.errno in files.FULL else UnresetError
             raise kind(f"cannot write to {folder}: {error.strerror or error}") from error
         yield
