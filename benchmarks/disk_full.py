@@ -88,6 +88,16 @@ class Disk:
         """Count writes from 1; be full from one on, or never (0)."""
         self.writes, self.full_at = 0, full_at or -1
 
+    @contextlib.contextmanager
+    def full(self) -> Iterator[None]:
+        """Be full for a while."""
+        self._filling = True
+        self._fill(0)
+        try:
+            yield
+        finally:
+            self.make_room()
+
     def make_room(self) -> None:
         """Be empty again."""
         (self.place / "filler").unlink(missing_ok=True)

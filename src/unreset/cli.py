@@ -39,6 +39,7 @@ from unreset.options import (
 )
 from unreset.runs import interrupts, starting
 from unreset.runs.display import Display
+from unreset.runs.files import FULL
 from unreset.runs.folder import read_configuration
 from unreset.runs.report import write_page, write_report
 from unreset.trust import Untrusted
@@ -230,7 +231,8 @@ def _export(arguments: list[str]) -> int:
     try:
         print(policy.save(options.file))
     except OSError as error:
-        raise UnresetError(f"cannot write {options.file}: {error.strerror or error}") from error
+        kind = Failure if error.errno in FULL else UnresetError
+        raise kind(f"cannot write {options.file}: {error.strerror or error}") from error
     return OK
 
 

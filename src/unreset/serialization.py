@@ -25,12 +25,15 @@ def save_file(
         OSError: where it cannot be written.
     """
     path = Path(path)
+    fresh = not path.exists()
     path.touch()
     permissions = path.stat().st_mode & 0o777
     ordered = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     try:
         _save_file(ordered, path, dict(metadata) if metadata else None)
     except SafetensorError as error:
+        if fresh:
+            path.unlink(missing_ok=True)
         number = re.search(r"os error (\d+)", str(error))
         if number is None:
             raise OSError(str(error)) from error

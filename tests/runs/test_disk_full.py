@@ -10,13 +10,15 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 import toy
-from unreset.errors import UnresetError
+from unreset.errors import Failure
 from unreset.methods import fbrl
 from unreset.runs import checkpoint, files, rows, starting
 from unreset.runs.lock import locked
+from unreset.serialization import save_file
 
 DIGEST = "the configuration"
 TASK = toy.point()
@@ -123,13 +125,16 @@ def test_logs_and_json(disk):
         assert not list(disk.place.glob(".*partial"))
 
 
-def test_a_lock_and_the_beginning_of_a_run(disk):
+def test_a_lock_a_policy_and_the_beginning_of_a_run(disk):
     folder = disk.place / "run"
     disk.begin(1)
-    with pytest.raises(UnresetError, match="No space left"), starting.begun(folder, [], None, None):
+    with pytest.raises(Failure, match="No space left"), starting.begun(folder, [], None, None):
         pass
     disk.make_room()
     assert not folder.exists()
+    with disk.full(), pytest.raises(OSError, match="No space left"):
+        save_file({"weights": np.zeros(20_000)}, disk.place / "policy.safetensors")
+    assert not (disk.place / "policy.safetensors").exists()
     folder.mkdir()
     disk.begin(1)
     with locked(folder):  # it holds without a record

@@ -294,7 +294,7 @@ def test_damaged_json_is_one_line(run):
     with pytest.raises(UnresetError, match="steps should be int, but is 'sixty'"):
         read_configuration(run)
     (run / "config.json").write_bytes(b"[" * 100_000)
-    with pytest.raises(UnresetError, match=r"config\.json cannot be read"):
+    with pytest.raises(UnresetError, match=r"config\.json.*recursion depth"):
         api.load(run)
 
 
