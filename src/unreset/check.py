@@ -44,7 +44,7 @@ def check(
     """
     try:
         trial = Trial(task)
-    except Exception as error:  # any: it is the user's
+    except (Exception, SystemExit) as error:  # any: it is the user's
         return [Finding("environment", "problem", _said(error))]
     try:
         return _all(trial, trajectories, steps, tell)
@@ -65,7 +65,7 @@ def _all(
         seen = walk(trial, steps, tell)
     except Failure as failure:  # said as practice says it, which would stop here
         return [*found, Finding("environment", "problem", str(failure))]
-    except Exception as error:  # any: it is the user's
+    except (Exception, SystemExit) as error:  # any: it is the user's
         return [*found, Finding("environment", "problem", f"it failed: {_said(error)}")]
     found += _observations(task, seen, starts)
     checks: list[tuple[str, Callable[[], list[Finding]]]] = [
@@ -84,7 +84,7 @@ def _all(
         tell(what)
         try:
             found += run()
-        except Exception as error:  # any: it is the user's
+        except (Exception, SystemExit) as error:  # any: it is the user's
             found.append(Finding(what, "problem", f"trying it failed: {_said(error)}"))
     return found
 
@@ -183,7 +183,7 @@ def _steps(trial: Trial) -> list[Finding]:
         found.append(Finding("steps", "warning", text, advice))
     try:
         other = Trial(trial.task)
-    except Exception as error:  # any: it is the user's
+    except (Exception, SystemExit) as error:  # any: it is the user's
         text = f"a second one cannot be made beside the first: {_said(error)}"
         advice = "evaluation needs one of its own"
         return [*found, Finding("instances", "problem", text, advice)]

@@ -122,7 +122,7 @@ def presets(method: str) -> Mapping[str, Settings]:
         _check_class(found, method)
     try:
         made = found() if callable(found) else found
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UnresetError(f"{method}() raises {places.told(error)}") from error
     if not isinstance(made, Settings):
         raise UnresetError(f"{method} makes {type(made).__name__}, no Settings of a method")
@@ -185,7 +185,7 @@ def method(settings: Settings, task: Task) -> Method:
         made: Any = settings.method(task)
     except UnresetError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UnresetError(f"{kind}.method() raises {places.told(error)}") from error
     if not isinstance(made, Method):
         raise UnresetError(f"{kind}.method() returns {type(made).__name__}, not a Method")
@@ -225,7 +225,7 @@ def task(name: str, reward: str | None = None) -> Task:
         made = make() if reward is None else make(reward=reward)
     except UnresetError:
         raise
-    except Exception as error:  # any: it is the user's
+    except (Exception, SystemExit) as error:  # any: it is the user's
         raise UnresetError(f"{name} raises {places.told(error)}") from error
     if not isinstance(made, Task):
         raise UnresetError(f"{name} returned {type(made).__name__}, not a Task")

@@ -181,10 +181,18 @@ def test_so_it_is_where_that_happens_in_an_evaluation(
     assert run.summary["hard_resets"] == [1]
 
 
-def test_an_environment_that_would_end_the_process_when_it_is_made():
+def test_what_would_end_the_process_when_it_is_made_or_saved(tmp_path, monkeypatch):
     def make(render_mode=None):
         raise SystemExit(2)
 
+    monkeypatch.setattr(Savable, "get_state", make)
+    world = World(POINT, Savable())
+    world.reset(0)
+    assert not world.save()["whole"] and "SystemExit(2)" in world.notes[0]
+    (tmp_path / "ending_task.py").write_text("def make_task():\n    raise SystemExit(2)\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(UnresetError, match="raises SystemExit: 2"):
+        registry.task("ending_task:make_task")
     with pytest.raises(UnresetError, match=r"cannot be made: SystemExit\(2\)"):
         World(dataclasses.replace(POINT, environment=make))
 

@@ -110,7 +110,7 @@ class World:
                 return {**states.stored(self._savable.get_state()), "whole": np.array(True)}
             except UnresetError as reason:
                 self._note(f"{reason}: a resumed run begins with a counted reset")
-            except Exception as error:  # the run is worth saving without it
+            except (Exception, SystemExit) as error:  # the run is worth saving without it
                 self._note(f"get_state failed ({error!r}): a resumed run begins with a reset")
         return {"whole": np.array(False)}
 
