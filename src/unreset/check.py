@@ -89,7 +89,7 @@ def _all(
     return found
 
 
-def _said(error: Exception) -> str:
+def _said(error: BaseException) -> str:
     return str(error) if isinstance(error, UnresetError) else repr(error)
 
 
