@@ -113,6 +113,43 @@ def test_what_is_no_file_in_its_place_is_named(tmp_path, make):
         pass
 
 
+def test_a_copy_of_hard_links_is_another_folder(tmp_path):
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    for folder in (ours, theirs):
+        folder.mkdir()
+    with locked(theirs):
+        pass
+    (theirs / lock.FILE).write_text("theirs")
+    os.link(theirs / lock.FILE, ours / lock.FILE)
+    with locked(ours), ThreadPoolExecutor(1) as other:
+        assert (theirs / lock.FILE).read_text() == "theirs"
+        assert f"process {os.getpid()}" in other.submit(refusal, ours).result()
+        with locked(theirs):
+            pass
+
+
+def test_a_file_that_was_replaced_before_it_was_locked_holds_nothing(tmp_path, monkeypatch):
+    take, taken = lock._lock, []
+
+    def late(descriptor):
+        if not taken:  # between opening and locking it
+            (tmp_path / lock.FILE).unlink()
+        taken.append(descriptor)
+        take(descriptor)
+
+    monkeypatch.setattr(lock, "_lock", late)
+    with locked(tmp_path), ThreadPoolExecutor(1) as other:
+        assert json.loads((tmp_path / lock.FILE).read_text())["process"] == os.getpid()
+        assert f"process {os.getpid()}" in other.submit(refusal, tmp_path).result()
+
+
+def test_what_is_closed_lets_nobody_in(tmp_path):
+    with locked(tmp_path), lock.closed(tmp_path):
+        assert "once it has ended" in refusal(tmp_path)
+    with locked(tmp_path):
+        pass
+
+
 # A file system that knows no locks.
 
 

@@ -192,15 +192,16 @@ def run(made, tmp_path, monkeypatch):
     return SimpleNamespace(folder=tmp_path / "run", actors=made._training.actors)
 
 
-def practised(folder, **changed):
+def practised(folder, observer=lambda _: None, **changed):
     settings = toy.tiny(fbrl.PRESETS["default"])
-    told = ("fbrl", "toy", "default", 0, 1, 60, 20, 0, 20, "fused", settings)
+    seeds = changed.pop("seeds", 1)
+    told = ("fbrl", "toy", "default", 0, seeds, 60, 20, 0, 20, "fused", settings)
     configuration = Configuration(*told, **changed)
     folder.mkdir()
     training = Training(folder, configuration, toy.demonstrations())
     write_json(folder / "config.json", configuration.dictionary())
     store.save(folder / "demonstrations.safetensors", toy.demonstrations())
-    training.practise(lambda _: None)
+    training.practise(observer)
     return api.Run(training)
 
 

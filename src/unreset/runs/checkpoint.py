@@ -74,10 +74,11 @@ def _write(path: Path, arrays: Mapping[str, np.ndarray]) -> str:
     """Write and flush arrays; the file's checksum."""
     save_file(arrays, path)
     flush(path)
-    return _checksum(path)
+    return checksum(path)
 
 
-def _checksum(path: Path) -> str:
+def checksum(path: Path) -> str:
+    """Of a file's content."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -102,10 +103,18 @@ def _new_rows(replay: Replay, saved: Saved) -> Part:
     return arrays
 
 
-def save(folder: Path, step: int, carry: Any, saved: Saved, configuration: str) -> Saved:
+def save(
+    folder: Path,
+    step: int,
+    carry: Any,
+    saved: Saved,
+    configuration: str,
+    files: Mapping[str, str] | None = None,
+) -> Saved:
     """Write the checkpoint of ``step``; raises OSError (disk) and leaves the older ones alone.
 
-    ``configuration`` is a digest that :func:`load` compares. Where segments are gone that were
+    ``configuration`` is a digest that :func:`load` compares, and ``files`` are the checksums of
+    what the run began from (:func:`begun_from`). Where segments are gone that were
     there, the replay is written whole again.
     """
     housekeeping.refuse_links(folder)
@@ -113,14 +122,16 @@ def save(folder: Path, step: int, carry: Any, saved: Saved, configuration: str) 
         saved = NOTHING
     if (folder / REPLAY).exists() and not (folder / REPLAY).is_dir():
         set_aside(folder / REPLAY)
-    (folder / REPLAY).mkdir(parents=True, exist_ok=True)
+    folder.mkdir(exist_ok=True)  # in a run's folder, which is not made anew
+    (folder / REPLAY).mkdir(exist_ok=True)
     partial, segment = (
         folder / f".{step_name(step)}.partial",
         housekeeping.free_segment(folder, step),
     )
     discard(partial)
     try:
-        kept = _write_beside(folder, partial, segment, step, carry, saved, configuration)
+        told = {"step": step, "configuration": configuration, "files": dict(files or {})}
+        kept = _write_beside(folder, partial, segment, carry, saved, told)
     except BaseException:
         housekeeping.clean(folder, 0, None)  # the half of a checkpoint
         raise
@@ -134,28 +145,32 @@ def _write_beside(
     folder: Path,
     partial: Path,
     segment: str,
-    step: int,
     carry: Any,
     saved: Saved,
-    configuration: str,
+    told: dict[str, Any],
 ) -> Saved:
-    """Write the segment, and in the folder ``partial`` the rest; what is saved then."""
+    """Write the segment, and in the folder ``partial`` the rest; what is saved then.
+
+    ``told`` is what the manifest says beside that.
+    """
+    step = told["step"]
     small, replay = _split(carry)
     reach = [int(count) for count in np.asarray(replay.written)]
     segments = [s for s in saved.segments if _needed(s, reach, replay.capacity)]
     partial.mkdir()
     written = partial / Path(segment).name
     digest = _write(written, _new_rows(replay, saved))
-    segments = [*segments, {"file": segment, "sha256": digest, "counts": reach}]
+    size = written.stat().st_size
+    segments = [*segments, {"file": segment, "sha256": digest, "bytes": size, "counts": reach}]
     state = {
         name: np.asarray(jax.random.key_data(leaf) if _is_key(leaf) else leaf)
         for name, leaf in _leaves(small).items()
     }
     manifest = {
         "format": _FORMAT,
-        "step": step,
-        "configuration": configuration,
+        **told,
         "state_sha256": _write(partial / STATE, state),
+        "state_bytes": (partial / STATE).stat().st_size,
         "segments": segments,
     }
     (partial / MANIFEST).write_text(json.dumps(manifest, indent=1))
@@ -205,12 +220,15 @@ def _manifest(place: Path) -> dict[str, Any]:
     try:
         found = read_json(place / MANIFEST)
         whole = isinstance(found["configuration"], str) and isinstance(found["state_sha256"], str)
+        whole &= isinstance(found.get("state_bytes", 0), int)
+        whole &= all(isinstance(digest, str) for digest in found.get("files", {}).values())
         for part in found["segments"]:
             whole &= housekeeping.is_segment(part["file"]) and isinstance(part["sha256"], str)
             whole &= all(isinstance(count, int) for count in part["counts"])
+            whole &= isinstance(part.get("bytes", 0), int)
         if not whole or not isinstance(found["segments"], list):
             raise ValueError("it does not say what one of a run says")
-    except (UnresetError, ValueError, KeyError, TypeError) as error:
+    except (UnresetError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise Damaged(f"checkpoint {place} is damaged: {MANIFEST}: {told(error)}") from error
     if found.get("format") != _FORMAT:
         raise UnresetError(
@@ -218,6 +236,16 @@ def _manifest(place: Path) -> dict[str, Any]:
             f"{_FORMAT}: use the version of unreset that config.json names"
         )
     return dict(found)
+
+
+def begun_from(folder: Path) -> dict[str, str]:
+    """Checksums, by name, of the files from which the run began; those of before 0.1 say none."""
+    for step in steps(folder)[::-1]:
+        try:
+            return dict(_manifest(folder / step_name(step)).get("files", {}))
+        except UnresetError:
+            continue
+    return {}
 
 
 def load(folder: Path, step: int, carry: Any, configuration: str) -> tuple[Any, Saved]:
@@ -281,7 +309,7 @@ def _state(place: Path, carry: Any, configuration: str) -> tuple[Any, dict[str, 
             f"checkpoint {place} was made with another configuration than the run's config.json"
         )
     try:
-        arrays = _read(place / STATE, manifest["state_sha256"])
+        arrays = _read(place / STATE, manifest["state_sha256"], manifest.get("state_bytes"))
     except Damaged as damage:
         raise Damaged(f"checkpoint {place} is damaged: {damage}") from damage
     small, _ = _split(carry)
@@ -329,17 +357,20 @@ def _parts(folder: Path, manifest: dict[str, Any]) -> tuple[list[Part], list[str
     parts, damage = [], []
     for part in manifest["segments"]:
         try:
-            parts.append(_read(folder / part["file"], part["sha256"]))
+            parts.append(_read(folder / part["file"], part["sha256"], part.get("bytes")))
         except Damaged as error:
             damage.append(str(error))
     return parts, damage
 
 
-def _read(path: Path, digest: str) -> Part:
+def _read(path: Path, digest: str, size: int | None) -> Part:
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # a pipe may never end
+        about = path.stat()
+        if not stat.S_ISREG(about.st_mode):  # a pipe may never end
             raise Damaged(f"{path.name} is no ordinary file")
-        if _checksum(path) != digest:
+        if size is not None and about.st_size != size:
+            raise Damaged(f"{path.name} has {about.st_size:,} bytes, not {size:,}")
+        if checksum(path) != digest:
             raise Damaged(f"{path.name} does not match its checksum")
         arrays: Part = load_file(path)
     except (OSError, ValueError, SafetensorError) as error:

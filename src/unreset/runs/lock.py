@@ -33,6 +33,7 @@ class _Held(NamedTuple):
 
 
 _held: dict[Path, _Held] = {}
+_closed: set[Path] = set()
 
 
 @contextlib.contextmanager
@@ -49,25 +50,36 @@ def locked(folder: Path, also: str = "") -> Iterator[int]:
         also: who else may be in it, for the message: ``", or by runs that it started"``.
 
     Raises:
-        UnresetError: where another process or thread holds it, with its number and machine.
+        UnresetError: where another process or thread holds it, with its number and machine; or this
+            one, and has :func:`closed` it.
         Failure: where something else has the lock's name.
         OSError: where the folder cannot be written to.
     """
     place = Path(os.path.realpath(folder))
     held = _held.get(place)
     if held is not None and held.thread == threading.get_ident():
+        if place in _closed:
+            raise UnresetError(
+                f"{folder} is practising, and what it calls cannot resume it, too: do that once it "
+                "has ended"
+            )
         yield held.descriptor
         return
-    descriptor = _open(place / FILE)
-    claimed = False
+    descriptor, claimed = _open(place / FILE), False
     try:
-        try:
-            _lock(descriptor)
-        except OSError as error:
-            if error.errno not in _NO_LOCKS:
-                raise _refusal(folder, _read(place / FILE), also) from None
-            _claim(folder, place / CLAIM, also)
-            claimed = True
+        while True:
+            try:
+                _lock(descriptor)
+            except OSError as error:
+                if error.errno not in _NO_LOCKS:
+                    raise _refusal(folder, _read(place / FILE), also) from None
+                if not claimed:
+                    _claim(folder, place / CLAIM, also)
+                claimed = True
+            if _is_own(descriptor, place / FILE):
+                break
+            stale, descriptor = descriptor, _open(place / FILE)
+            os.close(stale)
         with contextlib.suppress(OSError):  # on a full disk it holds without saying who does
             os.ftruncate(descriptor, 0)
             os.lseek(descriptor, 0, os.SEEK_SET)
@@ -81,6 +93,36 @@ def locked(folder: Path, also: str = "") -> Iterator[int]:
             (place / CLAIM).unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             os.close(descriptor)
+
+
+@contextlib.contextmanager
+def closed(folder: Path) -> Iterator[None]:
+    """Let nobody in while this lasts, not even the thread that holds the folder's lock."""
+    place = Path(os.path.realpath(folder))
+    _closed.add(place)
+    try:
+        yield
+    finally:
+        _closed.discard(place)
+
+
+def _is_own(descriptor: int, path: Path) -> bool:
+    """Whether a locked file still has its name, and no other one; its name is free otherwise.
+
+    It may have been removed before it was locked. A copy of hard links (``cp -al``) has the file
+    of another folder, which is left to that one.
+    """
+    if os.name != "posix":
+        return True
+    try:
+        about = os.lstat(path)
+    except FileNotFoundError:
+        return False
+    if not os.path.samestat(about, os.fstat(descriptor)):
+        return False
+    if about.st_nlink > 1:
+        path.unlink()
+    return about.st_nlink == 1
 
 
 def _open(path: Path) -> int:
@@ -191,6 +233,7 @@ def _forked() -> None:
         with contextlib.suppress(OSError):
             os.close(held.descriptor)
     _held.clear()
+    _closed.clear()
 
 
 if hasattr(os, "register_at_fork"):

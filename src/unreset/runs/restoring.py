@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from unreset.errors import Failure
 from unreset.reading import read_json
-from unreset.runs import checkpoint, housekeeping
+from unreset.runs import checkpoint, housekeeping, priors
 from unreset.runs.checkpoint import NOTHING, Damaged, Saved
 from unreset.runs.files import free_name
 from unreset.runs.folder import digest, read_summary
@@ -17,7 +17,33 @@ from unreset.runs.rows import LOGS, read_log
 
 CHECKPOINTS = "checkpoints"
 ASIDE = "before-restart"
+_FILES = ("demonstrations.safetensors", priors.FILE)
 _RESULTS = (CHECKPOINTS, *LOGS, "curves.png", "report.html", "videos", "summary.json")
+
+
+class Origin(NamedTuple):
+    """What a run practises from, as it was read from its folder."""
+
+    configuration: str  # digest of config.json
+    files: dict[str, str]  # checksums by name
+
+
+def origin(run: Path) -> Origin:
+    """What is in the folder now."""
+    names = [name for name in _FILES if (run / name).is_file()]
+    return Origin(digest(run), {name: checkpoint.checksum(run / name) for name in names})
+
+
+def altered(run: Path, now: Origin) -> str:
+    """Which file is not the one that the newest checkpoint was practised from; empty if none."""
+    known = checkpoint.begun_from(run / CHECKPOINTS)
+    for name in _FILES:
+        if name in known and now.files.get(name) != known[name]:
+            return (
+                f"{run / name} is not what this run began from (its checksum differs): its policy "
+                "can be used, but it practises on only from the file as it was: put a copy back"
+            )
+    return ""
 
 
 class Found(NamedTuple):

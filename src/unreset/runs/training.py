@@ -24,10 +24,10 @@ from unreset.evaluation import deployed
 from unreset.runs import checkpoint, housekeeping, lives, machine, priors, restoring
 from unreset.runs.files import FULL, flush, write_json
 from unreset.runs.fitting import fitted_capacity, fitted_method, fitted_task, with_sight
-from unreset.runs.folder import Configuration, digest, read_summary
+from unreset.runs.folder import Configuration, read_summary
 from unreset.runs.footprint import refuse_too_large
 from unreset.runs.interrupts import Again, Asked, Signalled, deferred
-from unreset.runs.lock import locked
+from unreset.runs.lock import closed, locked
 from unreset.runs.logs import history, lifelong_reward
 from unreset.runs.rows import LOGS, Row, append_rows, doubts, drop_rows_after, read_log
 from unreset.runs.summary import effort, summarize
@@ -100,6 +100,7 @@ class Training:
         self.unsaved = False  # whether it was loaded before its first checkpoint
         self.restarting = False  # whether what is there goes aside, once it practises
         self._present = restoring.present(folder)
+        self._origin: restoring.Origin | None = None  # what every checkpoint is stamped with
         self._saved_step, self._saving = 0, threading.Lock()
         self._unseen: BaseException | None = None  # what an observer has raised
         self._seconds = 0.0
@@ -144,6 +145,7 @@ class Training:
         )
         self.step, self._saved, self.refusal = found.step, found.saved, found.refusal
         self._saved_step = found.step
+        self._check_origin()
         self.unsaved = found.carry is None
         self._loaded = found.step
         self.notes += found.notes + doubts(self.folder, self.seeds)
@@ -158,6 +160,14 @@ class Training:
     def restart(self) -> None:
         """Begin at step 0, once it practises; what is there is then moved aside, not removed."""
         self.restarting = True
+        self._check_origin()
+
+    def _check_origin(self) -> None:
+        """Note what is read of the folder, and refuse to practise from what has changed there."""
+        self._origin = restoring.origin(self.folder)
+        if told := restoring.altered(self.folder, self._origin):
+            self.notes.append(told)
+            self.refusal = self.refusal or told
 
     def _logged(self, name: str) -> list[Row]:
         """The rows of a log up to the present step."""
@@ -188,24 +198,30 @@ class Training:
                 if self.restarting:  # links, too
                     restoring.set_aside(self.folder)
                     self.restarting = False
+                self._origin = self._origin or restoring.origin(self.folder)
                 housekeeping.refuse_links(self.folder / restoring.CHECKPOINTS)
                 drop_rows_after(self.folder, self._complete(), self.seeds)
-                with deferred() as asked:
+                with closed(self.folder), deferred() as asked:
                     self._practise(observer, asked)
         except OSError as error:
             if error is self._unseen:
                 raise
-            room = "make room, then " if error.errno in FULL else ""
-            raise Failure(
-                f"cannot write to {self.folder}: {error.strerror or error}; the last whole "
-                f"checkpoint is of step {self._last_saved()}: {room}unreset resume"
-            ) from error
+            raise Failure(self._unwritten(error)) from error
+
+    def _unwritten(self, error: OSError) -> str:
+        """What an error of the disk costs, and what helps."""
+        why = f"cannot write to {self.folder}: {error.strerror or error}"
+        if not (self.folder / "config.json").exists():
+            return f"{why}; the run's folder is gone, and with it what it held: put it back"
+        helps = "make room" if error.errno in FULL else "mend that"
+        step = self._last_saved()
+        return f"{why}; the last whole checkpoint is of step {step}: {helps}, then unreset resume"
 
     def _practise(self, observer: Observer, asked: Asked) -> None:
         config = self.configuration
         began, base = time.monotonic(), self._seconds
         if self._unlogged():
-            self._log(math.nan, asked)
+            self._log(math.nan, asked, again=True)
         untaught = not np.asarray(self.driver.run.learners.updates).any()
         if untaught and self.method.practice.cloning_updates:
             with asked.at_once(self._stop):
@@ -277,17 +293,17 @@ class Training:
         A checkpoint that was made before the logs of its step still has sums for them: what was
         logged since is logged again. Phases and visits reach back to the logs before.
         """
-        logged = any(int(row["env_steps"]) == self.step for row in self._logged("eval.csv"))
         sums = self.driver.run.totals.values()
         pending = any(np.asarray(weight).any() for _, weight in sums)
-        return self.step if logged and not pending else self._logged_before()
+        return self._logged_before() if pending else self.step
 
     def _unlogged(self) -> bool:
-        """Whether the run stopped in the evaluation of the present step."""
+        """Whether the run stopped in the evaluation of the present step, or a row of it is lost."""
         config = self.configuration
         due = self.step and (self.step % config.eval_every == 0 or self.step == config.steps)
         rows = self._logged("eval.csv") if due else []
-        return bool(due) and all(int(row["env_steps"]) != self.step for row in rows)
+        there = sum(int(row["env_steps"]) == self.step for row in rows)
+        return bool(due) and there < len(self.seeds)
 
     def _logged_before(self) -> int:
         """The step of the last log before the present step, or as far back as that may be.
@@ -344,6 +360,7 @@ class Training:
 
     def save(self) -> None:
         """Write a checkpoint of the present step, and the summary."""
+        assert self._origin is not None
         for name in LOGS:  # what a checkpoint has behind it must not be lost with the power
             if (self.folder / name).exists():
                 flush(self.folder / name)
@@ -352,22 +369,23 @@ class Training:
             self.step,
             self.driver.carry,
             self._saved,
-            digest(self.folder),
+            self._origin.configuration,
+            self._origin.files,
         )
         self._present = restoring.present(self.folder)
         self._saved_step = self.step
         write_json(self.folder / "summary.json", self.summary())
 
-    def _log(self, speed: float, asked: Asked) -> None:
-        """One row per seed in each log."""
+    def _log(self, speed: float, asked: Asked, again: bool = False) -> None:
+        """One row per seed in each log; ``again`` where some may be there, which then stay."""
         totals = self._totals()
         evaluation, cost = self._judged(asked), effort(self.driver.run)
         common = [
             {"seed": seed, "env_steps": self.step, "wall_seconds": round(self._seconds, 2)}
             for seed in self.seeds
         ]
-        append_rows(
-            self.folder / "metrics.csv",
+        self._append(
+            "metrics.csv",
             [
                 row
                 | {"steps_per_second": round(speed, 1)}
@@ -375,19 +393,21 @@ class Training:
                 | {n: float(v[i] / w[i]) if w[i] else math.nan for n, (v, w) in totals.items()}
                 for i, row in enumerate(common)
             ],
+            again,
         )
         if self.configuration.evaluation in ("continuing", "both"):
             evaluation |= {
                 "continuing_reward": lifelong_reward(self._logged("metrics.csv"), self.seeds)
             }
-        append_rows(
-            self.folder / "eval.csv",
+        self._append(
+            "eval.csv",
             [
                 {"seed": row["seed"], "env_steps": row["env_steps"]}
                 | {name: float(values[i]) for name, values in evaluation.items()}
                 | {"wall_seconds": row["wall_seconds"]}
                 for i, row in enumerate(common)
             ],
+            again,
         )
         self._evaluation = {name: float(values.mean()) for name, values in evaluation.items()}
         phases, visits = history(
@@ -399,9 +419,16 @@ class Training:
             self._logged_before(),
             self.configuration.eval_every,
         )
-        append_rows(self.folder / "phases.csv", phases)
-        append_rows(self.folder / "visits.csv", visits)
+        self._append("phases.csv", phases, again)
+        self._append("visits.csv", visits, again)
         self.driver.forget_totals()
+
+    def _append(self, name: str, rows: Sequence[Mapping[str, Any]], again: bool) -> None:
+        """Append to a log; ``again`` only what comes after the last row of the same seed."""
+        if again:
+            last = {int(row["seed"]): int(row["env_steps"]) for row in self._logged(name)}
+            rows = [row for row in rows if row["env_steps"] > last.get(row["seed"], -1)]
+        append_rows(self.folder / name, rows)
 
     def evaluate(self) -> dict[str, np.ndarray]:
         """Deployed evaluation of every seed's present policy: figures [seeds]."""
