@@ -63,6 +63,8 @@ def read(out: Path) -> Manifest:
         with reading(path, f"{path} cannot be read"):
             made: Manifest = stored.build(Manifest, found)
             check_threshold(made.threshold)
+            if any(not entry.seeds for entry in made.entries):
+                raise ValueError("one of its entries has no seeds")
     except UnresetError as error:
         raise UnresetError(line(f"{path} cannot be read: {error}")) from error
     return made
