@@ -66,8 +66,9 @@ class Record:
     def seeds(self) -> list[int]:
         """Seeds of the run, from its summary, its tables or its configuration."""
         listed = self.summary.get("seeds")
-        if isinstance(listed, list) and listed:
-            return list(dict.fromkeys(seed for seed in listed if isinstance(seed, int)))
+        listed = listed if isinstance(listed, list) else []
+        if known := list(dict.fromkeys(seed for seed in listed if isinstance(seed, int))):
+            return known
         for table in (self.evaluation, self.metrics, self.phases):
             found = finite(table.get("seed", np.empty(0)))
             if len(found):
