@@ -34,7 +34,7 @@ from unreset.runs.checkpoint import steps
 from unreset.runs.rows import LOGS, append_rows, read_rows
 
 CLOCKS = ("wall_seconds", "steps_per_second")
-EACH = 5  # kills of a round
+EACH = 10  # kills of a round
 SMALL = ("--hidden", "32", "32", "--batch-size", "32")
 OFTEN = ("--eval-every", "250", "--checkpoint-every", "250")
 FUSED, LIVE = (*SMALL, *OFTEN, "--wide-starts", "4"), (*SMALL, *OFTEN, "--horizon", "20")
