@@ -11,6 +11,7 @@ from PIL import Image
 from safetensors.numpy import save_file
 
 from unreset import reading
+from unreset.bench import manifest
 from unreset.demos import formats
 from unreset.demos.scripted import tabletop_demonstrations
 from unreset.errors import UnresetError
@@ -238,3 +239,41 @@ def test_a_video_is_not_drawn_that_unpacks_to_far_more_than_its_size(tmp_path, m
     assert page.count("data:image/gif") == 1
     assert "b.gif is listed in videos.json but cannot be read" in page
     assert "c.gif is listed in videos.json but cannot be read" in page  # that is no GIF
+
+
+def test_seeds_that_are_none_are_not_counted(tmp_path):
+    cell = {"label": "a", "method": "fbrl", "task": "tabletop", "flags": []}
+    entry = {"cell": cell, "steps": 9, "seeds": [0], "preset": "default", "eval_every": None}
+    told = {"suite": "s", "summary": "", "threshold": 0.9, "entries": [entry], "commands": []}
+    told |= {"version": "1", "machine": "m"}
+    (tmp_path / "bench.json").write_text(json.dumps(told))
+    assert manifest.read(tmp_path).entries[0].seeds == (0,)
+    for wrong, message in [([], "one of its entries has no seeds"), (["a"], "should be int")]:
+        entry["seeds"] = wrong
+        (tmp_path / "bench.json").write_text(json.dumps(told))
+        with pytest.raises(UnresetError, match=rf"bench\.json cannot be read: .*{message}"):
+            manifest.read(tmp_path)
+    (tmp_path / "config.json").write_text('{"seed": 7}')
+    (tmp_path / "summary.json").write_text('{"seeds": ["a", 3, 3]}')
+    assert read_record(tmp_path).seeds == [3]
+    (tmp_path / "summary.json").write_text('{"seeds": ["a"]}')
+    assert read_record(tmp_path).seeds == [7]
+
+
+@pytest.mark.parametrize(
+    ("table", "kept"),
+    [
+        ("seed,env_steps,role\n0,1,a\n", True),
+        ("seed,env_steps,role\n" + "".join(f"0,{n},{n}\n" for n in range(17)), False),
+        ("seed,env_steps,role\n" + "".join(f"{n},1,a\n" for n in range(257)), False),
+        ("seed,env_steps,role\n0,1," + "a" * 201 + "\n", False),
+        (f"seed,env_steps,{','.join(map(str, range(199)))}\n0,1{',1' * 199}\n", False),
+    ],
+)
+def test_what_no_run_can_have_is_not_drawn(tmp_path, table, kept):
+    """Roles, seeds, words and columns: the time that a page takes grows with their product."""
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "phases.csv").write_text(table)
+    record = read_record(tmp_path)
+    assert (len(record.phases) > 0) == kept
+    assert ("phases.csv" in record.missing) == (not kept)

@@ -33,7 +33,7 @@ from unreset.bench.suites import Cell, Suite
 from unreset.demos import earl_pickle, formats, store
 from unreset.demos.scripted import tabletop_demonstrations
 from unreset.policy import Policy
-from unreset.runs import checkpoint, page, priors, report, stored
+from unreset.runs import checkpoint, page, priors, report, restoring, stored
 from unreset.runs import folder as folders
 from unreset.runs.drawing import LIGHT
 from unreset.runs.files import write_json
@@ -180,11 +180,12 @@ def _run(folder: Path) -> None:
     for name, text in zip(LOGS, (METRICS, EVAL, PHASES, VISITS), strict=True):
         (folder / name).write_text(text)
     write_json(folder / "config.json", training.configuration.dictionary())
+    learner = jax.tree.map(lambda x: x[0, 0], training.driver.run.learners)
+    priors.save(folder / priors.FILE, priors.named(learner))
+    training._origin = restoring.origin(folder)
     for step in (20, 40):
         training.step = step
         training.save()
-    learner = jax.tree.map(lambda x: x[0, 0], training.driver.run.learners)
-    priors.save(folder / priors.FILE, priors.named(learner))
     (folder / "videos").mkdir()
     pictures = [Image.new("RGB", (24, 24), (80 * n, 0, 0)) for n in range(3)]
     pictures[0].save(folder / "videos" / "a.gif", save_all=True, append_images=pictures[1:])
