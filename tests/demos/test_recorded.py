@@ -111,7 +111,7 @@ def test_practice_takes_them(minari, tmp_path, monkeypatch):
     found = formats.read("reach/shown-v0", task)
     assert [one.rewards is None for one in found] == [False] * 3  # they stay there: many successes
     assert all(one.rewards[-1] == 1 and set(one.rewards) == {0, 1} for one in found)
-    assert len(api._demonstrations(task, "reach/shown-v0")) == 3
+    assert len(api.demonstrations_of(task, "reach/shown-v0")) == 3
 
 
 class Slide(gymnasium.Env):

@@ -237,8 +237,19 @@ def test_a_changed_life_is_stored_and_goes_on_changed(tmp_path):
     told = action[place[1:] > -toy.WALL]
     np.testing.assert_allclose(moved, np.clip(told - 1.0, -1, 1), atol=0.06)
     assert run.resume(steps=60).env_steps == 60
-    with pytest.raises(UnresetError, match="not to one that is given"):
+    with pytest.raises(UnresetError, match="driver='fused' practises in the task's JAX"):
         api.load(folder, toy.PointEnv())
+
+
+def test_a_change_is_not_made_to_an_environment_that_is_given():
+    with pytest.raises(UnresetError, match="not to one that is given: wrap that in"):
+        api.train(
+            "fbrl",
+            "pointmass",
+            driver="live",
+            change=Change(noise=0.01),
+            environment=toy.PointEnv(),
+        )
 
 
 def test_both_drivers_feel_the_same_wind():
