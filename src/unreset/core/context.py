@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from unreset.core.method import Method
 from unreset.core.types import Task
 
 
@@ -12,5 +12,5 @@ from unreset.core.types import Task
 class Context:
     """A method and the task that it practises. It is made once for a run and never changes."""
 
-    method: Method
+    method: Any  # a Method, which is made of parts, which are given this: so it cannot be named
     task: Task
