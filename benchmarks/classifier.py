@@ -20,8 +20,8 @@ import numpy as np
 from unreset.core.signals import matching
 from unreset.core.signals.matching import Matching
 from unreset.core.types import Array, Task
-from unreset.core.vision import Seen, Vision, looked_at
 from unreset.demos import pictures
+from unreset.networks.views import Seen, Vision, looked_at
 from unreset.tasks import tabletop
 from unreset.tasks.tabletop_render import CAMERAS
 

@@ -18,8 +18,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from unreset.core.networks import MLP, Trunk
-from unreset.core.vision import Encoder, Vision, augment
+from unreset.networks.encoders import Encoder
+from unreset.networks.mlp import MLP, Trunk
+from unreset.networks.views import Vision, augment
 from unreset.tasks.tabletop_render import look
 
 PICTURES, BATCH, UPDATES, SEED = 16_000, 128, 4_000, 0

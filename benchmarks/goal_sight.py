@@ -19,8 +19,9 @@ import jax.numpy as jnp
 import optax
 
 from encoders import BATCH, SEED, pictures
-from unreset.core.networks import MLP, Trunk
-from unreset.core.vision import Encoder, Vision
+from unreset.networks.encoders import Encoder
+from unreset.networks.mlp import MLP, Trunk
+from unreset.networks.views import Vision
 from unreset.tasks.tabletop_render import CAMERAS
 
 PAIRS, OTHERS, EVERY, UPDATES, SIZE = 16_000, 1_000, 1_000, 2_000, 32

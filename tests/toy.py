@@ -28,13 +28,13 @@ from unreset.core.signals.matching import Matching
 from unreset.core.signals.novelty import Novelty
 from unreset.core.signals.reversibility import Reversibility
 from unreset.core.types import Task
-from unreset.core.vision import Vision
 from unreset.demos import store
 from unreset.demos.store import BACKWARD, FORWARD, Trajectory
 from unreset.drivers.fused import Fused
 from unreset.evaluation import deployed
 from unreset.methods.medalpp import MedalPP
 from unreset.methods.settings import Settings
+from unreset.networks.views import Vision
 from unreset.runs.fitting import with_sight
 
 START, GOAL, SPEED, RADIUS, WALL = -1.0, 1.0, 0.25, 0.2, 1.5

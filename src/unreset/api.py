@@ -12,7 +12,6 @@ import numpy as np
 from unreset import places, registry
 from unreset.core.fitting import MODEL
 from unreset.core.types import Task
-from unreset.core.vision import STRIDES, Vision
 from unreset.demos import formats, pictures, scripts, store, units
 from unreset.demos.store import FORWARD, Trajectory
 from unreset.drivers.live import Live
@@ -22,6 +21,8 @@ from unreset.evaluation import discriminators, dynamics
 from unreset.evaluation.discriminators import Judgement
 from unreset.evaluation.dynamics import Quality
 from unreset.methods.settings import Settings
+from unreset.networks.encoders import STRIDES
+from unreset.networks.views import Vision
 from unreset.policy import Policy
 from unreset.runs import folder as folders
 from unreset.runs import priors, starting, stored

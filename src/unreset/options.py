@@ -16,9 +16,9 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import tyro
 
-from unreset.core.vision import Vision
 from unreset.errors import UnresetError, look_up
 from unreset.methods.settings import Settings
+from unreset.networks.views import Vision
 from unreset.tasks.change import Change
 
 Options = TypeVar("Options")

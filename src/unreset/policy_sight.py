@@ -87,7 +87,7 @@ def seen(
 
 
 def _encoded(sight: Mapping[str, Any], weights: Weights, image: np.ndarray) -> np.ndarray:
-    """Features [F] of a picture [height, width, C]; see :class:`unreset.core.vision.Encoder`."""
+    """Features [F] of a picture [height, width, C]: `networks.encoders.Encoder` in NumPy."""
     features = image.astype(np.float32) / np.float32(255) - np.float32(0.5)
     if sight["encoder"] in ("patches", "keypoints"):
         side = sight["patch"]

@@ -11,10 +11,10 @@ import toy
 from unreset import registry
 from unreset.core import batches as drawing
 from unreset.core import replay as replays
-from unreset.core.vision import Vision, stacked
 from unreset.drivers.fused import Remembered, look, remembering
 from unreset.errors import UnresetError
 from unreset.evaluation import deployed
+from unreset.networks.views import Vision, stacked
 
 TOY = toy.point()
 

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 from unreset.core import sac
-from unreset.core.networks import octaves, sample_tanh_normal
 from unreset.core.sac import SAC
 from unreset.core.types import Batch
 from unreset.errors import UnresetError
+from unreset.networks.mlp import octaves
+from unreset.networks.tanh_normal import sample_tanh_normal
 
 INPUTS, ACTIONS, ROWS = 3, 2, 6
 LINEAR = SAC(hidden=(), trunk=0, layer_norm=False, octaves=0, critics=2, target_subset=2)

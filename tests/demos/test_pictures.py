@@ -10,12 +10,12 @@ import pytest
 import toy
 from unreset import registry
 from unreset.core.types import BACKWARD, FORWARD, Trajectory
-from unreset.core.vision import Vision
 from unreset.demos import pictures
 from unreset.demos.cube_grasp import cube_grasp_demonstrations
 from unreset.demos.sawyer import door_demonstrations, peg_demonstrations
 from unreset.demos.scripted import tabletop_demonstrations
 from unreset.errors import UnresetError
+from unreset.networks.views import Vision
 from unreset.runs.fitting import with_sight
 from unreset.tasks.cube_grasp import cube_grasp
 from unreset.tasks.tabletop import tabletop

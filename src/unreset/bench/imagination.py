@@ -21,11 +21,11 @@ from unreset.core import planning, sac
 from unreset.core.imagination import Imagination, Imagined, imagine
 from unreset.core.method import Method, Practice, Role
 from unreset.core.model import Dynamics, Model
-from unreset.core.networks import sample_tanh_normal
 from unreset.core.planning import Planner, Planning, World
 from unreset.core.sac import SAC, Learner
 from unreset.core.types import FORWARD, Array, Batch, Task
 from unreset.evaluation import deployed
+from unreset.networks.tanh_normal import sample_tanh_normal
 from unreset.tasks import pointmass_walls as walls
 
 STARTS = ("narrow", "demonstrations")

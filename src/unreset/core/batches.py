@@ -12,12 +12,12 @@ from unreset.core import replay as replays
 from unreset.core.fitting import CURRICULUM, EXPLORING, MODEL
 from unreset.core.imagination import imagine
 from unreset.core.method import ENVIRONMENT, Method, draw_goal
-from unreset.core.networks import sample_tanh_normal
 from unreset.core.replay import GOAL_SOURCES, Replay
 from unreset.core.signals import exploring
 from unreset.core.signals.matching import Matching
 from unreset.core.types import Array, Batch, Task
-from unreset.core.vision import Frames, Shown
+from unreset.networks.tanh_normal import sample_tanh_normal
+from unreset.networks.views import Frames, Shown
 
 if TYPE_CHECKING:
     from unreset.core.practice import Run

@@ -17,7 +17,8 @@ from unreset.core.replay import Replay, Rows
 from unreset.core.signals import matching, worth
 from unreset.core.signals.matching import Matching
 from unreset.core.types import Array, Measurement, Metrics, Task, when
-from unreset.core.vision import Frames, Shown, encode
+from unreset.networks.encoders import encode
+from unreset.networks.views import Frames, Shown
 
 if TYPE_CHECKING:
     from unreset.core.practice import Run

@@ -12,10 +12,11 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from unreset.core.networks import sample_tanh_normal
 from unreset.core.sac import SAC, EventCritic, Learner, action_values, policy, stepped
 from unreset.core.types import Array, Batch, Metrics, Task, Transition
-from unreset.core.vision import Inputs, encode
+from unreset.networks.encoders import encode
+from unreset.networks.tanh_normal import sample_tanh_normal
+from unreset.networks.views import Inputs
 
 if TYPE_CHECKING:
     from unreset.core.method import Method

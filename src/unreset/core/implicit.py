@@ -13,10 +13,11 @@ import jax.numpy as jnp
 import optax
 
 from unreset.core import sac
-from unreset.core.networks import tanh_normal_log_density
 from unreset.core.sac import SAC, Learner
 from unreset.core.types import Array, Batch, Metrics
-from unreset.core.vision import Inputs, encode
+from unreset.networks.encoders import encode
+from unreset.networks.tanh_normal import tanh_normal_log_density
+from unreset.networks.views import Inputs
 
 MOST = 100.0  # that a row can count in the policy's loss (the paper's code)
 

@@ -13,7 +13,6 @@ from unreset.core import sac
 from unreset.core.asking import Asking
 from unreset.core.imagination import Imagination
 from unreset.core.model import Dynamics
-from unreset.core.networks import octaves
 from unreset.core.planning import Planning
 from unreset.core.replay import GOAL_SOURCES
 from unreset.core.signals import Signal, matching
@@ -23,8 +22,9 @@ from unreset.core.signals.exploring import Exploring
 from unreset.core.signals.matching import Matching
 from unreset.core.signals.reversibility import Reversibility
 from unreset.core.types import Array, Boundary, Task, Transition
-from unreset.core.vision import Frames, Inputs, Seen, Shown, Vision, coarse, looked_at
 from unreset.errors import UnresetError
+from unreset.networks.mlp import octaves
+from unreset.networks.views import Frames, Inputs, Seen, Shown, Vision, coarse, looked_at
 
 GoalSource = Literal["task", "initial", "demonstrations"]
 ENVIRONMENT = "environment"  # the reward that is the task's own

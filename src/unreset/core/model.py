@@ -16,9 +16,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from unreset.core.networks import MLP, octaves
 from unreset.core.types import Array, Metrics, Task, Transition
 from unreset.errors import UnresetError
+from unreset.networks.mlp import MLP, octaves
 
 LEAST_STD = 1e-4  # of a number that hardly changes, so that dividing by it stays finite
 MOVING = 1e-3  # least share of the newest rows in the running moments

@@ -19,8 +19,8 @@ from unreset.core.batches import paid
 from unreset.core.fitting import MODEL
 from unreset.core.method import Method
 from unreset.core.model import elites, predict
-from unreset.core.networks import sample_tanh_normal
 from unreset.core.types import Array, Task
+from unreset.networks.tanh_normal import sample_tanh_normal
 
 if TYPE_CHECKING:
     from unreset.core.phases import View

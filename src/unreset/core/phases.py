@@ -11,12 +11,13 @@ import numpy as np
 from unreset.core import asking, foresight, mpc, sac
 from unreset.core.fitting import CURRICULUM, reach
 from unreset.core.method import Method, draw_goal
-from unreset.core.networks import sample_tanh_normal
 from unreset.core.replay import GOAL_SOURCES
 from unreset.core.signals import confidence, curriculum
 from unreset.core.signals.matching import Matching
 from unreset.core.types import Array, Task, Transition
-from unreset.core.vision import Frames, encode
+from unreset.networks.encoders import encode
+from unreset.networks.tanh_normal import sample_tanh_normal
+from unreset.networks.views import Frames
 
 _PHASE_KEYS = np.uint32(2**31 + 1)  # a number that no step has
 

@@ -32,8 +32,8 @@ from unreset.core.refusals import misfit
 from unreset.core.replay import Replay
 from unreset.core.teaching import learn
 from unreset.core.types import Array, Measurement, Task, Transition, add
-from unreset.core.vision import Frames
 from unreset.errors import UnresetError
+from unreset.networks.views import Frames
 
 __all__ = ["Phase", "View", "act", "switch"]  # of a step's parts, those that live elsewhere
 

@@ -13,15 +13,12 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from unreset.core.networks import (
-    Actor,
-    Critics,
-    sample_tanh_normal,
-    tanh_normal_log_density,
-)
 from unreset.core.types import Array, Batch, Metrics
-from unreset.core.vision import Encoder, Inputs, Seen, Vision, encode
 from unreset.errors import UnresetError
+from unreset.networks.encoders import Encoder, encode
+from unreset.networks.mlp import Actor, Critics
+from unreset.networks.tanh_normal import sample_tanh_normal, tanh_normal_log_density
+from unreset.networks.views import Inputs, Seen, Vision
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ import jax
 import numpy as np
 
 from unreset.core.types import BACKWARD, FORWARD, Task, Trajectory
-from unreset.core.vision import Vision
 from unreset.demos.redrawing import redrawn
 from unreset.errors import UnresetError
+from unreset.networks.views import Vision
 
 _SAME = 1e-4  # goals nearer than this are one
 

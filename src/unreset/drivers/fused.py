@@ -17,8 +17,8 @@ from unreset.core.practice import Run
 from unreset.core.replay import Rows
 from unreset.core.teaching import clone
 from unreset.core.types import Array, Task
-from unreset.core.vision import Frames
 from unreset.errors import UnresetError
+from unreset.networks.views import Frames
 
 
 class Carry(NamedTuple):

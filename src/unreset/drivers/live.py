@@ -18,12 +18,12 @@ from unreset.core.practice import Run
 from unreset.core.replay import Rows
 from unreset.core.teaching import clone
 from unreset.core.types import Array, Task
-from unreset.core.vision import Frames
 from unreset.drivers.fused import Carry
 from unreset.drivers.helping import Helping
 from unreset.drivers.supervisor import Supervisor, Terminal
 from unreset.drivers.world import World
 from unreset.errors import UnresetError
+from unreset.networks.views import Frames
 
 
 class Live:

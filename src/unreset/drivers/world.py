@@ -12,11 +12,11 @@ from gymnasium import wrappers
 
 from unreset import interface
 from unreset.core.types import Task
-from unreset.core.vision import Frames, Vision, stacked, taken
 from unreset.drivers import states
 from unreset.drivers.unasked import Unasked
 from unreset.errors import Failure, UnresetError
 from unreset.interface import in_one_line, named
+from unreset.networks.views import Frames, Vision, stacked, taken
 
 _STATELESS = (wrappers.OrderEnforcing, wrappers.PassiveEnvChecker, wrappers.RescaleAction)
 

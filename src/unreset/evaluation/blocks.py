@@ -13,7 +13,7 @@ from unreset.core.batches import rewards
 from unreset.core.method import Method
 from unreset.core.practice import Run
 from unreset.core.types import Array, Task
-from unreset.core.vision import Frames
+from unreset.networks.views import Frames
 
 BLOCK = 256
 

@@ -17,9 +17,9 @@ import numpy as np
 from unreset.core import sac
 from unreset.core.method import Method
 from unreset.core.types import Array, Task
-from unreset.core.vision import Frames
 from unreset.drivers.fused import look
 from unreset.drivers.world import World
+from unreset.networks.views import Frames
 
 EPISODES = 10  # from the initial states of an environment, which may be random (EARL)
 JAX_EPISODES = 50  # from the initial states of a JAX task whose starts or steps are random

@@ -16,8 +16,8 @@ from unreset.core.sac import SAC
 from unreset.core.signals import Signal
 from unreset.core.signals.matching import Matching
 from unreset.core.types import Task
-from unreset.core.vision import Vision
 from unreset.methods.settings import Settings, published_learner, published_practice
+from unreset.networks.views import Vision
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,9 @@ from unreset.core.method import ENVIRONMENT, Method, Role
 from unreset.core.practice import CONTINUING, Run
 from unreset.core.replay import GOAL_SOURCES, Replay
 from unreset.core.types import Array, Task
-from unreset.core.vision import Frames, encode
 from unreset.evaluation.blocks import in_blocks, rewards_in_blocks
+from unreset.networks.encoders import encode
+from unreset.networks.views import Frames
 
 VISIT_EVERY = 20  # steps between the states kept for the report's map
 

@@ -11,7 +11,7 @@ from unreset.core.signals import matching, novelty
 from unreset.core.signals.matching import Matching
 from unreset.core.signals.novelty import Novelty
 from unreset.core.types import Array
-from unreset.core.vision import Inputs, Vision
+from unreset.networks.views import Inputs, Vision
 
 Signal = Matching | Novelty
 """What a role can be rewarded by, besides the environment."""

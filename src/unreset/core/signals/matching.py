@@ -15,8 +15,9 @@ import jax.numpy as jnp
 import optax
 
 from unreset.core.types import Array, Metrics
-from unreset.core.vision import Dense, Encoder, EncoderName, Inputs, Seen, Vision, encode
 from unreset.errors import UnresetError
+from unreset.networks.encoders import Dense, Encoder, encode
+from unreset.networks.views import EncoderName, Inputs, Seen, Vision
 
 FAR = 8  # steps between the pictures of a pair that do not show the same
 RewardForm = Literal["-log(1-D)", "log D", "log D - log(1-D)", "D > 1/2"]

@@ -14,8 +14,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from unreset.core.networks import MLP
 from unreset.core.types import Array, Metrics
+from unreset.networks.mlp import MLP
 
 WHITE_LIMIT = 5.0  # standard deviations beyond which inputs are cut (Burda et al.)
 

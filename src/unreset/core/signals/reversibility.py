@@ -13,8 +13,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from unreset.core.networks import MLP, octaves
 from unreset.core.types import Array, Metrics
+from unreset.networks.mlp import MLP, octaves
 
 
 @dataclass(frozen=True)

@@ -9,21 +9,12 @@ import pytest
 
 import toy
 from unreset.core import sac
-from unreset.core.networks import Critics, Trunk, tanh_normal_log_density
 from unreset.core.signals.matching import Matching
-from unreset.core.vision import (
-    Dense,
-    Encoder,
-    Seen,
-    Shown,
-    Vision,
-    augment,
-    coarse,
-    encode,
-    looked_at,
-    normalised,
-)
 from unreset.errors import UnresetError
+from unreset.networks.encoders import Dense, Encoder, encode, normalised
+from unreset.networks.mlp import Critics, Trunk
+from unreset.networks.tanh_normal import tanh_normal_log_density
+from unreset.networks.views import Seen, Shown, Vision, augment, coarse, looked_at
 
 KEY = jax.random.key(0)
 TOY = toy.point()

@@ -1,0 +1,1 @@
+"""Networks: perceptrons, encoders of pictures, and what they are shown."""
