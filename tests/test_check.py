@@ -8,8 +8,9 @@ import pytest
 from gymnasium import spaces
 
 from toy import point
-from unreset import check_cli, cli, registry
+from unreset import cli, registry
 from unreset.check import Finding, check
+from unreset.cli import check as check_command
 from unreset.demos import store
 from unreset.demos.store import BACKWARD, FORWARD, Trajectory
 from unreset.tasks.bring import from_environment
@@ -294,12 +295,12 @@ def listed(monkeypatch):
 
 @pytest.mark.usefixtures("listed")
 def test_the_command_prints_a_table_and_says_whether_there_is_a_problem(capsys):
-    assert check_cli.main(["plate", "--steps", "200"]) == 0
+    assert check_command.main(["plate", "--steps", "200"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "Plate: Plate (Gymnasium)"
     assert lines[-1] == "14 ok, 0 warning(s), 0 problem(s)"
     assert len(lines) == 16 and all(line.lstrip().startswith("ok") for line in lines[1:-1])
-    assert check_cli.main(["itself", "--steps", "400"]) == 1
+    assert check_command.main(["itself", "--steps", "400"]) == 1
     out = capsys.readouterr().out
     assert "problem  environment  the environment has reset itself" in out
     assert out.endswith("0 ok, 0 warning(s), 1 problem(s)\n")
@@ -308,7 +309,7 @@ def test_the_command_prints_a_table_and_says_whether_there_is_a_problem(capsys):
 @pytest.mark.usefixtures("listed")
 def test_demonstrations_from_a_file(tmp_path, capsys):
     store.save(tmp_path / "short.safetensors", [walk(12), walk(5)])
-    assert check_cli.main(["plate", "--demos", str(tmp_path / "short.safetensors")]) == 1
+    assert check_command.main(["plate", "--demos", str(tmp_path / "short.safetensors")]) == 1
     assert "1 do not end in success" in capsys.readouterr().out
 
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from unreset import check_cli, registry
+from unreset import registry
 from unreset.check import check
+from unreset.cli import check as check_command
 from unreset.tasks.bring import from_environment
 
 
@@ -103,8 +104,8 @@ class Slow(Own):
 def test_a_slow_check_says_what_it_is_doing(kind, told, monkeypatch, capsys):
     monkeypatch.setattr(registry, "TASKS", {"own": lambda: brought(kind)})
     seconds = 0.25 if told else 30.0
-    monkeypatch.setattr(check_cli.Waiting.__init__, "__defaults__", (seconds,))
-    assert check_cli.main(["own", "--steps", "200"]) == 0
+    monkeypatch.setattr(check_command.Waiting.__init__, "__defaults__", (seconds,))
+    assert check_command.main(["own", "--steps", "200"]) == 0
     out, error = capsys.readouterr()
     assert "checking" not in out
     if not told:
@@ -116,7 +117,7 @@ def test_a_slow_check_says_what_it_is_doing(kind, told, monkeypatch, capsys):
 
 
 def test_what_hangs_is_named(capsys):
-    with check_cli.Waiting(0.1) as waiting:
+    with check_command.Waiting(0.1) as waiting:
         waiting.at("making the task")
         time.sleep(0.35)
     assert capsys.readouterr().err.startswith("checking: making the task (0 s)\n")

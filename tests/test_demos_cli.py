@@ -9,7 +9,8 @@ import re
 import numpy as np
 import pytest
 
-from unreset import demos_cli, registry
+from unreset import registry
+from unreset.cli import demos
 from unreset.demos import formats, keyboard
 from unreset.demos.scripted import tabletop_demonstrations
 from unreset.demos.store import BACKWARD, FORWARD
@@ -44,7 +45,7 @@ def main(capsys):
     def run(line):
         capsys.readouterr()
         try:
-            code = demos_cli.main(line.split())
+            code = demos.main(line.split())
         except SystemExit as stop:
             code = stop.code or 0
         return code, capsys.readouterr().out
@@ -261,7 +262,7 @@ def test_nobody_to_ask_is_an_error(main, monkeypatch):
 def test_help(main):
     code, printed = main("--help")
     assert code == 0
-    for name in demos_cli.COMMANDS:
+    for name in demos.COMMANDS:
         assert f"\n  {name} " in printed
         code, page = main(f"{name} --help")
         assert code == 0

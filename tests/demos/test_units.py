@@ -9,7 +9,8 @@ import pytest
 from gymnasium import spaces
 
 import unreset
-from unreset import check, demos_cli, registry
+from unreset import check, registry
+from unreset.cli import demos
 from unreset.demos import formats, store, units
 from unreset.demos.store import FORWARD, Normalized, Trajectory
 from unreset.errors import UnresetError
@@ -177,8 +178,8 @@ def test_the_command_normalizes_once_and_for_all(task, forward, monkeypatch, cap
     path, out = flat(forward, OWN), forward / "mine.safetensors"
     words = ["import", str(path), "--task", "push", "--out", str(out)]
     with pytest.raises(UnresetError, match="seem not to be normalized"):
-        demos_cli.main(words)
-    assert demos_cli.main([*words, "--actions", "environment"]) == 0
+        demos.main(words)
+    assert demos.main([*words, "--actions", "environment"]) == 0
     np.testing.assert_allclose(formats.read(out, task)[0].actions, SHARES, atol=1e-6)
 
 

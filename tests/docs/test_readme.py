@@ -9,7 +9,8 @@ from pathlib import Path
 import pages
 import pytest
 
-from unreset import cli, demos_cli, registry
+from unreset import cli, registry
+from unreset.cli import demos
 
 FOREIGN = {"--xla_cpu_multi_thread_eigen"}  # not a flag of ours
 
@@ -56,7 +57,7 @@ def flags(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -
         "export",
         "check",
         "bench",
-        *(f"demos {name}" for name in demos_cli.COMMANDS),
+        *(f"demos {name}" for name in demos.COMMANDS),
         *(f"train {m}" for m in registry.METHODS),
         *(f"life {m}" for m in registry.METHODS),
     ):

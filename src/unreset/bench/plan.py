@@ -10,9 +10,9 @@ from typing import Any
 
 from unreset import registry
 from unreset.bench.suites import Cell
+from unreset.cli.training_options import parse_training
 from unreset.errors import UnresetError
 from unreset.methods.settings import Settings
-from unreset.options import parse_training
 from unreset.runs import stored
 from unreset.runs.facts import flatten
 from unreset.runs.folder import Configuration, read_configuration, read_summary

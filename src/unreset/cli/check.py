@@ -6,7 +6,9 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from types import TracebackType
+from typing import Annotated
 
 from rich.console import Console
 from rich.table import Table
@@ -15,12 +17,32 @@ from rich.text import Text
 from unreset import registry
 from unreset.api import demonstrations_of
 from unreset.check import Finding, check
+from unreset.cli.parsing import Demonstrations, TaskName, parse
 from unreset.errors import UnresetError
-from unreset.options import CheckOptions, parse
 
 STYLES = {"ok": "green", "warning": "yellow", "problem": "bold red"}
 PLAIN_WIDTH = 100  # of the output where there is no terminal
 PATIENCE = 4.0  # seconds after which, and between which, it is said what takes so long
+
+
+@dataclass(frozen=True)
+class CheckOptions:
+    """Try a task's environment before training in it: exit code 1 if there is a problem.
+
+    It is reset some hundred times and stepped some thousand, with random actions.
+
+    Examples:
+      unreset check tabletop
+      unreset check my_robot:make_task --demos recorded.safetensors
+    """
+
+    task: TaskName
+    """A task's name, or MODULE:FUNCTION, what makes it."""
+    demos: Annotated[str | None, Demonstrations] = None
+    """Demonstrations to judge: a file, a folder or a Minari id; "none" for none; None for the
+    task's own."""
+    steps: int = 1000
+    """How many random steps to take."""
 
 
 class Waiting:

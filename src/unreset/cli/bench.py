@@ -14,8 +14,8 @@ from unreset import bench
 from unreset.bench import imagination_page, imagination_run
 from unreset.bench.display import GridDisplay
 from unreset.bench.suites import find, suites
+from unreset.cli.parsing import parse
 from unreset.errors import UnresetError
-from unreset.options import parse
 
 STUDY = "imagination"
 _ABOUT = "policies that practise in a model alone: its data, rollouts' lengths and starts (offline)"

@@ -14,12 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from unreset import registry
-from unreset.core.types import Task
-from unreset.demos import formats, keyboard, quality, record, replay, scripts
-from unreset.demos.formats import KNOWN, Format
-from unreset.demos.store import BACKWARD, DIRECTIONS, FORWARD, Scripted, Trajectory
-from unreset.demos.success import final_successes
-from unreset.demos_options import (
+from unreset.cli.demos_options import (
     Direction,
     ExportOptions,
     ImportOptions,
@@ -28,13 +23,19 @@ from unreset.demos_options import (
     ReplayOptions,
     ScriptOptions,
 )
+from unreset.cli.parsing import Commands, dispatch, parse
+from unreset.core.types import Task
+from unreset.demos import formats, keyboard, quality, record, replay, scripts
+from unreset.demos.formats import KNOWN, Format
+from unreset.demos.store import BACKWARD, DIRECTIONS, FORWARD, Scripted, Trajectory
+from unreset.demos.success import final_successes
 from unreset.errors import UnresetError
-from unreset.options import Commands, dispatch, parse
 from unreset.policy import Policy
 from unreset.runs import demonstrations_picture
 
 
-def _script(arguments: list[str]) -> int:
+def script_demonstrations(arguments: list[str]) -> int:
+    """Run ``unreset demos script``; returns the exit code."""
     options = parse(ScriptOptions, "demos script", arguments)
     task = registry.task(options.task)
     if options.number is not None and options.number < 1:
@@ -54,7 +55,8 @@ def _script(arguments: list[str]) -> int:
     return _write(trajectories, task, out, options.format, options.id)
 
 
-def _info(arguments: list[str]) -> int:
+def info_demonstrations(arguments: list[str]) -> int:
+    """Run ``unreset demos info``; returns the exit code."""
     options = parse(InfoOptions, "demos info", arguments)
     task = registry.task(options.task)
     trajectories = formats.read(options.source, task, _way(options.direction))
@@ -86,7 +88,8 @@ def _info(arguments: list[str]) -> int:
     return 0
 
 
-def _import(arguments: list[str]) -> int:
+def import_demonstrations(arguments: list[str]) -> int:
+    """Run ``unreset demos import``; returns the exit code."""
     options = parse(ImportOptions, "demos import", arguments)
     task = registry.task(options.task)
     way = _way(options.direction)
@@ -97,14 +100,16 @@ def _import(arguments: list[str]) -> int:
     return _write(trajectories, task, out, None, None)
 
 
-def _export(arguments: list[str]) -> int:
+def export_demonstrations(arguments: list[str]) -> int:
+    """Run ``unreset demos export``; returns the exit code."""
     options = parse(ExportOptions, "demos export", arguments)
     task = registry.task(options.task)
     trajectories = formats.read(options.source, task, _way(options.direction))
     return _write(trajectories, task, options.out, options.format, options.id)
 
 
-def _replay(arguments: list[str]) -> int:
+def replay_demonstrations(arguments: list[str]) -> int:
+    """Run ``unreset demos replay``; returns the exit code."""
     options = parse(ReplayOptions, "demos replay", arguments)
     task = registry.task(options.task)
     trajectories = formats.read(options.source, task, _way(options.direction))
@@ -126,7 +131,8 @@ def _replay(arguments: list[str]) -> int:
     return 0
 
 
-def _record(arguments: list[str]) -> int:
+def record_demonstrations(arguments: list[str]) -> int:
+    """Run ``unreset demos record``; returns the exit code."""
     options = parse(RecordOptions, "demos record", arguments)
     task = registry.task(options.task)
     judge = record.only_successes if options.yes else ask
@@ -225,12 +231,27 @@ def _way(direction: Direction | None) -> int | None:
 
 
 COMMANDS: Commands = {
-    "script": (_script, "write the demonstrations of a task's own script"),
-    "info": (_info, "say what demonstrations are like, and what should be better"),
-    "import": (_import, "read any known format, check, write as unreset's own"),
-    "export": (_export, "write another format"),
-    "replay": (_replay, "replay demonstrations in the task's environment"),
-    "record": (_record, "record with the keyboard, a script or a policy"),
+    "script": (
+        "demos:script_demonstrations",
+        "write the demonstrations of a task's own script",
+    ),
+    "info": (
+        "demos:info_demonstrations",
+        "say what demonstrations are like, and what should be better",
+    ),
+    "import": (
+        "demos:import_demonstrations",
+        "read any known format, check, write as unreset's own",
+    ),
+    "export": ("demos:export_demonstrations", "write another format"),
+    "replay": (
+        "demos:replay_demonstrations",
+        "replay demonstrations in the task's environment",
+    ),
+    "record": (
+        "demos:record_demonstrations",
+        "record with the keyboard, a script or a policy",
+    ),
 }
 
 

@@ -1,0 +1,85 @@
+"""The command line: ``unreset train | check | demos | resume | eval | report | …``."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+
+from unreset import __version__, streams
+from unreset.cli.parsing import Commands, dispatch
+from unreset.errors import Failure, Notice, UnresetError
+from unreset.runs import interrupts
+
+OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, interrupts.EXIT_CODE
+
+#: Commands whose result is a folder: they have done what was asked also if nobody reads of it.
+_PRACTISING = ("train", "life", "prior", "resume", "bench")
+
+COMMANDS: Commands = {
+    "train": ("practise:train", "practise a task without resets"),
+    "check": ("check:main", "try an environment before training, with advice"),
+    "demos": ("demos:main", "make, inspect, convert, replay and record demonstrations"),
+    "prior": ("practise:prior", "make the data with which a life begins, by practice with resets"),
+    "life": ("practise:life", "do a task once, in one life without resets"),
+    "resume": ("practise:resume", "continue a run from its newest checkpoint"),
+    "eval": ("evaluate:evaluate", "evaluate a run's policy"),
+    "bench": (
+        "bench:main",
+        "train a suite of methods and tasks, with tables and plots",
+    ),
+    "report": ("evaluate:report", "write a run's report, or compare runs on one page"),
+    "export": ("evaluate:export", "write a policy that acts with NumPy alone"),
+    "methods": ("listing:methods", "list the methods, or show one method's settings"),
+    "tasks": ("listing:tasks", "list the tasks, or show one task's protocol"),
+}
+
+
+def _one_line(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    line: str | None = None,
+    *,
+    usual: Callable[..., str] = warnings.formatwarning,
+) -> str:
+    """How a warning is printed: one of this library's as its errors are."""
+    if issubclass(category, Notice):
+        return f"unreset: warning: {message}\n"
+    return usual(message, category, filename, lineno, line)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:1] == ["--version"]:
+        print(__version__)
+        return OK
+    warnings.formatwarning = _one_line
+    alone = interrupts.Alone() if arguments is None else None
+    with streams.forgiving() as output:
+        code = _run(words)
+    if alone is not None:
+        alone.interrupted = code == INTERRUPTED
+    if output.unwritten is None:
+        return code
+    with streams.forgiving():
+        print(f"unreset: cannot write to the standard output: {output.unwritten}", file=sys.stderr)
+    return code or (OK if words[0] in _PRACTISING else FAILED)
+
+
+def _run(words: list[str]) -> int:
+    """Run one command; returns the exit code, after a line about what went wrong."""
+    try:
+        about = f"unreset {__version__}: reinforcement learning that practises without resets"
+        return dispatch("unreset", about, COMMANDS, "unreset train medal tabletop --seeds 2", words)
+    except Failure as failure:
+        print(f"unreset: {failure}", file=sys.stderr)
+        return FAILED
+    except UnresetError as mistake:
+        print(f"unreset: {mistake}", file=sys.stderr)
+        return USAGE
+    except KeyboardInterrupt as interrupt:
+        print(": ".join(["unreset", "interrupted", *map(str, interrupt.args)]), file=sys.stderr)
+        return INTERRUPTED

@@ -1,0 +1,204 @@
+"""The commands for a run that is there: ``unreset eval``, ``report`` and ``export``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from unreset import api, registry
+from unreset.cli import outcome
+from unreset.cli.parsing import Demonstrations, RunFolder, Trust, parse
+from unreset.demos.store import Trajectory
+from unreset.errors import Failure, UnresetError
+from unreset.runs.files import FULL
+from unreset.runs.folder import Configuration, read_configuration
+from unreset.runs.report import write_page, write_report
+from unreset.trust import Untrusted
+
+
+@dataclass(frozen=True)
+class EvalOptions:
+    """Evaluate a run's deterministic policy, its discriminators or its model, which all stay.
+
+    Examples:
+      unreset eval runs/fbrl-tabletop-0 --starts wide --episodes 200
+      unreset eval runs/medal-tabletop-0 --rewards
+      unreset eval runs/mbarl-tabletop-0 --dynamics
+    """
+
+    run: RunFolder
+    """The run folder."""
+    starts: Literal["fixed", "wide"] = "fixed"
+    """The task's initial states; or random states (robustness)."""
+    episodes: int | None = None
+    """How many; None for 100 wide ones, or from initial states 50 (JAX tasks) or 10. A JAX task in
+    which nothing is random has one for each goal, whatever is asked for."""
+    rewards: bool = False
+    """Judge the discriminators instead, on states of the policy, of random actions (from both kinds
+    of start, 10 episodes each by default, in a simulator 2) and of fresh demonstrations."""
+    dynamics: bool = False
+    """Judge the model instead, on as many of the policy's episodes from each kind of start, and on
+    fresh demonstrations: its error by steps ahead, and whether it knows how sure it may be."""
+    demonstrations: Annotated[str | None, Demonstrations] = None
+    """Fresh demonstrations for --rewards and --dynamics; "none" for none (--dynamics); None for the
+    script's, with another seed."""
+    seed_number: int = 0
+    """Which of the run's seeds --rewards and --dynamics judge, counted from 0."""
+    trust: Trust = False
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """Write a run's report, or one page that compares several runs.
+
+    Example: unreset report runs/fbrl-tabletop-0 runs/medal-tabletop-0 --output compare.html
+    """
+
+    runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN ...")]
+    """The run folders."""
+    output: Path | None = None
+    """The page; None for report.html in the run folder, or in the current one for several."""
+    trust: Trust = False
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """Write a run's policy to one file that acts with NumPy alone.
+
+    Example: unreset export runs/fbrl-tabletop-0 policy.safetensors
+    """
+
+    run: RunFolder
+    """The run folder."""
+    file: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")]
+    """The file to write; read it with unreset.Policy.load(FILE)."""
+    seed_number: int = 0
+    """Which of the run's seeds, counted from 0."""
+    trust: Trust = False
+
+
+def evaluate(arguments: list[str]) -> int:
+    """Run ``unreset eval``; returns the exit code."""
+    options = parse(EvalOptions, "eval", arguments)
+    demonstrations = _checked(options)
+    if options.rewards:
+        run = outcome.load(options.run, options.trust)
+        found = run.judge_rewards(options.seed_number, options.episodes, demonstrations)
+        print("\n\n".join(f"{name}: {judgement.text()}" for name, judgement in found.items()))
+        return 0
+    if options.dynamics:
+        run = outcome.load(options.run, options.trust)
+        told = run.judge_model(options.seed_number, options.episodes, demonstrations)
+        print("\n\n".join(f"{name}\n{quality.text()}" for name, quality in told.items()))
+        return 0
+    figures = outcome.load(options.run, options.trust).evaluate(options.starts, options.episodes)
+    for name, value in figures.items():
+        print(f"{name:22} {value:.4g}")
+    return 0
+
+
+def _checked(options: EvalOptions) -> Sequence[Trajectory] | None:
+    """The demonstrations that are given, if any; refuses options before anything is loaded.
+
+    Raises:
+        UnresetError: where the options do not fit each other or the run.
+    """
+    config = read_configuration(options.run, options.trust)
+    if options.rewards and options.dynamics:
+        raise UnresetError("say --rewards or --dynamics, not both")
+    judged = options.rewards or options.dynamics
+    for flag, given, fits in [
+        ("demos", options.demonstrations is not None, judged),
+        ("seed-number", options.seed_number != 0, judged),
+        ("starts", options.starts != "fixed", not judged),
+    ]:
+        if given and not fits:
+            where = "without" if flag == "starts" else "with"
+            raise UnresetError(f"--{flag} is used {where} --rewards or --dynamics")
+    if options.episodes is not None and options.episodes < 1:
+        raise UnresetError(f"episodes must be at least 1, not {options.episodes}")
+    _check_seed_number(options.seed_number, config)
+    task = registry.task(config.task, config.reward)
+    if options.starts not in ("fixed", *task.starts):
+        raise UnresetError(f"task {task.name!r} has no {options.starts} starts")
+    if options.demonstrations is None:
+        return None
+    return api.demonstrations_of(task, options.demonstrations)
+
+
+def report(arguments: list[str]) -> int:
+    """Run ``unreset report``; returns the exit code."""
+    options = parse(ReportOptions, "report", arguments)
+    if not options.runs:
+        raise UnresetError("report needs at least one run folder (see unreset report --help)")
+    _check_writable(options.output or Path("report.html"))
+    known = [_known(folder, options.trust) for folder in options.runs]
+    if len(options.runs) > 1 or options.output is not None:
+        print(write_report(options.runs, options.output or Path("report.html")))
+    elif not all(known):
+        print(write_page(options.runs[0]))
+    else:
+        try:
+            run = outcome.load(options.runs[0], options.trust)
+        except Failure as failure:  # its logs are still worth a page
+            print(f"note: drawn from the logs alone, since {failure}", file=sys.stderr)
+            print(write_page(options.runs[0]))
+            return 0
+        print(run.report())
+    return 0
+
+
+def _known(folder: Path, trust: bool) -> bool:
+    """Whether a run's code may be imported; if not, a note says what the page goes without."""
+    try:
+        read_configuration(folder, trust)
+    except Untrusted as refusal:
+        print(f"note: drawn from the logs alone, since {refusal}", file=sys.stderr)
+        return False
+    except UnresetError:  # the page shows what there is
+        pass
+    return True
+
+
+def export(arguments: list[str]) -> int:
+    """Run ``unreset export``; returns the exit code."""
+    options = parse(ExportOptions, "export", arguments)
+    _check_seed_number(options.seed_number, read_configuration(options.run, options.trust))
+    _check_writable(options.file)
+    policy = outcome.load(options.run, options.trust).export(options.seed_number)
+    try:
+        print(policy.save(options.file))
+    except OSError as error:
+        kind = Failure if error.errno in FULL else UnresetError
+        raise kind(f"cannot write {options.file}: {error.strerror or error}") from error
+    return 0
+
+
+def _check_seed_number(number: int, config: Configuration) -> None:
+    """Refuse the number of a seed that a run does not have."""
+    if not 0 <= number < config.seeds:
+        raise UnresetError(
+            f"seed number {number} does not exist; this run has {config.seeds}, counted from 0"
+        )
+
+
+def _check_writable(path: Path) -> None:
+    """Refuse a file that cannot be written."""
+    folder = path.parent
+    reason = (
+        "it is a folder"
+        if path.is_dir()
+        else f"there is no folder {folder}"
+        if not folder.is_dir()
+        else ""
+        if os.access(path if path.exists() else folder, os.W_OK)
+        else "permission denied"
+    )
+    if reason:
+        raise UnresetError(f"cannot write {path}: {reason}")

@@ -1,0 +1,115 @@
+"""What every command is read with: shared kinds of arguments, flags, and one-line mistakes."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import importlib
+import inspect
+import io
+import itertools
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import tyro
+
+from unreset.errors import UnresetError, look_up
+
+Options = TypeVar("Options")
+Command = Callable[[list[str]], int]
+Commands = Mapping[str, tuple[str, str]]
+"""What runs each command, as ``module:function`` in this folder, and a line about it."""
+
+TaskName = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="TASK")]
+Demonstrations = tyro.conf.arg(name="demos", metavar="PATH|ID")
+Trust = Annotated[
+    bool, tyro.conf.arg(help="Import the method or task that a run names as MODULE:NAME.")
+]
+RunFolder = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+
+
+def parse(
+    kind: type[Options], command: str, arguments: Sequence[str], default: Any = None
+) -> Options:
+    """Typed options from arguments; a mistake becomes one line, with the nearest flag if any."""
+    complaint = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(complaint):
+            options: Any = tyro.cli(
+                kind,
+                prog=f"unreset {command}" + " [METHOD] [TASK]" * (command in ("train", "life")),
+                description=inspect.getdoc(kind),
+                args=list(arguments),
+                default=default,
+            )
+            return options
+    except SystemExit as stop:
+        if stop.code in (0, None):
+            raise
+        # A title, the complaint, a rule, and advice; framed where the terminal can show it.
+        words = re.sub(r"[^\x20-\x7e\n]", "", complaint.getvalue())
+        lines = [line.strip(" |") for line in words.splitlines()[1:]]
+        groups = itertools.groupby(lines, key=lambda line: bool(re.search(r"\w", line)))
+        blocks = [list(group) for worded, group in groups if worded]
+        message = " ".join(blocks[0]) if blocks else "bad usage"
+        advice = [line for block in blocks[1:] for line in block if re.match(r"--\w", line)]
+        flags = [line.split()[0].rstrip(",") for line in advice]
+        wrong = re.search(r"--[\w.-]+", message)
+        unknown = wrong[0] if wrong and "nrecognized" in message else ""
+        near = difflib.get_close_matches(unknown, flags, n=1, cutoff=0.5)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise UnresetError(f"{message}{hint} (see unreset {command} --help)") from None
+
+
+def flag(arguments: Sequence[str], name: str, default: str) -> str:
+    """A flag's value before the full parse, which depends on it."""
+    for number, argument in enumerate(arguments):
+        if argument == f"--{name}" and number + 1 < len(arguments):
+            return arguments[number + 1]
+        if argument.startswith(f"--{name}="):
+            return argument.split("=", 1)[1]
+    return default
+
+
+def without(arguments: Sequence[str], name: str) -> list[str]:
+    """The arguments without a flag and its value."""
+    before = ["", *arguments]
+    return [
+        argument
+        for last, argument in zip(before, arguments, strict=False)
+        if f"--{name}" not in (last, argument) and not argument.startswith(f"--{name}=")
+    ]
+
+
+def named(
+    command: str, arguments: list[str], defaults: Sequence[str]
+) -> tuple[list[str], list[str]]:
+    """What stands before the flags, or its defaults; and the flags."""
+    names = list(itertools.takewhile(lambda word: not word.startswith("-"), arguments))
+    if len(names) > len(defaults):
+        takes = "a METHOD and a TASK" if len(defaults) == 2 else "a TASK"
+        raise UnresetError(f"{command} takes {takes}, not also {names[len(defaults)]!r}")
+    return [*names, *defaults[len(names) :]], arguments[len(names) :]
+
+
+def dispatch(
+    program: str, about: str, commands: Commands, example: str, arguments: list[str]
+) -> int:
+    """Run the command that the first argument names, or print the usage; returns the exit code.
+
+    Raises:
+        UnresetError: where there is no such command, or something is wrong with what it was asked
+            for; one line says what.
+    """
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(f"{about}\n\nusage: {program} COMMAND ... ({program} COMMAND --help says more)\n")
+        for name, (_, line) in commands.items():
+            print(f"  {name:8} {line}")
+        print(f"\nexample: {example}")
+        return 0 if arguments else 2
+    look_up(f"{program.removeprefix('unreset')} command".strip(), arguments[0], commands)
+    module, _, name = commands[arguments[0]][0].partition(":")
+    command: Command = getattr(importlib.import_module(f"unreset.cli.{module}"), name)
+    return command(arguments[1:])
