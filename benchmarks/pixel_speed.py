@@ -25,7 +25,7 @@ from unreset.core import sac
 from unreset.core.batches import draw_batches
 from unreset.demos import store
 from unreset.drivers.fused import Fused
-from unreset.runs.fitting import with_sight
+from unreset.runs.configured import with_sight
 
 TURNS, STEPS, CAPACITY = 5, 200, 20_000
 

@@ -14,7 +14,7 @@ from unreset.demos import store
 from unreset.drivers import fused
 from unreset.drivers.live import Live
 from unreset.evaluation import deployed
-from unreset.runs.fitting import with_sight
+from unreset.runs.configured import with_sight
 from unreset.tasks.tabletop import tabletop
 
 EVERY = [(name, preset) for name, presets in registry.METHODS.items() for preset in presets]

@@ -13,8 +13,8 @@ from rich.console import Console
 
 import toy
 from unreset import api, cli
+from unreset.report.display import Display
 from unreset.runs import checkpoint
-from unreset.runs.display import Display
 from unreset.runs.training import Progress
 
 TOY = Path(__file__).parent / "toy.py"

@@ -24,7 +24,7 @@ from unreset.core.phases import switch
 from unreset.core.practice import view
 from unreset.core.types import Transition
 from unreset.errors import UnresetError
-from unreset.runs.fitting import fitted_method
+from unreset.runs.configured import fitted_method
 from unreset.runs.folder import Configuration
 from unreset.tasks import tabletop_edge
 

@@ -16,8 +16,8 @@ from unreset.demos import formats
 from unreset.demos.scripted import tabletop_demonstrations
 from unreset.errors import UnresetError
 from unreset.policy import Policy
-from unreset.runs import sections
-from unreset.runs.record import read_record
+from unreset.report import sections
+from unreset.report.record import read_record
 from unreset.tasks.tabletop import tabletop
 
 TASK = tabletop()

@@ -13,7 +13,7 @@ import unreset
 from unreset import cli, trust
 from unreset.bench import plan
 from unreset.bench.suites import Cell
-from unreset.runs.record import read_record
+from unreset.report.record import read_record
 
 FILE = """
 from pathlib import Path

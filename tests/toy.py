@@ -35,7 +35,7 @@ from unreset.evaluation import deployed
 from unreset.methods.medalpp import MedalPP
 from unreset.methods.settings import Settings
 from unreset.networks.views import Vision
-from unreset.runs.fitting import with_sight
+from unreset.runs.configured import with_sight
 
 START, GOAL, SPEED, RADIUS, WALL = -1.0, 1.0, 0.25, 0.2, 1.5
 STUCK = 1.3  # beyond it a supervisor thinks that the point is stuck

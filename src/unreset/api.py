@@ -24,13 +24,13 @@ from unreset.methods.settings import Settings
 from unreset.networks.encoders import STRIDES
 from unreset.networks.views import Vision
 from unreset.policy import Policy
+from unreset.report.report import write_page
+from unreset.report.videos import write_videos
 from unreset.runs import folder as folders
 from unreset.runs import priors, starting, stored
-from unreset.runs.fitting import fitted_task
+from unreset.runs.configured import fitted_task
 from unreset.runs.folder import Configuration
-from unreset.runs.report import write_page
 from unreset.runs.training import Observer, Training
-from unreset.runs.videos import write_videos
 from unreset.seeds import at_least, checked, whole
 from unreset.tasks.change import Change
 

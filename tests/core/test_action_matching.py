@@ -16,8 +16,9 @@ from unreset.demos import store
 from unreset.errors import UnresetError
 from unreset.evaluation import discriminators
 from unreset.methods import qwale
-from unreset.runs import logs, reward_films
-from unreset.runs.stretches import Stretch
+from unreset.report import reward_films
+from unreset.report.stretches import Stretch
+from unreset.runs import logs
 
 KEY = jax.random.key(0)
 SEEING = {"see_action": True}

@@ -13,7 +13,7 @@ from unreset.core import discriminating, fitting
 from unreset.core.signals.matching import FAR, Matching
 from unreset.demos import store
 from unreset.errors import UnresetError
-from unreset.runs import fitting as fitted
+from unreset.runs import configured as fitted
 
 TOY = toy.point()
 KEY = jax.random.key(0)

@@ -15,7 +15,7 @@ from unreset.core import discriminating, phases, practice, refusals, sac
 from unreset.core import replay as replays
 from unreset.demos import store
 from unreset.errors import UnresetError
-from unreset.runs import fitting as fitted
+from unreset.runs import configured as fitted
 from unreset.runs import footprint, machine
 from unreset.runs.folder import Configuration
 

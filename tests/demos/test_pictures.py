@@ -16,7 +16,7 @@ from unreset.demos.sawyer import door_demonstrations, peg_demonstrations
 from unreset.demos.scripted import tabletop_demonstrations
 from unreset.errors import UnresetError
 from unreset.networks.views import Vision
-from unreset.runs.fitting import with_sight
+from unreset.runs.configured import with_sight
 from unreset.tasks.cube_grasp import cube_grasp
 from unreset.tasks.tabletop import tabletop
 

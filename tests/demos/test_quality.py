@@ -11,7 +11,7 @@ from unreset.demos import quality
 from unreset.demos.scripted import tabletop_demonstrations
 from unreset.demos.store import BACKWARD, FORWARD, Trajectory
 from unreset.errors import UnresetError
-from unreset.runs import demonstrations_picture
+from unreset.report import demonstrations_picture
 from unreset.tasks.tabletop import tabletop
 
 

@@ -16,8 +16,8 @@ from unreset.drivers.live import Live
 from unreset.drivers.world import World
 from unreset.errors import Failure, UnresetError
 from unreset.evaluation.deployed import Simulated
-from unreset.runs.films import Camera
-from unreset.runs.fitting import with_sight
+from unreset.report.films import Camera
+from unreset.runs.configured import with_sight
 from unreset.tasks.tabletop import tabletop
 
 SIZE = toy.tiny(toy.seeing()).learner.vision.image_size

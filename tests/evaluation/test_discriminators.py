@@ -12,7 +12,7 @@ from unreset.core.types import Transition
 from unreset.demos import pictures
 from unreset.errors import UnresetError
 from unreset.evaluation import discriminators
-from unreset.runs.fitting import with_sight
+from unreset.runs.configured import with_sight
 
 SHOWN = [one for one in toy.demonstrations() if one.direction == toy.FORWARD]
 LENGTH = len(SHOWN[0].actions)

@@ -33,12 +33,13 @@ from unreset.bench.suites import Cell, Suite
 from unreset.demos import earl_pickle, formats, store
 from unreset.demos.scripted import tabletop_demonstrations
 from unreset.policy import Policy
-from unreset.runs import checkpoint, page, priors, report, restoring, stored
+from unreset.report import page, report
+from unreset.report.drawing import LIGHT
+from unreset.report.record import read_record
+from unreset.runs import checkpoint, priors, restoring, stored
 from unreset.runs import folder as folders
-from unreset.runs.drawing import LIGHT
 from unreset.runs.files import write_json
 from unreset.runs.folder import Configuration
-from unreset.runs.record import read_record
 from unreset.runs.rows import LOGS
 from unreset.runs.training import Training
 

@@ -14,10 +14,11 @@ from unreset import api, registry
 from unreset.demos import store
 from unreset.errors import UnresetError
 from unreset.methods import fbrl
-from unreset.runs import facts, rows
+from unreset.report import facts
+from unreset.report.record import read_record
+from unreset.report.report import write_report
+from unreset.runs import rows
 from unreset.runs.folder import Configuration, read_configuration, read_summary, write_json
-from unreset.runs.record import read_record
-from unreset.runs.report import write_report
 from unreset.runs.rows import LOGS, append_rows, drop_rows_after, read_log
 from unreset.runs.training import Training
 

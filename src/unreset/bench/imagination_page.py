@@ -13,7 +13,7 @@ from unreset.bench.markdown import table
 from unreset.errors import UnresetError
 from unreset.evaluation.statistics import bootstrap_interval
 from unreset.reading import read_json, reading
-from unreset.runs.drawing import LIGHT, canvas, thousands, to_png
+from unreset.report.drawing import LIGHT, canvas, thousands, to_png
 from unreset.runs.files import write_bytes
 from unreset.runs.rows import read_rows
 from unreset.tasks.pointmass_walls import PROTOCOL

@@ -8,9 +8,9 @@ from functools import partial
 
 from unreset.bench import published
 from unreset.bench.manifest import Manifest
-from unreset.bench.rows import ALL, Row
+from unreset.bench.table_rows import ALL, Row
 from unreset.evaluation.statistics import WINDOW
-from unreset.runs.facts import MISSING
+from unreset.report.facts import MISSING
 
 _CAPTION = """\
 IQM is the interquartile mean over seeds, without the lowest and the highest quarter; in brackets

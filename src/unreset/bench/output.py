@@ -11,9 +11,9 @@ from pathlib import Path
 from unreset.bench import manifest as manifests
 from unreset.bench import markdown, plots
 from unreset.bench.results import CellResult, read_cell
-from unreset.bench.rows import Row, cell_rows, improvement, seed_rows
+from unreset.bench.table_rows import Row, cell_rows, improvement, seed_rows
 from unreset.errors import UnresetError
-from unreset.runs.drawing import to_png
+from unreset.report.drawing import to_png
 from unreset.runs.files import write_bytes
 
 

@@ -13,8 +13,8 @@ from unreset.bench.suites import Cell
 from unreset.cli.training_options import parse_training
 from unreset.errors import UnresetError
 from unreset.methods.settings import Settings
+from unreset.report.facts import flatten
 from unreset.runs import stored
-from unreset.runs.facts import flatten
 from unreset.runs.folder import Configuration, read_configuration, read_summary
 
 _FIXED = ("evaluation", "reward", "start", "horizon")  # what train takes as given, None included

@@ -13,7 +13,7 @@ from unreset.bench import published
 from unreset.bench.results import CellResult, interval
 from unreset.bench.suites import RESET_EVERY
 from unreset.evaluation.statistics import WINDOW, interquartile_mean, trailing_mean
-from unreset.runs.drawing import LIGHT, canvas, nothing, thousands
+from unreset.report.drawing import LIGHT, canvas, nothing, thousands
 
 _RESAMPLES = 1000  # of a curve's band
 _MANY = 5  # bands of one panel; more are drawn faintly

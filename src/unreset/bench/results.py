@@ -14,7 +14,7 @@ from unreset.bench.suites import Cell
 from unreset.errors import UnresetError
 from unreset.evaluation import statistics
 from unreset.evaluation.statistics import Interval
-from unreset.runs.record import Record, read_record
+from unreset.report.record import Record, read_record
 
 
 @dataclass(frozen=True)

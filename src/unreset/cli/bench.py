@@ -12,7 +12,7 @@ import tyro
 
 from unreset import bench
 from unreset.bench import imagination_page, imagination_run
-from unreset.bench.display import GridDisplay
+from unreset.bench.grid_display import GridDisplay
 from unreset.bench.suites import find, suites
 from unreset.cli.parsing import parse
 from unreset.errors import UnresetError

@@ -31,7 +31,7 @@ from unreset.demos.store import BACKWARD, DIRECTIONS, FORWARD, Scripted, Traject
 from unreset.demos.success import final_successes
 from unreset.errors import UnresetError
 from unreset.policy import Policy
-from unreset.runs import demonstrations_picture
+from unreset.report import demonstrations_picture
 
 
 def script_demonstrations(arguments: list[str]) -> int:

@@ -16,9 +16,9 @@ from unreset.cli import outcome
 from unreset.cli.parsing import Demonstrations, RunFolder, Trust, parse
 from unreset.demos.store import Trajectory
 from unreset.errors import Failure, UnresetError
+from unreset.report.report import write_page, write_report
 from unreset.runs.files import FULL
 from unreset.runs.folder import Configuration, read_configuration
-from unreset.runs.report import write_page, write_report
 from unreset.trust import Untrusted
 
 

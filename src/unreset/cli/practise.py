@@ -13,8 +13,8 @@ from unreset.cli.parsing import RunFolder, Trust, flag, named, parse, without
 from unreset.cli.training_options import PRIOR_HELP, parse_training
 from unreset.errors import UnresetError, look_up
 from unreset.methods.settings import Settings
+from unreset.report.display import Display
 from unreset.runs import starting
-from unreset.runs.display import Display
 from unreset.runs.folder import read_configuration
 
 #: By learner, how the run is named that a life begins with, its method and that one's preset.

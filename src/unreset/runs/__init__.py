@@ -1,1 +1,1 @@
-"""The run folder: configuration, checkpoints, logs, report."""
+"""The run folder: configuration, lock, checkpoints, logs, and the training that writes them."""

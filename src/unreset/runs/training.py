@@ -22,8 +22,8 @@ from unreset.drivers.supervisor import Supervisor
 from unreset.errors import Failure, UnresetError
 from unreset.evaluation import deployed
 from unreset.runs import checkpoint, housekeeping, lives, machine, priors, restoring
+from unreset.runs.configured import fitted_capacity, fitted_method, fitted_task, with_sight
 from unreset.runs.files import FULL, flush, write_json
-from unreset.runs.fitting import fitted_capacity, fitted_method, fitted_task, with_sight
 from unreset.runs.folder import Configuration, read_summary
 from unreset.runs.footprint import refuse_too_large
 from unreset.runs.interrupts import Again, Asked, Signalled, deferred

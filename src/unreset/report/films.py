@@ -16,8 +16,8 @@ from unreset.core.phases import View
 from unreset.core.types import Task
 from unreset.drivers.world import World
 from unreset.evaluation.deployed import Simulated
-from unreset.runs.gifs import Frames
-from unreset.runs.stretches import Stretch
+from unreset.report.gifs import Frames
+from unreset.report.stretches import Stretch
 
 
 class Camera:

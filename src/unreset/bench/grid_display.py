@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from unreset.bench.grid import State
-from unreset.runs.display import Careful
-from unreset.runs.facts import duration
+from unreset.report.display import Careful
+from unreset.report.facts import duration
 
 PLAIN_SECONDS = 60.0  # between the lines on runs under way where there is no terminal
 

@@ -19,12 +19,12 @@ from unreset.drivers.fused import Carry
 from unreset.errors import UnresetError
 from unreset.evaluation import deployed
 from unreset.evaluation.blocks import in_blocks
-from unreset.runs import gifs, reward_films, stretches
-from unreset.runs.drawing import LIGHT
+from unreset.report import gifs, reward_films, stretches
+from unreset.report.drawing import LIGHT
+from unreset.report.films import Camera
+from unreset.report.gifs import Frames
+from unreset.report.stretches import Stretch
 from unreset.runs.files import write_bytes
-from unreset.runs.films import Camera
-from unreset.runs.gifs import Frames
-from unreset.runs.stretches import Stretch
 
 _LINGER = 10  # frames after the first success
 _MOST_GOALS = 4  # of a task in a Gymnasium environment, where an episode takes seconds to film

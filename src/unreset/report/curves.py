@@ -10,9 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from unreset.runs.drawing import LIGHT, Theme, canvas, nothing, thousands, to_png
-from unreset.runs.files import write_bytes
-from unreset.runs.record import (
+from unreset.report.drawing import LIGHT, Theme, canvas, nothing, thousands, to_png
+from unreset.report.record import (
     WINDOWS,
     Record,
     finite,
@@ -21,6 +20,7 @@ from unreset.runs.record import (
     read_record,
     windowed,
 )
+from unreset.runs.files import write_bytes
 
 #: Why a phase ended, as phases.csv has it: what it means, and its colour's index.
 ENDINGS = {

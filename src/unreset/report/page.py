@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from matplotlib.figure import Figure
 
-from unreset.runs.drawing import DARK, LIGHT, Theme, to_svg
+from unreset.report.drawing import DARK, LIGHT, Theme, to_svg
 
 
 def escape(value: object) -> str:

@@ -6,10 +6,10 @@ from functools import partial
 
 import numpy as np
 
-from unreset.runs import curves, page
-from unreset.runs.drawing import LIGHT
-from unreset.runs.findings import findings
-from unreset.runs.record import NEUTRAL, Record, signal_panels, signals, windowed
+from unreset.report import curves, page
+from unreset.report.drawing import LIGHT
+from unreset.report.findings import findings
+from unreset.report.record import NEUTRAL, Record, signal_panels, signals, windowed
 
 
 def to_look_at(record: Record) -> str:

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from unreset.core.types import Task
 from unreset.demos.store import BACKWARD, DIRECTIONS, FORWARD, Trajectory
 from unreset.errors import UnresetError
-from unreset.runs.drawing import LIGHT, canvas, nothing, to_png
+from unreset.report.drawing import LIGHT, canvas, nothing, to_png
 
 _BINS = 24
 

@@ -7,8 +7,8 @@ import math
 import numpy as np
 
 from unreset.core.method import ENVIRONMENT
-from unreset.runs import facts
-from unreset.runs.record import Record, Table, finite, over_seeds, signals
+from unreset.report import facts
+from unreset.report.record import Record, Table, finite, over_seeds, signals
 
 LATE = 2 / 3  # share of the run after which "lately" begins
 FEW = 50  # phases that say something together; fewer do not

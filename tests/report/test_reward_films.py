@@ -14,11 +14,11 @@ from unreset import registry
 from unreset.core.signals import matching
 from unreset.core.types import Transition
 from unreset.drivers.fused import Carry
-from unreset.runs import reward_films, stretches
-from unreset.runs.drawing import LIGHT
-from unreset.runs.fitting import with_sight
-from unreset.runs.stretches import Stretch
-from unreset.runs.videos import write_videos
+from unreset.report import reward_films, stretches
+from unreset.report.drawing import LIGHT
+from unreset.report.stretches import Stretch
+from unreset.report.videos import write_videos
+from unreset.runs.configured import with_sight
 
 
 @pytest.fixture(scope="module")

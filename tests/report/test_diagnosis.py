@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 from test_report import check, fake_run, page_of, write
 
-from unreset.runs import curves, diagnosis, findings, record
-from unreset.runs.record import Record, Table
+from unreset.report import curves, diagnosis, findings, record
+from unreset.report.record import Record, Table
 
 STEPS = 3000
 ROLES = ("reach", "put_in", "take_out", "open_drawer", "close_drawer")

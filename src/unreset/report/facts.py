@@ -11,8 +11,8 @@ import numpy as np
 from unreset import registry
 from unreset.core.method import ENVIRONMENT, Role
 from unreset.errors import UnresetError
+from unreset.report.record import Record
 from unreset.runs import stored
-from unreset.runs.record import Record
 
 MISSING = "\u2013"
 

@@ -14,10 +14,10 @@ from PIL import Image
 
 from unreset.errors import UnresetError
 from unreset.reading import read_json, reading
-from unreset.runs import curves, facts, findings, page
-from unreset.runs.drawing import LIGHT
-from unreset.runs.maps import map_figure
-from unreset.runs.record import Record, metric_panels, over_seeds, windowed
+from unreset.report import curves, facts, findings, page
+from unreset.report.drawing import LIGHT
+from unreset.report.maps import map_figure
+from unreset.report.record import Record, metric_panels, over_seeds, windowed
 
 _MOST_VIDEOS, _MOST_BYTES = 100, 10_000_000  # of a run; of one, 25 times what is written here
 _MOST_PIXELS = 1 << 28  # of all frames of a run's videos, which may be packed to next to nothing

@@ -17,7 +17,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from unreset.runs.facts import duration
+from unreset.report.facts import duration
 from unreset.runs.training import Progress
 
 PLAIN_SECONDS = 10.0  # between the lines where there is no terminal

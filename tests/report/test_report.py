@@ -24,10 +24,10 @@ from unreset.core import practice
 from unreset.demos import store
 from unreset.drivers.fused import Carry
 from unreset.errors import UnresetError
-from unreset.runs import curves, record
-from unreset.runs.report import labels, write_report
+from unreset.report import curves, record
+from unreset.report.report import labels, write_report
+from unreset.report.videos import write_videos
 from unreset.runs.rows import LOGS
-from unreset.runs.videos import write_videos
 
 STEPS = 20_000
 VOID = {"meta", "img", "source", "br", "link", "input", "hr"}

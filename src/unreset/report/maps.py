@@ -7,8 +7,8 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from unreset.runs.drawing import Theme, canvas, nothing
-from unreset.runs.record import Record, Table
+from unreset.report.drawing import Theme, canvas, nothing
+from unreset.report.record import Record, Table
 
 _MOST_MARKS = 200  # ends of phases of one kind on one map
 _CELLS = 52  # of a map, per side

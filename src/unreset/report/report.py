@@ -11,10 +11,10 @@ from functools import partial
 from pathlib import Path
 
 from unreset.errors import Failure, UnresetError
-from unreset.runs import curves, diagnosis, facts, page, sections
-from unreset.runs.drawing import LIGHT
+from unreset.report import curves, diagnosis, facts, page, sections
+from unreset.report.drawing import LIGHT
+from unreset.report.record import Record, read_record
 from unreset.runs.files import write_bytes
-from unreset.runs.record import Record, read_record
 
 
 def _one(record: Record) -> tuple[str, str]:

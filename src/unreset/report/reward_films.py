@@ -17,10 +17,10 @@ from unreset.core.method import ENVIRONMENT, Method
 from unreset.core.practice import Run
 from unreset.core.types import Task
 from unreset.evaluation.blocks import rewards_in_blocks
-from unreset.runs import gifs
-from unreset.runs.drawing import LIGHT
-from unreset.runs.gifs import Frames
-from unreset.runs.stretches import Stretch
+from unreset.report import gifs
+from unreset.report.drawing import LIGHT
+from unreset.report.gifs import Frames
+from unreset.report.stretches import Stretch
 
 _SIDE = 144  # pixels to which a camera's picture is enlarged about, by a whole factor
 _WIDTH = 300  # of the film, at least

@@ -6,7 +6,7 @@ import pytest
 
 import toy
 from unreset import registry
-from unreset.runs.fitting import fitted_method
+from unreset.runs.configured import fitted_method
 from unreset.runs.folder import Configuration
 
 GRADED = dataclasses.replace(toy.point(), sparse=False)
