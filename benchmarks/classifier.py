@@ -16,9 +16,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from unreset.core.signals.matching import Matching
 
 from unreset.core.signals import matching
-from unreset.core.signals.matching import Matching
 from unreset.core.types import Array, Task
 from unreset.demos import pictures
 from unreset.networks.views import Seen, Vision, looked_at

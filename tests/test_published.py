@@ -392,7 +392,7 @@ def test_qwale_adds_the_tasks_reward_where_it_is_dense(task, added):
 def test_paint_is_published_medal_with_a_longer_evaluation_at_the_edge():
     settings = registry.settings("paint", "paper")
     edge = registry.task("tabletop_edge")
-    (signal,) = settings.method(edge).signals.values()
+    _, signal = settings.method(edge).rewards.values()
     assert signal == registry.settings("medal", "paper").matching
     assert settings.method(edge).roles[1].imitate == ()
     assert settings.horizon_of(edge) == 1000
@@ -475,7 +475,7 @@ def test_examples_are_no_pictures():
 def test_mbarl_is_published_medal_in_a_world_that_it_imagines():
     settings = registry.settings("mbarl", "paper")
     method = registry.method(settings, TOY)
-    assert method.signals["discriminator"] == registry.settings("medal", "paper").matching
+    assert method.rewards["discriminator"] == registry.settings("medal", "paper").matching
     assert not method.shared
     assert settings.model == registry.settings("mbpo", "paper").model
 
@@ -503,7 +503,8 @@ def test_medalpp_looks_through_one_camera_in_simulation_and_two_on_the_robot():
     looking = {}
     for preset in PUBLISHED:
         method = registry.settings("medalpp", preset).method(task)
-        seen = [judge.sight(method.vision).looking(task) for judge in method.signals.values()]
+        sights = [judge.sight(method.vision) for judge in method.rewards.values()]
+        seen = [sight.looking(task) for sight in sights if sight is not None]
         looking[preset] = [tuple(method.vision.looking(task)), *map(tuple, reversed(seen))]
     everywhere, one, wrist = ("above", "wrist"), ("above",), ("wrist",)
     assert looking == {

@@ -24,8 +24,6 @@ from unreset.core.model import Dynamics
 from unreset.core.planning import Planning
 from unreset.core.sac import SAC
 from unreset.core.signals.curriculum import Curriculum
-from unreset.core.signals.matching import Matching
-from unreset.core.signals.novelty import Novelty
 from unreset.core.signals.reversibility import Reversibility
 from unreset.core.types import Task
 from unreset.demos import store
@@ -35,6 +33,7 @@ from unreset.evaluation import deployed
 from unreset.methods.medalpp import MedalPP
 from unreset.methods.settings import Settings
 from unreset.networks.views import Vision
+from unreset.rewards import RND, Discriminator
 from unreset.runs.configured import with_sight
 
 START, GOAL, SPEED, RADIUS, WALL = -1.0, 1.0, 0.25, 0.2, 1.5
@@ -150,7 +149,7 @@ class PointEnv(gymnasium.Env):
 
 def seeing() -> MedalPP:
     """MEDAL++ at its plainest: two discriminators, every camera, tiles, no hindsight."""
-    judge = Matching(batch_size=128, spectral_norm=True, scale=0.02, form="log D - log(1-D)")
+    judge = Discriminator(batch_size=128, spectral_norm=True, scale=0.02, form="log D - log(1-D)")
     return MedalPP(
         practice=Practice(
             updates_per_step=2, boundary="bootstrap", hindsight=0.0, reset_every=10_000
@@ -197,9 +196,9 @@ def tiny(settings: Settings, **practice) -> Settings:
     }
     for field in dataclasses.fields(settings):
         value = getattr(settings, field.name)
-        if isinstance(value, Matching | Novelty):
+        if isinstance(value, Discriminator | RND):
             changes[field.name] = dataclasses.replace(value, hidden=(8,), batch_size=16, interval=3)
-        if isinstance(value, Matching):
+        if isinstance(value, Discriminator):
             changes[field.name] = dataclasses.replace(changes[field.name], trunk=4)
         if isinstance(value, Asking):
             changes[field.name] = dataclasses.replace(

@@ -5,12 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import judges as matching
 import toy
-from unreset.core import discriminating
 from unreset.core.batches import draw_batches
-from unreset.core.discriminating import _fit_matching, judged_rows
-from unreset.core.signals import matching
-from unreset.core.signals.matching import Matching
+from unreset.core.context import Context
+from unreset.core.protocols import Scope
 from unreset.core.types import Transition
 from unreset.demos import store
 from unreset.errors import UnresetError
@@ -18,6 +17,7 @@ from unreset.evaluation import discriminators
 from unreset.methods import qwale
 from unreset.report import reward_films
 from unreset.report.stretches import Stretch
+from unreset.rewards import Discriminator, expert_rows
 from unreset.runs import logs
 
 KEY = jax.random.key(0)
@@ -37,17 +37,17 @@ def practised():
 def test_experts_rows_are_those_acted_from(practised):
     method, task, run = practised
     pinned, last = store.pinned_rows(toy.demonstrations(), task)
-    expert = judged_rows(method, pinned, last)[0]
+    expert = expert_rows.lists(method.rewards["prior"], False, pinned, last)[0]
     ahead = [n for n, role in enumerate(pinned.role) if role >= 0 and pinned.source[n] == 0]
     assert expert.tolist() == ahead
-    taken = discriminating.taken(run.replay, jnp.array(expert))
+    taken = expert_rows.taken(run.replay, jnp.array(expert))
     assert (np.asarray(taken.action) == np.float32(0.8)).all()  # the toy's only expert action
 
 
 def test_a_reward_is_for_the_action_where_it_wastaken(practised):
     method, task, run = practised
     batch = jax.tree.map(lambda x: x[0], draw_batches(method, task, run, (0,), 1, KEY))
-    signal = method.signals["prior"]
+    signal = method.rewards["prior"]
     seen = jnp.concatenate([batch.inputs, batch.action], axis=-1)
     assert seen.shape[-1] == 3  # where it is, where it shall be, and what it does
     logit = matching.logits(signal, run.signals["prior"], seen)
@@ -69,27 +69,27 @@ def test_a_transition_is_judged_by_where_it_began_and_what_was_done(practised):
     transition = Transition(before, action, after, jnp.float32(0), no, no, no)
     state = run.signals["prior"]
     found = method.logits(task, "prior", state, transition, goal)
-    wanted = matching.logits(method.signals["prior"], state, jnp.array([0.25, 1.0, -0.5]))
+    wanted = matching.logits(method.rewards["prior"], state, jnp.array([0.25, 1.0, -0.5]))
     np.testing.assert_allclose(found, wanted, rtol=1e-6)
 
 
 def test_only_who_sees_actions_tells_apart_who_acts_otherwise_in_the_same_place(practised):
     method, task, run = practised
     # Expert's and own rows at one place for one goal; the expert goes right, the agent left.
-    taken = discriminating.taken(run.replay, jnp.zeros((2, 32), jnp.int32))
+    taken = expert_rows.taken(run.replay, jnp.zeros((2, 32), jnp.int32))
     taken = taken._replace(action=jnp.array([[[1.0]], [[-1.0]]]) * jnp.ones((2, 32, 1)))
 
     def accuracy(sees):
-        signal = Matching(hidden=(8,), learning_rate=0.03, mixup=False, see_action=sees)
-        blank = jnp.zeros(1), jnp.zeros(1)
-        seen = method.judged(task, signal, *blank, action=jnp.zeros(1))
+        signal = Discriminator(hidden=(8,), learning_rate=0.03, mixup=False, see_action=sees)
+        scope = Scope(Context(method, task), "prior")
+        seen = signal.inputs(scope, jnp.zeros(1), jnp.zeros(1), {}, action=jnp.zeros(1))
         state = matching.init(signal, KEY, seen)
 
         def once(_, state):
-            return _fit_matching(method, task, signal, taken, KEY, None, (state, None))[0][0]
+            return signal._update(scope, taken, KEY, None, (state, None))[0][0]
 
         state = jax.lax.fori_loop(0, 60, once, state)
-        return _fit_matching(method, task, signal, taken, KEY, None, (state, None))[1]["accuracy"]
+        return signal._update(scope, taken, KEY, None, (state, None))[1]["accuracy"]
 
     assert accuracy(True) == 1.0
     assert accuracy(False) == 0.5
@@ -107,7 +107,7 @@ def test_only_who_sees_actions_tells_apart_who_acts_otherwise_in_the_same_place(
 )
 def test_what_has_no_action_is_refused(fields, message):
     with pytest.raises(UnresetError, match=message):
-        Matching(**(SEEING | fields))
+        Discriminator(**(SEEING | fields))
 
 
 def test_states_alone_cannot_judge_it(practised):
@@ -129,7 +129,7 @@ def test_films_and_logs_pay_for_the_action_too(practised):
     goal, zeros = np.full((5, 1), toy.GOAL, np.float32), np.zeros(5, np.int32)
     stretch = Stretch(seen, goal, zeros, zeros, zeros, zeros, {}, -seen)
     (curve,) = reward_films.evaluated(method, task, run, stretch)
-    signal = method.signals["prior"]
+    signal = method.rewards["prior"]
     inputs = jnp.concatenate([seen, goal, -seen], axis=-1)
     logit = matching.logits(signal, run.signals["prior"], inputs)
     wanted = signal.scale * matching.reward(signal.form, logit)

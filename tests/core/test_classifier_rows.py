@@ -9,10 +9,13 @@ import pytest
 
 import toy
 from unreset.core import batches as drawing
-from unreset.core import discriminating, fitting
-from unreset.core.signals.matching import FAR, Matching
+from unreset.core import fitting
+from unreset.core.context import Context
+from unreset.core.protocols import Scope
 from unreset.demos import store
 from unreset.errors import UnresetError
+from unreset.rewards import Discriminator, expert_rows
+from unreset.rewards.expert_rows import FAR
 from unreset.runs import configured as fitted
 
 TOY = toy.point()
@@ -52,14 +55,15 @@ def taken(method, task, run):
     """The rows of one update of the classifier."""
     seen = []
 
-    def spy(method, run, name, due, update, state):
-        seen.append(update)
-        return run, state, {}
+    def spy(config, *rest):
+        seen.append(drawn(config, *rest))
+        return seen[-1]
 
+    drawn = expert_rows.drawn
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(discriminating, "_with_encoder", spy)
+        patch.setattr(expert_rows, "drawn", spy)
         fitting.fit_signals(method, task, run, jnp.int32(0), KEY)
-    return seen[-1].args[3]
+    return seen[-1][1]
 
 
 def test_contrasts_are_earlier_states_and_last_ones_of_another_goal():
@@ -128,9 +132,7 @@ def test_chosen_segments_are_first_states_forward_and_last_ones_backward():
     chosen = dataclasses.replace(settings(), backward_reward="discriminator")
     judge = dataclasses.replace(chosen.matching, first_states=3, last_states=2)
     rows, last = store.pinned_rows(toy.demonstrations(), TOY)
-    expert, before = discriminating.judged_rows(
-        dataclasses.replace(chosen, matching=judge).method(TOY), rows, last
-    )[:2]
+    expert, before = expert_rows.lists(judge, False, rows, last)
     end = int(last[-1])
     np.testing.assert_array_equal(expert, [0, 1, 2, end - 1, end])
     assert len(before)
@@ -142,8 +144,7 @@ def test_arrivals_are_the_states_after_those_acted_from():
 
     def expert(**fields):
         judge = dataclasses.replace(chosen.matching, **fields)
-        method = dataclasses.replace(chosen, matching=judge).method(TOY)
-        return discriminating.judged_rows(method, rows, last)[0]
+        return expert_rows.lists(judge, False, rows, last)[0]
 
     acted = expert()
     assert (np.asarray(rows.role)[acted] == 0).all()
@@ -160,13 +161,15 @@ def test_a_classifier_may_see_the_goal_in_another_way_than_the_policy():
         jnp.repeat(jnp.asarray(TOY.goals)[:1], 2, axis=0),
     )
     frames = {name: seen[:2] for name, seen in run.replay.rows.frames.items()}
-    judged = method.judged(task, method.signals["classifier"], observation, goal, frames)
+    context = Context(method, task)
+    scope = Scope(context, "classifier", run.signals)
+    judged = method.rewards["classifier"].inputs(scope, observation, goal, frames)
     np.testing.assert_array_equal(judged.image[0, ..., 3:], task.goal_pictures["third"][0])
     assert judged.vector.shape == (2, 0)
     seen = method.inputs(task, observation, goal, 0, frames)
     assert seen.image.shape[-1] == 3
     assert seen.vector.shape[-1] >= TOY.goal_size
-    assert not method.relabels(0)  # what the policy sees cannot be told of a picture
+    assert not method.relabels(context, 0)  # what the policy sees cannot be told of a picture
 
 
 @pytest.mark.parametrize("shared", ["frozen", "trained"])
@@ -200,7 +203,7 @@ def test_a_shared_encoder_is_the_policys(shared):
 )
 def test_fields_that_do_not_go_together_are_refused(fields, message):
     with pytest.raises(UnresetError, match=message):
-        Matching(**fields)
+        Discriminator(**fields)
 
 
 @pytest.mark.parametrize(

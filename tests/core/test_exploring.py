@@ -9,13 +9,13 @@ import pytest
 
 import toy
 from unreset import registry
-from unreset.core import batches
-from unreset.core.fitting import EXPLORING, constrained
-from unreset.core.signals import exploring
-from unreset.core.signals.exploring import Exploring
+from unreset.core.context import Context
+from unreset.core.fitting import observed
+from unreset.core.protocols import Scope, Steps
 from unreset.core.types import Transition
 from unreset.errors import UnresetError
 from unreset.methods.mbarl import PRESETS
+from unreset.rewards import Constrained, Constraint, constrained
 
 TOY = toy.point()
 METHOD = registry.method(toy.tiny(PRESETS["explore"]), TOY)
@@ -32,41 +32,41 @@ def practised():
 def test_the_reward_weighs_novelty_against_nearness():
     # A multiplier of 3: (2 + 3 * -1) / 4; of 1: (2 - 1) / 2.
     for multiplier, wanted in ((3.0, -0.25), (1.0, 0.5)):
-        found = exploring.reward(jnp.log(multiplier), jnp.float32(2), jnp.float32(-1))
+        found = constrained.combined(jnp.log(multiplier), jnp.float32(2), jnp.float32(-1))
         assert float(found) == pytest.approx(wanted)
 
 
 def test_the_multiplier_rises_beyond_the_constraint_and_falls_within_it():
-    config = Exploring(within=1.0, rate=0.1, limit=np.e, farthest=3.0)
+    config = Constraint(within=1.0, rate=0.1, limit=np.e, farthest=3.0)
     # A logit of -2 is two nats off: 0.1 * (2 - 1); of 0: 0.1 * (0 - 1); of -9 counts as three.
     for logit, wanted in ((-2.0, 0.1), (0.0, -0.1), (-9.0, 0.2), (9.0, -0.4)):
-        found = exploring.ascended(config, jnp.float32(0), jnp.float32(logit))
+        found = constrained.ascended(config, jnp.float32(0), jnp.float32(logit))
         assert float(found) == pytest.approx(wanted)
-    assert float(exploring.ascended(config, jnp.float32(0.95), jnp.float32(-9))) == 1.0
-    assert float(exploring.ascended(config, jnp.float32(-0.95), jnp.float32(9))) == -1.0
+    assert float(constrained.ascended(config, jnp.float32(0.95), jnp.float32(-9))) == 1.0
+    assert float(constrained.ascended(config, jnp.float32(-0.95), jnp.float32(9))) == -1.0
 
 
 def test_only_the_steps_of_the_explorer_move_its_multiplier(practised):
     run = jax.tree.map(lambda x: x[0], practised.carry.run)
     states = run.signals
-    assert float(states[EXPLORING][EXPLORER]) != 0
-    np.testing.assert_array_equal(states[EXPLORING][:EXPLORER], 0)
+    assert float(states["explore"]) != 0
     step = Transition(*(jnp.ones(1),) * 3, jnp.float32(0), *(jnp.bool_(False),) * 3)
     for role in range(3):
         phase = run.phase._replace(role=jnp.int32(role))
-        moved = constrained(METHOD, TOY, states, phase, step) != states[EXPLORING]
-        np.testing.assert_array_equal(moved, np.arange(3) == (role if role == EXPLORER else -1))
+        moved = observed(METHOD, TOY, states, phase, step)["explore"] != states["explore"]
+        assert moved == (role == EXPLORER)
 
 
 def test_its_rewards_are_those_of_the_lagrangian(practised):
     run = jax.tree.map(lambda x: x[0], practised.carry.run)
     states = dict(run.signals)
-    seen = jnp.array([[-1.0], [0.3], [1.4]])
-    goal = jnp.ones((3, 1))
+    seen, nothing = jnp.array([[-1.0], [0.3], [1.4]]), jnp.zeros(3)
+    steps = Steps(seen, seen, seen, jnp.ones((3, 1)), nothing, nothing > 0)
 
     def reward(log_multiplier):
-        states[EXPLORING] = jnp.full(3, log_multiplier)
-        return np.asarray(batches.rewards(METHOD, TOY, states, EXPLORER, seen, goal))
+        states["explore"] = jnp.float32(log_multiplier)
+        scope = Scope(Context(METHOD, TOY), "explore", states)
+        return np.asarray(METHOD.reward_of(EXPLORER).reward(scope, steps)[0])
 
     novel, near, both = reward(-20.0), reward(20.0), reward(0.0)
     np.testing.assert_allclose(both, (novel + near) / 2, rtol=1e-5)
@@ -74,13 +74,12 @@ def test_its_rewards_are_those_of_the_lagrangian(practised):
 
 
 @pytest.mark.parametrize(
-    "role",
-    [{"novelty": "discriminator"}, {"reward": "novelty"}, {"reward": "environment"}],
+    "parts", [("nothing", "nearness"), ("novelty", "novelty"), ("novelty", "environment")]
 )
-def test_an_explorer_needs_novelty_and_a_discriminator(role):
-    roles = (*METHOD.roles[:EXPLORER], dataclasses.replace(METHOD.roles[EXPLORER], **role))
-    with pytest.raises(UnresetError, match="role 'explore' of mbarl explores for"):
-        dataclasses.replace(METHOD, roles=roles)
+def test_an_explorer_needs_novelty_and_a_discriminator(parts):
+    rewards = {**METHOD.rewards, "explore": Constrained(*parts)}
+    with pytest.raises(UnresetError, match="explore of mbarl explores for"):
+        dataclasses.replace(METHOD, rewards=rewards)
 
 
 @pytest.mark.parametrize(
@@ -90,4 +89,4 @@ def test_an_explorer_needs_novelty_and_a_discriminator(role):
 def test_what_is_no_constraint_is_refused(change):
     (name, value) = next(iter(change.items()))
     with pytest.raises(UnresetError, match=f"{name}={value}"):
-        Exploring(**change)
+        Constraint(**change)

@@ -128,10 +128,10 @@ def test_what_nobody_can_relabel_is_taught_with_its_own_goal_alone():
 
 def test_parts_that_do_not_go_together_are_refused():
     medal, fbrl = method("medal", TOY), method("fbrl", TOY)
-    with pytest.raises(UnresetError, match="signal 'discriminator' of fbrl rewards no role"):
-        dataclasses.replace(fbrl, signals=medal.signals)
+    with pytest.raises(UnresetError, match="reward 'discriminator' of fbrl rewards no role"):
+        dataclasses.replace(fbrl, rewards=medal.rewards)
     with pytest.raises(UnresetError, match="is rewarded by 'discriminator'; there are: environ"):
-        dataclasses.replace(medal, signals={})
+        dataclasses.replace(medal, rewards={})
     with pytest.raises(UnresetError, match="cannot be offline"):
         dataclasses.replace(medal, practice=dataclasses.replace(medal.practice, offline=True))
     with pytest.raises(UnresetError, match="must be above 0"):

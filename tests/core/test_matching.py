@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from unreset.core.signals import matching
-from unreset.core.signals.matching import Discriminator, Matching
+import judges as matching
 from unreset.methods import qwale
+from unreset.rewards import Discriminator
 
 KEY = jax.random.key(0)
 LOG2 = math.log(2)
@@ -49,7 +49,7 @@ def linear(config, weight=(1.0, -2.0), bias=0.5):
     """A discriminator without hidden layers: logit = weight . x + bias."""
     fresh = matching.init(config, KEY, 2)
     dense = {"kernel": jnp.array(weight)[:, None], "bias": jnp.array([bias])}
-    return Discriminator({"params": {"Dense_0": dense}}, fresh.optimizer)
+    return matching.State({"params": {"Dense_0": dense}}, fresh.optimizer)
 
 
 EXPERT, OWN = jnp.array([[1.0, 0.0], [0.0, 1.0]]), jnp.array([[-1.0, 0.0], [2.0, 2.0]])
@@ -57,7 +57,7 @@ EXPERT, OWN = jnp.array([[1.0, 0.0], [0.0, 1.0]]), jnp.array([[-1.0, 0.0], [2.0,
 
 
 def test_loss_without_mixup_is_binary_cross_entropy():
-    config = Matching(hidden=(), mixup=False)
+    config = Discriminator(hidden=(), mixup=False)
     state = linear(config)
     np.testing.assert_allclose(matching.logits(config, state, EXPERT), [1.5, -1.5])
     _, metrics, _ = matching.update(config, state, EXPERT, OWN, KEY)
@@ -78,7 +78,7 @@ def test_mixup_mixes_inputs_and_labels_by_the_same_shares():
 
 
 def test_it_learns_to_tell_two_clouds_apart():
-    config = Matching(hidden=(16,), learning_rate=1e-2)
+    config = Discriminator(hidden=(16,), learning_rate=1e-2)
     key = jax.random.key(1)
 
     def cloud(key, centre):
@@ -120,7 +120,7 @@ def test_far_from_the_prior_a_logit_of_bounded_slope_says_more_of_which_way_is_b
 
 
 def test_where_the_clouds_are_the_same_the_reward_stays_near_log_2():
-    config = Matching(hidden=(16,), learning_rate=1e-3)
+    config = Discriminator(hidden=(16,), learning_rate=1e-3)
 
     def one(state, key):
         keys = jax.random.split(key, 3)

@@ -8,13 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import judges as matching
 import toy
 from unreset import registry
 from unreset.core import batches as drawing
 from unreset.core import fitting, phases, practice
 from unreset.core import replay as replays
 from unreset.core.phases import Phase, View
-from unreset.core.signals import matching
 from unreset.core.types import Transition
 from unreset.demos import store
 from unreset.errors import UnresetError
@@ -155,9 +155,8 @@ def test_a_phase_may_end_where_the_discriminator_says_expert():
     until = dataclasses.replace(chosen, roles=(forward, ending))
     never = dataclasses.replace(backward, end_when_expert=1.0)
     always = dataclasses.replace(chosen, roles=(forward, never))
-    signal = chosen.signals["discriminator"]
-    size = chosen.judged(TABLETOP, signal, jnp.zeros(6), jnp.zeros(6)).size
-    fresh = matching.init(signal, jax.random.key(0), size)
+    signal = chosen.rewards["discriminator"]
+    fresh = matching.init(signal, jax.random.key(0), TABLETOP.offsets.shape[0])
     for probability, ends in [(limit - 0.01, False), (limit + 0.01, True)]:
         params = jax.tree.map(jnp.zeros_like, fresh.params)
         params["params"]["Dense_1"]["bias"] += np.log(probability / (1 - probability))
@@ -426,7 +425,7 @@ def test_learned_rewards_come_from_the_present_discriminator():
         discriminator = state._replace(params=params)
         present = run._replace(signals={"discriminator": discriminator})
         batch, _ = batches(chosen, task, present, (1,))
-        signal = chosen.signals["discriminator"]
+        signal = chosen.rewards["discriminator"]
         logit = matching.logits(signal, discriminator, batch.next_inputs[:, :2])
         wanted = signal.scale * matching.reward(signal.form, logit)
         np.testing.assert_allclose(batch.reward, wanted, rtol=1e-5)

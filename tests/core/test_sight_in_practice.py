@@ -11,8 +11,10 @@ import pytest
 import toy
 from unreset import registry
 from unreset.core import batches as drawing
-from unreset.core import discriminating, phases, practice, refusals, sac
+from unreset.core import phases, practice, refusals, sac
 from unreset.core import replay as replays
+from unreset.core.context import Context
+from unreset.core.protocols import Beginning, Scope
 from unreset.demos import store
 from unreset.errors import UnresetError
 from unreset.runs import configured as fitted
@@ -47,7 +49,7 @@ def test_goals_are_shown_and_judged_from_outside_unless_cameras_are_named():
 
     def cameras(chosen):
         method = chosen.method(task)
-        judge = method.signals["classifier"].sight(method.vision)
+        judge = method.rewards["classifier"].sight(method.vision)
         return method.vision.cameras, method.vision.showing(task), judge.cameras
 
     assert cameras(chosen) == (("wrist",), ("above",), ("above",))
@@ -115,16 +117,10 @@ def test_without_hindsight_goals_are_the_tasks_and_the_classifier_says_what_is_r
     goals = np.concatenate([task.goals, task.initial_goals])[which.argmax(axis=1)]
     after = replays.following(run.replay, at)
     seen = {name: column[after] for name, column in run.replay.rows.frames.items()}
-    wanted = drawing.rewards(
-        method,
-        task,
-        run.signals,
-        0,
-        run.replay.rows.observation[after],
-        jnp.asarray(goals),
-        seen,
-    )
-    np.testing.assert_allclose(rows.reward, wanted)
+    scope = Scope(Context(method, task), "classifier", run.signals)
+    there = run.replay.rows.observation[after]
+    logit = method.rewards["classifier"].scores(scope, there, jnp.asarray(goals), seen)
+    np.testing.assert_allclose(rows.reward, SCALE * (logit > 0))
     assert set(np.unique(rows.reward)) <= {0.0, SCALE}
     np.testing.assert_array_equal(rows.discount, 1.0 - (rows.reward > 0))
 
@@ -143,15 +139,20 @@ def test_an_expert_is_only_imitated_for_its_own_goal():
     assert rows.imitate[shown & ~other].mean() > 0.5  # not where its own goal was drawn by chance
 
 
+def lists(method, rows, last):
+    scope = Scope(Context(method, TOY), "classifier")
+    return method.rewards["classifier"].lists(scope, Beginning(rows, last, None, False))
+
+
 def test_a_classifier_of_returns_is_shown_how_backward_demonstrations_end():
     rows, last = store.pinned_rows(toy.demonstrations(), TOY)
     source = np.asarray(rows.source)
-    both, _ = discriminating.judged_rows(settings().method(TOY), rows, last)
+    both, _ = lists(settings().method(TOY), rows, last)
     assert set(source[both]) == {0, 1}
     left = last - np.arange(len(last))
     assert (left[both] < 2).all()
     forward = dataclasses.replace(settings(), backward_reward="discriminator").method(TOY)
-    *_, classified, _ = discriminating.judged_rows(forward, rows, last)
+    classified, _ = lists(forward, rows, last)
     assert set(source[classified]) == {0}
 
 

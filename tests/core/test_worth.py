@@ -5,12 +5,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import judges as matching
 import toy
 from unreset.core import sac
-from unreset.core.discriminating import _weights
-from unreset.core.signals import matching, worth
-from unreset.core.signals.matching import Matching
+from unreset.core.context import Context
+from unreset.core.protocols import Scope
 from unreset.methods.qwale import QWALE
+from unreset.rewards import Discriminator
+from unreset.rewards import prior_weights as worth
 
 KEY = jax.random.key(0)
 
@@ -46,7 +48,7 @@ def test_a_row_counts_the_exponential_of_what_it_is_worth_more_than_the_agents(
 
 
 def test_weights_multiply_the_losses_of_experts_rows():
-    config = Matching(hidden=(4,), mixup=False)
+    config = Discriminator(hidden=(4,), mixup=False)
     state = matching.init(config, KEY, 2)
     expert, own = jnp.array([[1.0, 0.0], [0.0, 2.0]]), jnp.array([[3.0, 1.0], [1.0, 1.0]])
     weights = jnp.array([2.0, 0.5])
@@ -58,7 +60,7 @@ def test_weights_multiply_the_losses_of_experts_rows():
 
 
 def test_weights_of_one_change_nothing_with_mixup_either():
-    config = Matching(hidden=(4,))
+    config = Discriminator(hidden=(4,))
     state = matching.init(config, KEY, 2)
     expert, own = jax.random.normal(KEY, (2, 6, 2))
     plain = matching.update(config, state, expert, own, KEY)[0]
@@ -78,7 +80,8 @@ def test_without_a_run_before_rows_count_by_their_progress_against_one_half():
     found = run.signals["prior"].worth
     assert not found.critics
     at = jnp.arange(3)
-    counts = _weights(method, task, run.replay, method.signals["prior"], found, at)
+    scope = Scope(Context(method, task), "prior", run.signals)
+    counts = worth.of_rows(scope, run.replay, at, method.rewards["prior"].baseline)
     np.testing.assert_allclose(counts, np.exp(np.asarray(found.rows[:3]) - 0.5), rtol=1e-6)
 
 
@@ -100,9 +103,8 @@ def test_the_baseline_is_the_worth_of_the_latest_step_to_the_critics_of_the_run_
     inputs = method.inputs(task, row.observation, row.goal, 0)
     value = sac.action_values(method.learner, learner.critics, inputs, row.action).mean()
     baseline = (value - found.least) / found.span
-    counts = _weights(method, task, run.replay, method.signals["prior"], found, jnp.arange(3))
+    scope = Scope(Context(method, task), "prior", run.signals)
+    counts = worth.of_rows(scope, run.replay, jnp.arange(3), method.rewards["prior"].baseline)
     np.testing.assert_allclose(counts, np.exp(found.rows[:3] - baseline), rtol=1e-5)
-    again = _weights(
-        method, task, run.replay, Matching(weighted=True, baseline=0.25), found, jnp.arange(3)
-    )
+    again = worth.of_rows(scope, run.replay, jnp.arange(3), 0.25)
     np.testing.assert_allclose(again, np.exp(found.rows[:3] - 0.25), rtol=1e-6)

@@ -15,9 +15,8 @@ import pages
 import pytest
 
 from unreset import api, cli, registry
-from unreset.core.signals.matching import Matching
-from unreset.core.signals.novelty import Novelty
 from unreset.methods.settings import Settings
+from unreset.rewards import RND, Discriminator
 
 OTHERS = ("pip", "python3", ".", "pytest", "ruff", "mypy", "mkdocs")  # not run here
 STEPS, MORE = 60, 30
@@ -29,7 +28,7 @@ def smaller(settings: Settings) -> Settings:
     signals = {
         field.name: replace(getattr(settings, field.name), batch_size=8, hidden=(8,))
         for field in fields(settings)
-        if isinstance(getattr(settings, field.name), Matching | Novelty)
+        if isinstance(getattr(settings, field.name), Discriminator | RND)
     }
     asking = replace(settings.asking, stretches=16, patience=5)
     learner, vision = settings.learner, settings.learner.vision

@@ -9,12 +9,12 @@ import pytest
 
 import toy
 from unreset.core import sac
-from unreset.core.signals.matching import Matching
 from unreset.errors import UnresetError
 from unreset.networks.encoders import Dense, Encoder, encode, normalised
 from unreset.networks.mlp import Critics, Trunk
 from unreset.networks.tanh_normal import tanh_normal_log_density
 from unreset.networks.views import Seen, Shown, Vision, augment, coarse, looked_at
+from unreset.rewards import Discriminator
 
 KEY = jax.random.key(0)
 TOY = toy.point()
@@ -241,8 +241,8 @@ def test_critics_have_a_trunk_of_their_own_if_they_shall():
 
 def test_a_discriminator_sees_as_the_policy_does_unless_it_says_otherwise():
     vision = Vision(cameras=("third", "wrist"), proprioception=True, encoder="drq")
-    assert Matching().sight(vision) == vision
-    own = Matching(cameras=("wrist",), proprioception=False, see_goal=False, encoder="strided")
+    assert Discriminator().sight(vision) == vision
+    own = Discriminator(cameras=("wrist",), proprioception=False, see_goal=False, encoder="strided")
     seen = own.sight(vision)
     assert (seen.cameras, seen.proprioception, seen.goal_view) == (("wrist",), False, "none")
     assert seen.encoder == "strided"

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageColor
 
+import judges as matching
 import toy
 from unreset import registry
-from unreset.core.signals import matching
 from unreset.core.types import Transition
 from unreset.drivers.fused import Carry
 from unreset.report import reward_films, stretches
@@ -51,7 +51,7 @@ def test_rewards_are_those_that_learners_see(practised):
     assert (backward.role, backward.label) == (1, "backward: discriminator")
     for curve, name in ((forward, "classifier"), (backward, "discriminator")):
         assert curve.values.shape == stretch.role.shape
-        place, signal = 3, method.signals[name]
+        place, signal = 3, method.rewards[name]
         seen, goal = stretch.observation[place], stretch.goal[place]
         frames = {camera: pictures[place] for camera, pictures in stretch.frames.items()}
         step = Transition(seen, None, seen, 0, 0, 0, 0, next_frames=frames)

@@ -13,6 +13,8 @@ import toy
 from unreset import registry
 from unreset.core import batches, sac
 from unreset.core import replay as replays
+from unreset.core.context import Context
+from unreset.core.protocols import Steps
 from unreset.core.types import Transition
 from unreset.runs import logs
 
@@ -82,7 +84,9 @@ def test_phases_by_hand(medal, fresh, record):
         one = jax.tree.map(lambda x, n=number: x[n], run)
         came = jnp.stack([place(step) for step in range(4, 11)])
         goal = jnp.broadcast_to(place(-99), came.shape)
-        rewards = batches.rewards(medal, task, one.signals, BACKWARD, came, goal)
+        none = jnp.zeros(len(came))
+        steps = Steps(came, came, came, goal, none, none > 0)
+        rewards, _ = batches.paid(Context(medal, task), one.signals, BACKWARD, steps)
         expected = float(rewards @ discount ** jnp.arange(7))
         assert mine[1]["return"] == pytest.approx(expected, rel=1e-4)
         # What the critics said where it began, of the action taken there.

@@ -23,6 +23,7 @@ import numpy as np
 
 from unreset.core import foresight
 from unreset.core import replay as replays
+from unreset.core.context import Context
 from unreset.core.replay import Replay
 from unreset.core.signals import reversibility
 from unreset.core.signals.reversibility import Classifier, Reversibility
@@ -235,8 +236,8 @@ def dismissed(config: Asking, asked: Asked, phase: Phase) -> tuple[Asked, Phase]
 def probability(method: Method, task: Task, asked: Asked, observation: Array, frames: Any) -> Array:
     """The classifier's probability [...] that observations [..., observation] are stuck."""
     config = method.asking.classifier
-    seen = method.judged(task, config, observation, jnp.zeros(task.goal_size), frames)
-    return reversibility.probability(config, asked.classifier, jnp.asarray(seen))
+    seen = Context(method, task).plain(observation, frames)
+    return reversibility.probability(config, asked.classifier, seen)
 
 
 def alarm(

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from unreset.core import asking, sac, signals
+from unreset.core import asking, sac
 from unreset.core import replay as replays
-from unreset.core.fitting import CURRICULUM, EXPLORING, MODEL
+from unreset.core.context import Context
+from unreset.core.fitting import CURRICULUM, MODEL
 from unreset.core.imagination import imagine
-from unreset.core.method import ENVIRONMENT, Method, draw_goal
+from unreset.core.method import Method, draw_goal
+from unreset.core.protocols import Scope, Steps
 from unreset.core.replay import GOAL_SOURCES, Replay
-from unreset.core.signals import exploring
-from unreset.core.signals.matching import Matching
 from unreset.core.types import Array, Batch, Task
 from unreset.networks.tanh_normal import sample_tanh_normal
 from unreset.networks.views import Frames, Shown
@@ -27,66 +28,16 @@ SHOWN = GOAL_SOURCES.index("demonstrations")
 NOW = 0.2  # share of the pictures chosen in hindsight that are the next one
 
 
-def rewards(
-    method: Method,
-    task: Task,
-    states: dict[str, Any],
-    role: int,
-    observation: Array,
-    goal: Array,
-    frames: Frames | None = None,
-    shown: Shown | None = None,
-    action: Array | None = None,
-) -> Array:
-    """A role's rewards [N] for reaching observations [N, ...], scaled as its learner sees them.
-
-    ``states`` are those of the run's signals.
-    Where :meth:`Method.sees_action`, they are for taking the ``action`` [N, action] there. Learned
-    ones are those of the ``frames`` as they are, without augmentation; ``shown`` as in
-    :meth:`Method.inputs`.
-
-    An environment's own can be had for pure tasks only.
-    """
-    name = method.roles[role].reward
-    if name == ENVIRONMENT:
-        return jax.vmap(task.reward)(observation, goal) * method.learner.reward_scale
-
-    def of(name: str) -> Array:
-        signal = method.signals[name]
-        seen = method.judged(task, signal, observation, goal, frames, None, shown, action)
-        return signals.reward(signal, states[name], seen, method.vision)
-
-    novelty = method.roles[role].novelty
-    if not novelty:
-        return of(name)
-    return exploring.reward(states[EXPLORING][role], of(novelty), of(name))
-
-
 def paid(
-    method: Method,
-    task: Task,
-    states: dict[str, Any],
-    role: int,
-    steps: tuple[Array, Array, Array, Array],
-    told: Array,
+    context: Context, states: Mapping[str, Any], role: int, steps: Steps
 ) -> tuple[Array, Array]:
-    """What a role earns [N] by steps in a model's world, and whether the bootstrap ends there.
+    """What a role earns [N] by steps, as its learner sees it, and where [N] the bootstrap ends.
 
-    ``states`` are those of the run's signals, ``steps`` observation, action, next observation and
-    goal [N, ...], and ``told`` [N] are the model's rewards, which count where a task's own cannot
-    be computed. Rewards are scaled as the role's learner sees them.
+    ``states`` are those of the run's parts. Phases that end there are not counted.
     """
-    observation, action, following, goal = steps
-    ends = jnp.zeros(len(goal), bool)
-    if task.pure:
-        told = jax.vmap(task.reward)(following, goal)
-        ends = jax.vmap(task.success)(following, goal)
-    reward = told * method.learner.reward_scale
-    if method.roles[role].reward != ENVIRONMENT:
-        at = observation if method.sees_action(role) else following
-        matched = rewards(method, task, states, role, at, goal, action=action)
-        reward = matched + reward * method.roles[role].task_reward
-        ends = (matched > 0) & method.sees_success(role)
+    method = context.method
+    scope = Scope(context, method.roles[role].reward, states)
+    reward, ends = method.reward_of(role).reward(scope, steps)
     return reward, ends & (method.practice.boundary != "bootstrap")
 
 
@@ -148,43 +99,30 @@ def _draw_part(
     stack = method.vision.stack
     frames = replays.pictures(replay, positions, stack)
     next_frames = replays.pictures(replay, next_positions, stack)
+    context = Context(method, task)
     aims = _draw_goals(method, task, run, roles, positions, goal_key)
     goal, shown = aims.goal, None
-    pictured = bool(practice.hindsight) and method.vision.pixels and method.relabels(roles[0])
-    if pictured:
+    if practice.hindsight and method.vision.pixels and method.relabels(context, roles[0]):
         reached = replays.pictures(replay, aims.reached)
         shown = Shown(aims.hindsight, reached, rows.observation[aims.reached])
-    learned = method.roles[roles[0]].reward != ENVIRONMENT
     if task.pure:
         success = jax.vmap(task.success)(next_observation, goal)
     else:
         success = rows.success[positions]
-    if task.pure or learned:
-        at, seen = next_observation, next_frames
-        if method.sees_action(roles[0]):
-            at, seen = observation, frames
-        reward = rewards(method, task, run.signals, roles[0], at, goal, seen, shown, action)
-        if learned and pictured:
-            # A picture chosen as the goal is reached where it was taken, and where a classifier
-            # that has learned to compare any two pictures says so.
-            judge = method.signals[method.roles[roles[0]].reward]
-            assert isinstance(judge, Matching)
-            taken = judge.scale * (aims.reached == next_positions)
-            found = jnp.maximum(reward, taken) if judge.pairs else taken
-            reward = jnp.where(aims.hindsight, found, reward)
-        if learned and method.roles[roles[0]].task_reward:
-            told = rows.reward[positions]
-            if task.pure:
-                told = jax.vmap(task.reward)(next_observation, goal)
-            reward += told * method.learner.reward_scale
-    else:
-        reward = rows.reward[positions] * method.learner.reward_scale
-    terminal = rows.terminated[positions]
-    if practice.boundary != "bootstrap":
-        if not learned:
-            terminal |= success
-        elif method.sees_success(roles[0]):
-            terminal |= reward > 0
+    steps = Steps(
+        observation=observation,
+        action=action,
+        next_observation=next_observation,
+        goal=goal,
+        reward=rows.reward[positions],
+        success=success,
+        frames=frames,
+        next_frames=next_frames,
+        shown=shown,
+        arrived=aims.reached == next_positions,
+    )
+    reward, ends = paid(context, run.signals, roles[0], steps)
+    terminal = rows.terminated[positions] | ends
     if practice.boundary == "terminal":
         terminal |= rows.end[positions]
     discount, stuck = 1.0 - terminal, None
@@ -233,7 +171,7 @@ def _imagine_part(
         seen = method.inputs(task, observation, goal, role)
         return sample_tanh_normal(*sac.policy(method.learner, actor, seen), key)[0]
 
-    ends = method.practice.boundary != "bootstrap" and method.roles[role].reward == ENVIRONMENT
+    ends = method.practice.boundary != "bootstrap" and method.reward_of(role).told
     starts = _draw_starts(method, task, run, roles, (config.turns, number), start_key)
     length = config.length_at(jnp.asarray(step))
     found = imagine(
@@ -241,8 +179,10 @@ def _imagine_part(
     )
     order = jax.random.permutation(order_key, config.turns * number)[:total]
     rows = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:])[order], found)
-    steps = rows.observation, rows.action, rows.next_observation, rows.goal
-    reward, terminal = paid(method, task, run.signals, role, steps, rows.reward)
+    steps = Steps(
+        rows.observation, rows.action, rows.next_observation, rows.goal, rows.reward, rows.success
+    )
+    reward, terminal = paid(Context(method, task), run.signals, role, steps)
     discount, stuck = 1.0 - terminal, None
     if method.asking.asks:  # nobody has judged what is imagined
         stuck = jnp.full(total, -1.0)
@@ -357,10 +297,11 @@ def _draw_goals(
     kind_key, later_key, source_key, goal_key = jax.random.split(key, 4)
     number = len(positions)
     sources = method.sources(roles)
-    learned = method.roles[roles[0]].reward != ENVIRONMENT
+    learned = not method.reward_of(roles[0]).told
     fits = jnp.isin(rows.source[positions], jnp.array(sources))
     kind = jax.random.uniform(kind_key, (number,))
-    hindsight = practice.hindsight if method.relabels(roles[0]) else 0.0
+    relabels = method.relabels(Context(method, task), roles[0])
+    hindsight = practice.hindsight if relabels else 0.0
     redraw = ~fits | (kind > 1.0 - practice.other_goals)
     if practice.goals_per_row > 1:
         redraw |= jnp.arange(number) % practice.goals_per_row > 0

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from unreset.core import asking, discriminating, sac, signals
+from unreset.core import asking, sac
 from unreset.core import model as dynamics
 from unreset.core import replay as replays
-from unreset.core.discriminating import Taken, taken
+from unreset.core.context import Context
 from unreset.core.method import Method
+from unreset.core.protocols import Beginning, Draws, Fresh, Scope
 from unreset.core.replay import Rows
-from unreset.core.signals import curriculum, exploring, novelty, reversibility
-from unreset.core.signals.matching import Matching
+from unreset.core.signals import curriculum, reversibility
 from unreset.core.types import Array, Measurement, Metrics, Task, Transition, when
 
 if TYPE_CHECKING:
     from unreset.core.practice import Phase, Run
 
 CURRICULUM = "curriculum"  # its name among the states of the run's signals
-EXPLORING = "exploring"  # likewise: of every role the logarithm of its constraint's multiplier
 MODEL = "model"
 
 
@@ -40,29 +38,26 @@ def init_signals(
 
     ``prior`` says whether the learners are those of a run before.
     """
-    nothing = jnp.zeros(task.observation_size), jnp.zeros(task.goal_size)
     frames = replays.blank_frames(pinned)
-    states = {}
-    for number, (name, signal) in enumerate(method.signals.items()):
-        seen = method.judged(task, signal, *nothing, frames, action=jnp.zeros(task.action_size))
+    states: dict[str, Any] = {}
+    number = 0
+    for name, reward in method.rewards.items():
         own_key = key if not number else jax.random.fold_in(key, number)
-        whose = method.encoder_of(name)
-        learner = jax.tree.map(lambda x, n=whose: x[n], learners)
-        states[name] = signals.init(signal, own_key, seen, method.vision, learner.encoder)
-        if isinstance(signal, Matching) and signal.weighted:
-            known = learner if prior else None
-            found = discriminating.worth_of(method, task, signal, pinned, pinned_last, known)
-            states[name] = states[name]._replace(worth=found)
+        number += reward.interval > 0
+        learner = None
+        if served := method.rewarded(name):
+            whose = method.learner_of(served[0])
+            learner = jax.tree.map(lambda x, n=whose: x[n], learners)
+        start = Beginning(pinned, pinned_last, learner, prior)
+        states[name] = reward.init(Scope(Context(method, task), name), start, own_key)
     if method.curriculum is not None:
         states[CURRICULUM] = _init_curriculum(method, task, pinned, pinned_last)
-    if method.explores:
-        states[EXPLORING] = jnp.zeros(len(method.roles))
     if method.model is not None:
-        own_key = jax.random.fold_in(key, len(method.signals) + 2)
+        own_key = jax.random.fold_in(key, number + 2)
         states[MODEL] = dynamics.init(method.model, task, own_key, rewards=not task.pure)
     if method.asking.asks:
-        seen = method.judged(task, method.asking.classifier, *nothing, frames)
-        own_key = jax.random.fold_in(key, len(method.signals) + 1)
+        seen = Context(method, task).plain(jnp.zeros(task.observation_size), frames)
+        own_key = jax.random.fold_in(key, number + 1)
         size = jnp.asarray(seen).size
         states[asking.ASKING] = asking.init(method.asking, task, own_key, size)
     return states
@@ -92,22 +87,16 @@ def fit_signals(
     """The updates of the signals that are due at this step, from the rows recorded so far."""
     metrics: dict[str, Measurement] = {}
     states, learning = dict(run.signals), step >= method.practice.seed_steps
-    keys = jax.random.split(key, (max(1, len(method.signals)), 3))
-    judges = 0
-    for (name, signal), own_keys in zip(method.signals.items(), keys, strict=False):
-        due = (step % signal.interval == 0) & learning
-        if isinstance(signal, Matching):
-            lists, judges = len(method.roles) + 2 * judges, judges + 1
-            run, states[name], found = discriminating.fit(
-                method, task, run, name, lists, due, own_keys
-            )
-        else:
-            # Draws stay outside the conditional, through which no replay may pass.
-            own_roles, own_key = method.rewarded(name), own_keys[1]
-            own = replays.sample(run.replay, own_roles, signal.batch_size, own_key)
-            update = partial(_fit_novelty, method, task, signal, taken(run.replay, own))
-            states[name], found = when(due, update, states[name])
+    taught = {name: reward for name, reward in method.rewards.items() if reward.interval}
+    keys = jax.random.split(key, (max(1, len(taught)), 3))
+    draws = Draws(run.replay, run.learners, len(method.roles))
+    for (name, reward), own_keys in zip(taught.items(), keys, strict=False):
+        scope = Scope(Context(method, task), name, run.signals)
+        due = (step % reward.interval == 0) & learning
+        states[name], learners, found = reward.fit(scope, draws, due, own_keys)
+        draws = Draws(run.replay, learners, draws.first_list + reward.own_lists)
         metrics |= {f"{name}_{what}": value for what, value in found.items()}
+    run = run._replace(learners=draws.learners)
     if method.curriculum is not None:
         states[CURRICULUM], found = _refresh(method, task, run, step, key)
         metrics |= found
@@ -120,24 +109,15 @@ def fit_signals(
     return run._replace(signals=states), metrics
 
 
-def _fit_novelty(
-    method: Method, task: Task, signal: novelty.Novelty, rows: Taken, state: Any
-) -> tuple[Any, Metrics]:
-    seen = method.judged(task, signal, rows.observation, rows.goal, rows.frames)
-    return novelty.update(signal, state, jnp.asarray(seen))
-
-
-def constrained(
+def observed(
     method: Method, task: Task, states: dict[str, Any], phase: Phase, transition: Transition
-) -> Array:
-    """The roles' log multipliers [roles] after a step, which moves that of the acting role."""
-    found = states[EXPLORING]
-    for number, role in enumerate(method.roles):
-        if role.novelty:
-            logit = method.logits(task, role.reward, states[role.reward], transition, phase.goal)
-            moved = exploring.ascended(method.exploring, found[number], logit)
-            found = found.at[number].set(jnp.where(phase.role == number, moved, found[number]))
-    return found
+) -> dict[str, Any]:
+    """The states of rewards after a step."""
+    fresh = Fresh(phase.role, phase.goal, transition)
+    return states | {
+        name: reward.observe(Scope(Context(method, task), name, states), fresh)
+        for name, reward in method.rewards.items()
+    }
 
 
 def _fit_asking(
@@ -148,8 +128,9 @@ def _fit_asking(
     own_key = jax.random.fold_in(key, 3)
     half = config.batch_size // 2
     *kinds, count = asking.known_rows(asked, run.replay, half, own_key)
-    rows = taken(run.replay, jnp.stack(kinds))
-    free, stuck = jnp.asarray(method.judged(task, config, rows.observation, rows.goal, rows.frames))
+    at, rows = jnp.stack(kinds), run.replay.rows
+    seen, frames = jax.tree.map(lambda x: x[at], (rows.observation, rows.frames))
+    free, stuck = Context(method, task).plain(seen, frames)
     if number := len(asked.examples):
         keys = jax.random.split(jax.random.fold_in(own_key, 1))
         which = jax.random.randint(keys[0], (half,), 0, number + count)
@@ -242,17 +223,8 @@ def freshly_judged(
     if method.model is not None:
         error = dynamics.error(method.model, task, states[MODEL], transition, phase.goal)
         found[f"{MODEL}_fresh_error"] = Measurement(error, jnp.float32(1))
-    for name, signal in method.signals.items():
-        if isinstance(signal, Matching):
-            logit = method.logits(task, name, states[name], transition, phase.goal)
-            mine = method.rewarded(name)
-            acting = jnp.isin(phase.role, jnp.array(mine)).astype(jnp.float32)
-            right = (logit < 0).astype(jnp.float32)
-            found[f"{name}_fresh_accuracy"] = Measurement(right, acting)
-            for role in mine:
-                if method.roles[role].novelty:
-                    who, now = method.roles[role].name, (phase.role == role).astype(jnp.float32)
-                    found[f"{who}_divergence"] = Measurement(-logit, now)
-                    multiplier = jnp.exp(states[EXPLORING][role])
-                    found[f"{who}_multiplier"] = Measurement(multiplier, now)
+    fresh = Fresh(phase.role, phase.goal, transition)
+    for name, reward in method.rewards.items():
+        measured = reward.measured(Scope(Context(method, task), name, states), fresh)
+        found |= {f"{name}_{what}": value for what, value in measured.items()}
     return found

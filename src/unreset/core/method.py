@@ -11,23 +11,21 @@ import jax.numpy as jnp
 
 from unreset.core import sac
 from unreset.core.asking import Asking
+from unreset.core.context import Context
+from unreset.core.environment import ENVIRONMENT, Environment
 from unreset.core.imagination import Imagination
 from unreset.core.model import Dynamics
 from unreset.core.planning import Planning
+from unreset.core.protocols import Discriminates, Fresh, Reward, Scope
 from unreset.core.replay import GOAL_SOURCES
-from unreset.core.signals import Signal, matching
 from unreset.core.signals.confidence import Confidence
 from unreset.core.signals.curriculum import Curriculum
-from unreset.core.signals.exploring import Exploring
-from unreset.core.signals.matching import Matching
-from unreset.core.signals.reversibility import Reversibility
 from unreset.core.types import Array, Boundary, Task, Transition
 from unreset.errors import UnresetError
 from unreset.networks.mlp import octaves
-from unreset.networks.views import Frames, Inputs, Seen, Shown, Vision, coarse, looked_at
+from unreset.networks.views import Frames, Inputs, Shown, Vision, looked_at
 
 GoalSource = Literal["task", "initial", "demonstrations"]
-ENVIRONMENT = "environment"  # the reward that is the task's own
 
 
 @dataclass(frozen=True)
@@ -44,13 +42,7 @@ class Role:
     keep_goal: bool = False
     """Pursue the task's goal that was drawn when the phase before began (MEDAL, VaPRL)."""
     reward: str = ENVIRONMENT
-    """Its reward: the environment's for its goal, or the name of one of the method's signals."""
-    task_reward: bool = False
-    """Whether the environment's is added to a signal's. Success still does not end the bootstrap,
-    since the signal's goes on: only the end of a phase may (``boundary``)."""
-    novelty: str = ""
-    """The signal of what is new to it, if it explores (:class:`Exploring`); its reward is then a
-    discriminator's, which says how far it is off."""
+    """The name of its reward: the environment's for its goal, or another one of the method's."""
     length: int = 200
     """Steps after which its phase ends."""
     end_on_success: bool = True
@@ -144,16 +136,14 @@ class Method:
     roles: tuple[Role, ...]
     learner: sac.SAC
     practice: Practice
-    signals: Mapping[str, Signal] = field(default_factory=dict)
-    """Learned rewards by name."""
+    rewards: Mapping[str, Reward] = field(default_factory=dict)
+    """Rewards by name, beside the environment's, which every method has."""
     curriculum: Curriculum | None = None
     """Which demonstrated states are goals; needed where a role's goals are demonstrated states."""
     order: Order | None = None
     """Which role acts next; None: they take turns."""
     asking: Asking = field(default_factory=Asking)
     """When a person is asked for help."""
-    exploring: Exploring = field(default_factory=Exploring)
-    """How far from the expert's states roles that explore may be."""
     model: Dynamics | None = None
     """The model of the world that all roles share, if it has one."""
     imagination: Imagination = field(default_factory=Imagination)
@@ -164,7 +154,9 @@ class Method:
     """Whether the task asks for one of its goals for good, as in a life, whatever is reset."""
 
     def __post_init__(self) -> None:
-        """Refuse parts that do not go together."""
+        """Add the environment's reward; refuse parts that do not go together."""
+        rewards = {ENVIRONMENT: Environment(), **self.rewards}
+        object.__setattr__(self, "rewards", rewards)
         from unreset.core import refusals  # noqa: PLC0415 - it needs what is defined here
 
         reason = refusals.incoherent(self)
@@ -179,13 +171,8 @@ class Method:
     @property
     def told_roles(self) -> int:
         """How many numbers tell a shared learner who acts: none if all roles have one reward."""
-        alike = len({(role.reward, role.novelty) for role in self.roles}) == 1
+        alike = len({role.reward for role in self.roles}) == 1
         return 0 if alike or not self.shared else len(self.roles)
-
-    @property
-    def explores(self) -> bool:
-        """Whether any role does."""
-        return any(role.novelty for role in self.roles)
 
     @property
     def learners(self) -> tuple[tuple[int, ...], ...]:
@@ -197,32 +184,27 @@ class Method:
         """The number of the learner that acts in a role []."""
         return 0 if self.shared else role
 
-    def sees_success(self, role: int) -> bool:
-        """Whether a role's reward is a classifier's yes or no."""
-        signal = self.signals.get(self.roles[role].reward)
-        return isinstance(signal, Matching) and signal.form == "D > 1/2"
+    def reward_of(self, role: int) -> Reward:
+        """A role's reward."""
+        return self.rewards[self.roles[role].reward]
 
-    def sees_action(self, role: int) -> bool:
-        """Whether a role is rewarded for what it does in a state, not for the state it reaches."""
-        signal = self.signals.get(self.roles[role].reward)
-        return isinstance(signal, Matching) and signal.see_action
+    def relabels(self, context: Context, role: int) -> bool:
+        """Whether rows may teach a role in hindsight: a goal that was reached can be judged."""
+        return self.reward_of(role).relabels(context)
 
-    def relabels(self, role: int) -> bool:
-        """Whether rows may teach a role in hindsight: a goal that was reached can be judged and
-        seen."""
-        vision, told = self.vision, self.roles[role].reward == ENVIRONMENT
-        if vision.pixels and vision.goal_view == "none":
-            return False
-        return told or (vision.pixels and vision.goal_view == "image" and self.sees_success(role))
+    def rewarded(self, name: str) -> tuple[int, ...]:
+        """The roles that a reward serves, by itself or as a part of theirs."""
 
-    def rewarded(self, signal: str) -> tuple[int, ...]:
-        """The roles that a signal rewards."""
+        def made_of(reward: str) -> set[str]:
+            parts = self.rewards[reward].uses if reward in self.rewards else ()
+            return {reward}.union(*(made_of(part) for part in parts))
+
         roles = enumerate(self.roles)
-        return tuple(i for i, role in roles if signal in (role.reward, role.novelty))
+        return tuple(i for i, role in roles if name in made_of(role.reward))
 
-    def encoder_of(self, signal: str) -> int:
-        """The learner whose encoder a discriminator shares: that of the first role it rewards."""
-        return 0 if self.shared else self.rewarded(signal)[0]
+    def encoder_of(self, name: str) -> int:
+        """The learner whose encoder a reward may share: that of the first role it serves."""
+        return 0 if self.shared else self.rewarded(name)[0]
 
     def sources(self, roles: tuple[int, ...]) -> list[int]:
         """Where the goals that some roles are taught come from, as indices into GOAL_SOURCES."""
@@ -236,9 +218,10 @@ class Method:
 
     @property
     def watched(self) -> Vision:
-        """The same, through every camera that they or its signals look through, goals too."""
+        """The same, through every camera that they or its rewards look through, goals too."""
         own = self.vision.cameras
-        sights = [j.sight(self.vision) for j in self.signals.values() if isinstance(j, Matching)]
+        all_sights = [reward.sight(self.vision) for reward in self.rewards.values()]
+        sights = [sight for sight in all_sights if sight is not None]
         more = [name for sight in sights for name in sight.cameras] + [*self.vision.goal_cameras]
         pictured = any(sight.goal_view == "image" for sight in sights)
         return replace(
@@ -275,60 +258,13 @@ class Method:
         told = jnp.broadcast_to(told, (*waves.shape[:-1], self.told_roles))
         return jnp.concatenate([waves, told], axis=-1)
 
-    def judged(
-        self,
-        task: Task,
-        signal: Signal | Reversibility,
-        observation: Array,
-        goal: Array,
-        frames: Frames | None = None,
-        key: Array | None = None,
-        shown: Shown | None = None,
-        action: Array | None = None,
-    ) -> Inputs:
-        """What a signal sees of observations and goals; see :meth:`inputs`.
-
-        ``action`` [..., action] was taken there; it is not needed where the signal is blind to it.
-        """
-        if isinstance(signal, Matching) and signal.see_action:
-            assert action is not None
-            state = self.judged(
-                task, replace(signal, see_action=False), observation, goal, frames, key, shown
-            )
-            if isinstance(state, Seen):
-                vector = jnp.concatenate([state.vector, action], axis=-1)
-                return state._replace(vector=vector)
-            return jnp.concatenate([state, action], axis=-1)
-        if self.vision.pixels:
-            if isinstance(signal, Matching):
-                sight = signal.sight(self.vision)
-                return looked_at(sight, task, observation, goal, frames or {}, key, shown)
-            sight = replace(
-                self.vision,
-                goal_view="none",
-                proprioception=False,
-                goal_proprioception=False,
-                stack=1,
-            )
-            return coarse(looked_at(sight, task, observation, goal, frames or {}, None).image)
-        if not (isinstance(signal, Matching) and signal.see_goal):
-            return observation
-        return task.seen(observation, goal, self.learner.relative)
-
     def logits(
         self, task: Task, name: str, state: Any, transition: Transition, goal: Array
     ) -> Array:
-        """A discriminator's logit [] of where a transition led, for a goal.
-
-        One that sees actions judges where the transition began, and what was done there.
-        """
-        signal = self.signals[name]
-        assert isinstance(signal, Matching)
-        seen, frames = transition.next_observation, transition.next_frames
-        if signal.see_action:
-            seen, frames = transition.observation, transition.frames
-        inputs = self.judged(task, signal, seen, goal, frames, action=transition.action)
-        return matching.logits(signal, state, inputs, signal.sight(self.vision))
+        """A discriminator's log odds [] of a step towards a goal."""
+        judge, scope = self.rewards[name], Scope(Context(self, task), name, {name: state})
+        assert isinstance(judge, Discriminates)
+        return judge.score(scope, Fresh(jnp.int32(0), goal, transition))
 
     def worth(self, steps: float) -> float:
         """The value of a success in so many steps, where success is all that is rewarded."""

@@ -16,9 +16,11 @@ import jax.numpy as jnp
 
 from unreset.core import planning, sac
 from unreset.core.batches import paid
+from unreset.core.context import Context
 from unreset.core.fitting import MODEL
 from unreset.core.method import Method
 from unreset.core.model import elites, predict
+from unreset.core.protocols import Steps
 from unreset.core.types import Array, Task
 from unreset.networks.tanh_normal import sample_tanh_normal
 
@@ -29,11 +31,12 @@ if TYPE_CHECKING:
 def planned(method: Method, task: Task, view: View, observation: Array, key: Array) -> Array:
     """The action [action] that the acting role's planner takes."""
     # Roles of one reward plan alike; of the others only the acting one's branch is taken.
-    roles = range(len(method.roles)) if method.signals else (0,)
+    apart = len({role.reward for role in method.roles}) > 1
+    roles = range(len(method.roles)) if apart else (0,)
     branches = [
         lambda role=role: _planned(method, task, view, role, observation, key) for role in roles
     ]
-    action: Array = jax.lax.switch(view.phase.role if method.signals else 0, branches)
+    action: Array = jax.lax.switch(view.phase.role if apart else 0, branches)
     return action
 
 
@@ -41,7 +44,7 @@ def _planned(
     method: Method, task: Task, view: View, role: int, observation: Array, key: Array
 ) -> Array:
     """The action [action] of a role whose reward is known beforehand."""
-    config, state = method.model, view.signals[MODEL]
+    config, state, context = method.model, view.signals[MODEL], Context(method, task)
     assert config is not None
     chosen = elites(config, state)
     acting = view.phase.role
@@ -58,8 +61,11 @@ def _planned(
     def world(observation: Array, action: Array, key: Array) -> tuple[Array, Array, Array]:
         goal = goals(observation)
         ahead = predict(config, task, state, chosen, observation, action, goal, key)
-        steps = observation, action, ahead.observation, goal
-        return ahead.observation, *paid(method, task, view.signals, role, steps, ahead.reward)
+        success = jnp.zeros(len(goal), bool)
+        if task.pure:
+            success = jax.vmap(task.success)(ahead.observation, goal)
+        steps = Steps(observation, action, ahead.observation, goal, ahead.reward, success)
+        return ahead.observation, *paid(context, view.signals, role, steps)
 
     def policy(observation: Array, key: Array) -> Array:
         return sample_tanh_normal(*sac.policy(method.learner, actor, inputs(observation)), key)[0]

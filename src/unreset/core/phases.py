@@ -11,9 +11,9 @@ import numpy as np
 from unreset.core import asking, foresight, mpc, sac
 from unreset.core.fitting import CURRICULUM, reach
 from unreset.core.method import Method, draw_goal
+from unreset.core.protocols import Discriminates
 from unreset.core.replay import GOAL_SOURCES
 from unreset.core.signals import confidence, curriculum
-from unreset.core.signals.matching import Matching
 from unreset.core.types import Array, Task, Transition
 from unreset.networks.encoders import encode
 from unreset.networks.tanh_normal import sample_tanh_normal
@@ -146,9 +146,9 @@ def _ends(
     length = jnp.array([r.length for r in roles])[role]
     on_success = jnp.array([r.end_on_success for r in roles])[role]
     end = (phase.steps + 1 >= length) | (on_success & transition.success)
-    for name, signal in method.signals.items():
+    for name, judge in method.rewards.items():
         limits = [r.end_when_expert if r.reward == name else 1.0 for r in roles]
-        if isinstance(signal, Matching) and min(limits) < 1:
+        if isinstance(judge, Discriminates) and min(limits) < 1:
             logit = method.logits(task, name, view.signals[name], transition, phase.goal)
             end |= jax.nn.sigmoid(logit) > jnp.array(limits)[role]
     learning = step >= method.practice.seed_steps

@@ -15,8 +15,9 @@ import numpy as np
 
 from unreset.core import asking, sac
 from unreset.core import replay as replays
-from unreset.core.discriminating import judged_rows
-from unreset.core.fitting import EXPLORING, constrained, freshly_judged, init_signals
+from unreset.core.context import Context
+from unreset.core.fitting import freshly_judged, init_signals
+from unreset.core.fitting import observed as reward_states
 from unreset.core.method import Method
 from unreset.core.phases import (
     Phase,
@@ -28,6 +29,7 @@ from unreset.core.phases import (
     step_keys,
     switch,
 )
+from unreset.core.protocols import Beginning, Scope
 from unreset.core.refusals import misfit
 from unreset.core.replay import Replay
 from unreset.core.teaching import learn
@@ -90,9 +92,11 @@ def init(
     if known:
         learners = jax.tree.map(lambda x, y: jnp.broadcast_to(y, x.shape), learners, learner)
     direction = np.asarray(pinned.role)
-    # One list for each role, and two more for each discriminator.
+    # One list for each role, and those of the rewards.
     pinned_lists = [np.flatnonzero(np.isin(direction, r.demonstrations)) for r in method.roles]
-    pinned_lists += judged_rows(method, pinned, pinned_last)
+    start = Beginning(pinned, pinned_last, None, known)
+    for name, reward in method.rewards.items():
+        pinned_lists += reward.lists(Scope(Context(method, task), name), start)
     none = jnp.zeros(len(method.roles), jnp.int32)
     run = Run(
         key=run_key,
@@ -188,8 +192,7 @@ def advance(
         signals[asking.ASKING] = asking.lived(
             method.asking, task, signals[asking.ASKING], replay, transition, *alarm, reset
         )
-    if method.explores:
-        signals[EXPLORING] = constrained(method, task, signals, phase, transition)
+    signals = reward_states(method, task, signals, phase, transition)
     run = run._replace(replay=replay, signals=signals)
     run, metrics = _taught(method, task, run, transition, step)
     acted = jax.nn.one_hot(phase.role, len(method.roles), dtype=jnp.int32)

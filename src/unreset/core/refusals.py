@@ -6,40 +6,26 @@ from collections.abc import Collection, Iterator
 from itertools import chain
 
 from unreset.core import asking
-from unreset.core.method import ENVIRONMENT, Method
-from unreset.core.signals.matching import Matching
-from unreset.core.signals.novelty import Novelty
+from unreset.core.environment import ENVIRONMENT
+from unreset.core.method import Method
+from unreset.core.protocols import Discriminates
 from unreset.core.types import Task
 
 
 def incoherent(method: Method) -> str | None:
     """Why the parts of a method do not go together, if they do not."""
-    parts = (_roles, _signals, _model, _curriculum, _order, _batches)
+    parts = (_roles, _rewards, _model, _curriculum, _order, _batches)
     return next(chain.from_iterable(part(method) for part in parts), None)
 
 
 def _roles(method: Method) -> Iterator[str]:
     for number, role in enumerate(method.roles):
-        signal = method.signals.get(role.reward)
+        reward = method.rewards.get(role.reward)
         who = f"role {role.name!r} of {method.name}"
-        if signal is None and role.reward != ENVIRONMENT:
-            yield (
-                f"{who} is rewarded by {role.reward!r}; there are: "
-                f"{', '.join([ENVIRONMENT, *method.signals])}"
-            )
-        if role.end_when_expert < 1 and not isinstance(signal, Matching):
+        if reward is None:
+            yield (f"{who} is rewarded by {role.reward!r}; there are: {', '.join(method.rewards)}")
+        if role.end_when_expert < 1 and not isinstance(reward, Discriminates):
             yield f"end_when_expert of {who} needs a discriminator as its reward"
-        if role.novelty and not (
-            isinstance(method.signals.get(role.novelty), Novelty)
-            and isinstance(signal, Matching)
-            and signal.form == "log D - log(1-D)"
-            and not signal.see_action
-        ):
-            yield (
-                f"{who} explores for {role.novelty!r}, which must be one of its signals of "
-                "novelty; its reward must be a discriminator's of the form 'log D - log(1-D)' "
-                "that sees no actions"
-            )
         if role.goals == "demonstrations" and method.curriculum is None:
             yield f"{who} has demonstrated states as goals, which needs a curriculum"
         if role.return_within and not _leads_back(method, number):
@@ -55,14 +41,16 @@ def _leads_back(method: Method, role: int) -> bool:
     return method.order is None and after.goals == "initial" and after.reward == ENVIRONMENT
 
 
-def _signals(method: Method) -> Iterator[str]:
-    for name, judge in method.signals.items():
-        blind = judge.blindness(method.vision) if isinstance(judge, Matching) else None
-        if blind:
-            yield f"{name} of {method.name} {blind}"
-    idle = {name for name in method.signals if not method.rewarded(name)}
+def _rewards(method: Method) -> Iterator[str]:
+    if not method.rewards[ENVIRONMENT].told:
+        yield f"a reward of {method.name} is named {ENVIRONMENT!r}, which is the task's own"
+    for name, reward in method.rewards.items():
+        if reason := reward.needs(method, name):
+            yield reason
+    own = [name for name in method.rewards if name != ENVIRONMENT]
+    idle = {name for name in own if not method.rewarded(name)}
     if idle:
-        yield f"signal {min(idle)!r} of {method.name} rewards no role"
+        yield f"reward {min(idle)!r} of {method.name} rewards no role"
 
 
 def _model(method: Method) -> Iterator[str]:
@@ -88,8 +76,8 @@ def _curriculum(method: Method) -> Iterator[str]:
             f"the curriculum of {name} chooses among states, not among pictures: it cannot "
             "practise with pixels"
         )
-    if practice.offline and (method.signals or chosen):
-        yield f"{name} has to act for its signals: it cannot be offline"
+    if practice.offline and (len(method.rewards) > 1 or chosen):
+        yield f"{name} has to act for its rewards: it cannot be offline"
     if chosen and not method.shared:
         yield f"the curriculum of {name} needs one learner for all roles"
 
@@ -154,7 +142,7 @@ def misfit(method: Method, task: Task, shown: Collection[int]) -> str | None:
             f"{name} counts steps by the value of a reward of 1 on success, and that of task "
             f"{task.name!r} is another one"
         )
-    judges = any(isinstance(signal, Matching) for signal in method.signals.values())
+    judges = any(reward.from_demonstrations for reward in method.rewards.values())
     if (judges and 0 not in shown) or (method.curriculum is not None and not {0, 1} & set(shown)):
         return f"{name} needs forward demonstrations, and there are none"
     imitated = {way for role in method.roles for way in role.imitate}

@@ -9,11 +9,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from unreset.core.batches import rewards
-from unreset.core.method import Method
+from unreset.core.context import Context
 from unreset.core.practice import Run
-from unreset.core.types import Array, Task
-from unreset.networks.views import Frames
+from unreset.core.protocols import Scope, Steps
+from unreset.core.types import Array
 
 BLOCK = 256
 
@@ -42,34 +41,16 @@ def in_blocks(function: Callable[..., Any], *columns: Any, size: int = BLOCK) ->
     return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
 
 
-def rewards_in_blocks(
-    method: Method,
-    task: Task,
-    role: int,
-    run: Run,
-    observation: Any,
-    goal: Any,
-    frames: Any,
-    action: Any,
-) -> np.ndarray:
-    """Rewards [N] of a role, as its learner sees them, for reaching observations [N, ...].
+def rewards_in_blocks(context: Context, role: int, run: Run, steps: Any) -> np.ndarray:
+    """Rewards [N] of a role for steps [N], as its learner sees them.
 
-    Or for taking actions [N, action] there, where :meth:`Method.sees_action`. ``run`` is of one
-    seed and without its replay.
+    ``run`` is of one seed and without its replay.
     """
-    columns = (observation, goal, frames, action)
-    return np.asarray(in_blocks(partial(_rewards, method, task, role, run), *columns))
+    return np.asarray(in_blocks(partial(_rewards, context, role, run), steps))
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2))
-def _rewards(
-    method: Method,
-    task: Task,
-    role: int,
-    run: Run,
-    observation: Array,
-    goal: Array,
-    frames: Frames,
-    action: Array,
-) -> Array:
-    return rewards(method, task, run.signals, role, observation, goal, frames, None, action)
+@partial(jax.jit, static_argnums=(0, 1))
+def _rewards(context: Context, role: int, run: Run, steps: Steps) -> Array:
+    method = context.method
+    scope = Scope(context, method.roles[role].reward, run.signals)
+    return method.reward_of(role).reward(scope, steps)[0]

@@ -15,9 +15,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from unreset.core.context import Context
 from unreset.core.method import Method
-from unreset.core.signals import matching
-from unreset.core.signals.matching import Matching
+from unreset.core.protocols import Discriminates, Scope
 from unreset.core.types import FORWARD, Array, Task, Trajectory
 from unreset.demos import store
 from unreset.drivers.fused import draw
@@ -94,17 +94,17 @@ def _row(point: Point) -> str:
     )
 
 
-def discriminators(method: Method) -> dict[str, Matching]:
+def discriminators(method: Method) -> dict[str, Discriminates]:
     """A method's discriminators by name; raises UnresetError where none can be judged."""
-    found = {name: s for name, s in method.signals.items() if isinstance(s, Matching)}
+    found = {name: r for name, r in method.rewards.items() if isinstance(r, Discriminates)}
     if not found:
         rewards = ", ".join(dict.fromkeys(role.reward for role in method.roles))
         raise UnresetError(
             f"{method.name} has no discriminator that could be judged: what it is rewarded by is "
             f"{rewards}"
         )
-    for name, signal in found.items():
-        if signal.see_action:
+    for name, judge in found.items():
+        if judge.sees_action:
             raise UnresetError(
                 f"{name} of {method.name} sees actions, and what is judged here are states alone"
             )
@@ -126,7 +126,7 @@ def judge(
         method: whose discriminators.
         task: what is practised; with pictures of its goals where the method sees goals so.
         actor: the deployed policy's parameters, of one seed.
-        states: those of the method's signals, of one seed.
+        states: those of the method's parts, of one seed.
         shown: demonstrations it was not trained on, with pictures where they cannot be drawn.
         episodes: how many by the policy and at random, from each kind of start.
         seed: of the starts and of what is random.
@@ -134,12 +134,12 @@ def judge(
     Raises:
         UnresetError: where the method has no discriminator.
     """
-    signals = discriminators(method)
+    judges = discriminators(method)
     demonstrated = _demonstrated(task, shown)
     own = list((_simulated if task.step is None else _in_jax)(method, task, actor, episodes, seed))
     found = {}
-    for name, signal in signals.items():
-        classifies = bool(signal.last_states)
+    for name, one in judges.items():
+        classifies = one.classifies
         parts = [*own, *([demonstrated[1]] if classifies else [demonstrated[0]])]
         scores = [_scores(method, task, name, states[name], rows) for rows in parts]
         labels = [
@@ -290,6 +290,5 @@ def _logits(
     """Logits [N] of a discriminator."""
     if not frames:
         frames = jax.vmap(partial(draw, method, task))(observation)
-    signal = discriminators(method)[name]
-    inputs = method.judged(task, signal, observation, goal, frames)
-    return matching.logits(signal, state, inputs, signal.sight(method.vision))
+    scope = Scope(Context(method, task), name, {name: state})
+    return discriminators(method)[name].scores(scope, observation, goal, frames)

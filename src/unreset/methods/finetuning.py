@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from unreset.core.method import ENVIRONMENT, Method, Practice, Role
+from unreset.core.environment import ENVIRONMENT
+from unreset.core.method import Method, Practice, Role
 from unreset.core.sac import SAC
-from unreset.core.signals import Signal
-from unreset.core.signals.novelty import Novelty
 from unreset.core.types import Task
 from unreset.methods.settings import Settings, life_learner, life_practice
+from unreset.rewards import RND, Reward, Sum
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class FineTuning(Settings):
     """The learner; where there is a prior run, that run's."""
     explore: bool = False
     """Whether novelty is rewarded, too."""
-    novelty: Novelty = field(default_factory=lambda: Novelty(scale=1.0))
+    novelty: RND = field(default_factory=lambda: RND(scale=1.0))
     """That bonus."""
     steps: int = 200_000
     """Environment steps of a life, at most."""
@@ -35,13 +35,15 @@ class FineTuning(Settings):
     def method(self, task: Task) -> Method:
         role = Role(
             "forward",
-            reward="novelty" if self.explore else ENVIRONMENT,
-            task_reward=True,
+            reward="novelty_and_task" if self.explore else ENVIRONMENT,
             length=self.practice.length(task),
             demonstrations=(0, 1),
         )
-        signals: dict[str, Signal] = {"novelty": self.novelty} if self.explore else {}
-        return Method("finetuning", (role,), self.learner, self.practice, signals)
+        rewards: dict[str, Reward] = {}
+        if self.explore:
+            both = Sum(("novelty", ENVIRONMENT))
+            rewards = {"novelty": self.novelty, "novelty_and_task": both}
+        return Method("finetuning", (role,), self.learner, self.practice, rewards)
 
 
 PRESETS = {"default": FineTuning(), "novelty": FineTuning(explore=True)}

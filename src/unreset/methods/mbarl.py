@@ -16,13 +16,11 @@ from typing import Literal
 from unreset.core.imagination import Imagination
 from unreset.core.method import Method, Practice, Role
 from unreset.core.planning import Planning
-from unreset.core.signals.exploring import Exploring
-from unreset.core.signals.matching import Matching
-from unreset.core.signals.novelty import Novelty
 from unreset.core.types import Task
 from unreset.methods import fbrl, mbpo, medal
 from unreset.methods.medal import Medal
 from unreset.methods.settings import Settings, published_learner, published_practice
+from unreset.rewards import RND, Constrained, Constraint, Discriminator
 
 _BASES: Mapping[str, Mapping[str, Settings]] = {"medal": medal.PRESETS, "fbrl": fbrl.PRESETS}
 
@@ -42,11 +40,11 @@ class Mbarl(Settings):
     explore: bool = False
     """Whether a third role explores: it seeks novel states that are like demonstrated ones. Its
     reward is a third one in each batch: --batch-size must be a multiple of six."""
-    exploring: Exploring = field(default_factory=Exploring)
+    exploring: Constraint = field(default_factory=Constraint)
     """How far from those it may go."""
-    nearness: Matching = field(default_factory=lambda: Medal().matching)
+    nearness: Discriminator = field(default_factory=lambda: Medal().matching)
     """The discriminator that says how far it is off."""
-    novelty: Novelty = field(default_factory=Novelty)
+    novelty: RND = field(default_factory=RND)
     """What is new to it."""
 
     def method(self, task: Task) -> Method:
@@ -57,19 +55,22 @@ class Mbarl(Settings):
         explore = Role(
             "explore",
             keep_goal=True,
-            reward="nearness",
-            novelty="novelty",
+            reward="explore",
             length=self.practice.length(task),
             end_on_success=False,
             demonstrations=(0, 1),
         )
-        signals = {**base.signals, "nearness": self.nearness, "novelty": self.novelty}
+        rewards = {
+            **base.rewards,
+            "nearness": self.nearness,
+            "novelty": self.novelty,
+            "explore": Constrained("novelty", "nearness", self.exploring),
+        }
         return replace(
             base,
             name="mbarl",
             roles=(*base.roles, explore),
-            signals=signals,
-            exploring=self.exploring,
+            rewards=rewards,
         )
 
 

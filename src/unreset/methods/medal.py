@@ -10,17 +10,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from unreset.core.method import Method, Role
-from unreset.core.signals.matching import Matching
 from unreset.core.types import Task
 from unreset.methods.settings import Settings, published_learner, published_practice
+from unreset.rewards import Discriminator
 
 
 @dataclass(frozen=True)
 class Medal(Settings):
     """A forward role, and a backward role rewarded for matching the expert's states."""
 
-    matching: Matching = field(
-        default_factory=lambda: Matching(
+    matching: Discriminator = field(
+        default_factory=lambda: Discriminator(
             hidden=(128, 128),
             learning_rate=1e-3,
             interval=1,
@@ -56,8 +56,8 @@ class Medal(Settings):
             demonstrations=(0, 1),
             imitate=(1,) if self.backward_cloning else (),
         )
-        signals = {"discriminator": self.matching}
-        return Method("medal", (forward, backward), self.learner, self.practice, signals)
+        rewards = {"discriminator": self.matching}
+        return Method("medal", (forward, backward), self.learner, self.practice, rewards)
 
 
 PRESETS = {
@@ -65,7 +65,7 @@ PRESETS = {
     "paper": Medal(
         practice=published_practice(),
         learner=published_learner(),
-        matching=Matching(),
+        matching=Discriminator(),
         end_when_expert=1.0,
         backward_cloning=False,
         both_directions=False,

@@ -11,13 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from unreset.core.method import ENVIRONMENT, Method, Practice, Role
+from unreset.core.environment import ENVIRONMENT
+from unreset.core.method import Method, Practice, Role
 from unreset.core.sac import SAC
-from unreset.core.signals import Signal
-from unreset.core.signals.matching import Matching
 from unreset.core.types import Task
 from unreset.methods.settings import Settings, published_learner, published_practice
 from unreset.networks.views import Vision
+from unreset.rewards import Discriminator, Reward
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,9 @@ class MedalPP(Settings):
     """The loop."""
     learner: SAC = field(default_factory=lambda: SAC(vision=Vision(pixels=True)))
     """The learner."""
-    classifier: Matching = field(default_factory=lambda: Matching(last_states=10))
+    classifier: Discriminator = field(default_factory=lambda: Discriminator(last_states=10))
     """The forward role's reward: the goal classifier."""
-    matching: Matching = field(default_factory=Matching)
+    matching: Discriminator = field(default_factory=Discriminator)
     """The backward role's reward: the discriminator of experts' states."""
     forward_reward: Literal["classifier", "environment"] = "classifier"
     """The forward role's reward: learned, or the task's own (an ablation)."""
@@ -92,12 +92,12 @@ class MedalPP(Settings):
             demonstrations=(0, 1),
             imitate=(1,) if self.backward_cloning else (),
         )
-        signals: dict[str, Signal] = {}
+        rewards: dict[str, Reward] = {}
         if matched:
-            signals["discriminator"] = self.matching
+            rewards["discriminator"] = self.matching
         if learned or not matched:
-            signals["classifier"] = classifier
-        return Method("medalpp", (forward, backward), learner, self.practice, signals)
+            rewards["classifier"] = classifier
+        return Method("medalpp", (forward, backward), learner, self.practice, rewards)
 
 
 def _paper() -> MedalPP:
@@ -105,7 +105,7 @@ def _paper() -> MedalPP:
 
     What it does not say is the released code's: pictures' size, widths, camera.
     """
-    judge = Matching(
+    judge = Discriminator(
         hidden=(128,),
         learning_rate=3e-4,
         interval=10,  # ten updates in 100 steps
@@ -238,7 +238,7 @@ def _default() -> MedalPP:
         patch=4,
         features=0,
     )
-    judge = Matching(
+    judge = Discriminator(
         hidden=(128,),
         learning_rate=3e-4,
         interval=10,

@@ -3,18 +3,19 @@
 There is prior data of another run or of demonstrations, something about the task is new, and
 nothing is ever reset. The agent is rewarded for states that look like prior ones (GAIL-type
 matching of Ho & Ermon 2016), above all like those that are further on than it is itself (see
-:mod:`unreset.core.signals.worth`), and so finds back to what it knows and on from there.
+:mod:`unreset.rewards.prior_weights`), and so finds back to what it knows and on from there.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from unreset.core.environment import ENVIRONMENT
 from unreset.core.method import Method, Practice, Role
 from unreset.core.sac import SAC
-from unreset.core.signals.matching import Matching
 from unreset.core.types import Task
 from unreset.methods.settings import Settings, life_learner, life_practice
+from unreset.rewards import Discriminator, Reward, Sum
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,8 @@ class QWALE(Settings):
     """The loop."""
     learner: SAC = field(default_factory=life_learner)
     """The learner; where there is a prior run, that run's."""
-    matching: Matching = field(
-        default_factory=lambda: Matching(
+    matching: Discriminator = field(
+        default_factory=lambda: Discriminator(
             interval=1,
             batch_size=512,
             arrivals=True,
@@ -46,15 +47,17 @@ class QWALE(Settings):
     """Environment steps of a life, at most."""
 
     def method(self, task: Task) -> Method:
+        rewards: dict[str, Reward] = {"prior": self.matching}
+        added = self.task_reward and not (self.only_dense and task.sparse)
+        if added:
+            rewards["prior_and_task"] = Sum(("prior", ENVIRONMENT))
         role = Role(
             "forward",
-            reward="prior",
-            task_reward=self.task_reward and not (self.only_dense and task.sparse),
+            reward="prior_and_task" if added else "prior",
             length=self.practice.length(task),
             demonstrations=(0, 1),
         )
-        signals = {"prior": self.matching}
-        return Method("qwale", (role,), self.learner, self.practice, signals)
+        return Method("qwale", (role,), self.learner, self.practice, rewards)
 
 
 _ours = QWALE()

@@ -10,12 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from unreset.core.method import ENVIRONMENT, Method, Practice, Role
-from unreset.core.signals import Signal
-from unreset.core.signals.matching import Matching
-from unreset.core.signals.novelty import Novelty
+from unreset.core.environment import ENVIRONMENT
+from unreset.core.method import Method, Practice, Role
 from unreset.core.types import Task
 from unreset.methods.settings import Settings, published_learner, published_practice
+from unreset.rewards import RND, Discriminator, Reward
 
 
 @dataclass(frozen=True)
@@ -24,12 +23,12 @@ class R3L(Settings):
 
     practice: Practice = field(default_factory=lambda: Practice(share_learner=False))
     """The loop; novelty wanders, so each role has a learner of its own."""
-    novelty: Novelty = field(default_factory=Novelty)
+    novelty: RND = field(default_factory=RND)
     """The perturbation role's reward."""
     forward_reward: Literal["environment", "classifier"] = "environment"
     """The forward role's reward: the task's, or a goal classifier's (R3L: the classifier's)."""
-    classifier: Matching = field(
-        default_factory=lambda: Matching(last_states=10, form="log D", scale=1.0)
+    classifier: Discriminator = field(
+        default_factory=lambda: Discriminator(last_states=10, form="log D", scale=1.0)
     )
     """The goal classifier, where it is asked for: demonstrations' last states are its positives."""
 
@@ -49,10 +48,10 @@ class R3L(Settings):
             imitate=(0, 1) if both else (0,),
         )
         perturb = Role("perturb", reward="novelty", length=length, end_on_success=False)
-        signals: dict[str, Signal] = {"novelty": self.novelty}
+        rewards: dict[str, Reward] = {"novelty": self.novelty}
         if classified:
-            signals["classifier"] = self.classifier
-        return Method("r3l", (forward, perturb), self.learner, self.practice, signals)
+            rewards["classifier"] = self.classifier
+        return Method("r3l", (forward, perturb), self.learner, self.practice, rewards)
 
 
 PRESETS = {
@@ -60,7 +59,7 @@ PRESETS = {
     "paper": R3L(
         practice=replace(published_practice(), boundary="bootstrap"),
         learner=published_learner(),
-        novelty=Novelty(scale=1.0),
+        novelty=RND(scale=1.0),
         forward_reward="classifier",
         both_directions=False,
     ),

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from unreset import registry
-from unreset.core.method import ENVIRONMENT, Role
+from unreset.core.environment import ENVIRONMENT
+from unreset.core.method import Role
 from unreset.errors import UnresetError
 from unreset.report.record import Record
 from unreset.runs import stored

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from unreset.core.method import ENVIRONMENT
+from unreset.core.environment import ENVIRONMENT
 from unreset.report import facts
 from unreset.report.record import Record, Table, finite, over_seeds, signals
 

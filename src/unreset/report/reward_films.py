@@ -13,8 +13,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from PIL import Image, ImageColor
 
-from unreset.core.method import ENVIRONMENT, Method
+from unreset.core.context import Context
+from unreset.core.environment import ENVIRONMENT
+from unreset.core.method import Method
 from unreset.core.practice import Run
+from unreset.core.protocols import Steps
 from unreset.core.types import Task
 from unreset.evaluation.blocks import rewards_in_blocks
 from unreset.report import gifs
@@ -81,8 +84,10 @@ def evaluated(method: Method, task: Task, run: Run, stretch: Stretch) -> list[Cu
         if name == ENVIRONMENT and not task.pure:
             continue
         mine = [number for number, role in enumerate(method.roles) if role.reward == name]
-        columns = (stretch.observation, stretch.goal, stretch.frames, stretch.action)
-        values = rewards_in_blocks(method, task, mine[0], light, *columns)
+        seen, frames = stretch.observation, stretch.frames
+        nothing = np.zeros(len(seen), np.float32)
+        now: Any = (seen, stretch.action, seen, stretch.goal, nothing, nothing > 0, frames, frames)
+        values = rewards_in_blocks(Context(method, task), mine[0], light, Steps(*now))
         whose = ", ".join(method.roles[number].name for number in mine)
         curves.append(Curve(mine[0], f"{whose}: {name.replace('_', ' ')}", values))
     return curves

@@ -13,7 +13,8 @@ import numpy as np
 from PIL import Image
 
 from unreset.core import practice
-from unreset.core.method import ENVIRONMENT, Method
+from unreset.core.environment import ENVIRONMENT
+from unreset.core.method import Method
 from unreset.core.types import Task
 from unreset.drivers.fused import Carry
 from unreset.errors import UnresetError

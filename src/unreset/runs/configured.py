@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-from unreset.core.method import ENVIRONMENT, Method, without_relabelling
+from unreset.core.environment import ENVIRONMENT
+from unreset.core.method import Method, without_relabelling
 from unreset.core.types import Task, Trajectory
 from unreset.demos import pictures
 from unreset.drivers.fused import remembering

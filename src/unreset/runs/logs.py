@@ -12,8 +12,10 @@ import numpy as np
 
 from unreset.core import replay as replays
 from unreset.core import sac
-from unreset.core.method import ENVIRONMENT, Method, Role
+from unreset.core.context import Context
+from unreset.core.method import Method, Role
 from unreset.core.practice import CONTINUING, Run
+from unreset.core.protocols import Steps
 from unreset.core.replay import GOAL_SOURCES, Replay
 from unreset.core.types import Array, Task
 from unreset.evaluation.blocks import in_blocks, rewards_in_blocks
@@ -141,13 +143,8 @@ def _measured(
     names = np.array([role.reward for role in method.roles])
     for name in dict.fromkeys(names):
         at = inside[names[rows.role[inside]] == name]
-        if name == ENVIRONMENT and not task.pure:
-            gained[at] = rows.reward[at] * method.learner.reward_scale
-            continue
         role = int(np.flatnonzero(names == name)[0])
-        there = at if method.sees_action(role) else at + 1
-        led = (rows.observation[there], rows.goal[at], _pictures(rows, there, 1), rows.action[at])
-        gained[at] = rewards_in_blocks(method, task, role, light, *led)
+        gained[at] = rewards_in_blocks(Context(method, task), role, light, _steps(rows, at))
     first = starts[whole]
     learner = np.zeros(len(first), int) if method.shared else rows.role[first]
     expected = np.zeros(len(first))
@@ -166,6 +163,21 @@ def _measured(
         else {"value": None, "return": None}
         for known in whole
     ]
+
+
+def _steps(rows: Any, at: np.ndarray) -> Steps:
+    """The steps that rows at some places hold."""
+    frames: Any = [_pictures(rows, place, 1) for place in (at, at + 1)]
+    return Steps(
+        observation=rows.observation[at],
+        action=rows.action[at],
+        next_observation=rows.observation[at + 1],
+        goal=rows.goal[at],
+        reward=rows.reward[at],
+        success=rows.success[at],
+        frames=frames[0],
+        next_frames=frames[1],
+    )
 
 
 def _pictures(rows: Any, at: np.ndarray, stack: int) -> dict[str, np.ndarray]:

@@ -14,15 +14,18 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from unreset.core.types import Array, Metrics
+from unreset.core import replay as replays
+from unreset.core.protocols import Beginning, Draws, Fitted, Reward, Scope, Steps
+from unreset.core.types import Array, Metrics, when
 from unreset.networks.mlp import MLP
+from unreset.networks.views import Frames
 
 WHITE_LIMIT = 5.0  # standard deviations beyond which inputs are cut (Burda et al.)
 
 
 @dataclass(frozen=True)
-class Novelty:
-    """Hyper-parameters of random network distillation."""
+class RND(Reward):
+    """A reward by random network distillation."""
 
     hidden: tuple[int, ...] = (128, 128)
     """Widths of the hidden layers of predictor and random network (ours)."""
@@ -41,6 +44,35 @@ class Novelty:
     scale: float = 0.02
     """Factor on this reward (ours: returns then stay of the size of the task's)."""
 
+    def inputs(self, scope: Scope, observation: Array, frames: Frames) -> Array:
+        """Inputs [..., input] of its networks: numbers, or pictures as few numbers."""
+        return scope.context.plain(observation, frames)
+
+    def init(self, scope: Scope, start: Beginning, key: Array) -> Distillation:
+        """A fresh pair of networks."""
+        nothing = jnp.zeros(scope.task.observation_size)
+        seen = self.inputs(scope, nothing, replays.blank_frames(start.pinned))
+        return fresh(self, key, seen.size)
+
+    def reward(self, scope: Scope, steps: Steps) -> tuple[Array, Array]:
+        """The error in running standard deviations, at most ``limit``; nothing ends by it."""
+        seen = self.inputs(scope, steps.next_observation, steps.next_frames)
+        found = self.scale * novelty(self, scope.state, seen)
+        return found, jnp.zeros(found.shape, bool)
+
+    def fit(self, scope: Scope, draws: Draws, due: Array, key: Array) -> Fitted:
+        """An update on rows of the roles that it rewards."""
+        roles = scope.method.rewarded(scope.name)
+        at = replays.sample(draws.replay, roles, self.batch_size, key[1])
+        rows = draws.replay.rows
+        observation, frames = jax.tree.map(lambda x: x[at], (rows.observation, rows.frames))
+
+        def step(state: Distillation) -> tuple[Distillation, Metrics]:
+            return update(self, state, self.inputs(scope, observation, frames))
+
+        state, found = when(due, step, scope.state)
+        return Fitted(state, draws.learners, found)
+
 
 class Distillation(NamedTuple):
     """The state of random network distillation."""
@@ -54,11 +86,11 @@ class Distillation(NamedTuple):
     updates: Array  # [] int32
 
 
-def _network(config: Novelty) -> MLP:
+def _network(config: RND) -> MLP:
     return MLP(config.hidden, config.features)
 
 
-def init(config: Novelty, key: Array, input_size: int) -> Distillation:
+def fresh(config: RND, key: Array, input_size: int) -> Distillation:
     """A fresh pair of networks for inputs [input_size]."""
     nothing = jnp.zeros(input_size)
     target, params = (_network(config).init(k, nothing) for k in jax.random.split(key))
@@ -67,7 +99,7 @@ def init(config: Novelty, key: Array, input_size: int) -> Distillation:
     return Distillation(target, params, optimizer, one, nothing, ones, jnp.int32(0))
 
 
-def error(config: Novelty, state: Distillation, inputs: Array) -> Array:
+def error(config: RND, state: Distillation, inputs: Array) -> Array:
     """The predictor's mean squared error [...] at inputs [..., input], which it whitens."""
     white = (inputs - state.centre) / jnp.sqrt(state.spread + 1e-8)
     white = jnp.clip(white, -WHITE_LIMIT, WHITE_LIMIT)
@@ -76,13 +108,13 @@ def error(config: Novelty, state: Distillation, inputs: Array) -> Array:
     return jnp.mean((found - wanted) ** 2, axis=-1)
 
 
-def reward(config: Novelty, state: Distillation, inputs: Array) -> Array:
+def novelty(config: RND, state: Distillation, inputs: Array) -> Array:
     """The error in running standard deviations [...], at most ``limit``."""
     deviation = jnp.sqrt(state.variance) + 1e-8
     return jnp.minimum(error(config, state, inputs) / deviation, config.limit)
 
 
-def update(config: Novelty, state: Distillation, own: Array) -> tuple[Distillation, Metrics]:
+def update(config: RND, state: Distillation, own: Array) -> tuple[Distillation, Metrics]:
     """One step of the predictor on own rows [N, input]; its error is from before the step."""
     # The first update sets the moments, the next ones average, the others forget.
     rate = jnp.maximum(config.spread_rate, 1.0 / (state.updates + 1.0))

@@ -1,0 +1,176 @@
+"""Protocols of the parts that a method is made of, and what core hands to them.
+
+Core calls these and nothing else of a part; a mechanism of a paper is one file that implements one.
+A part is a frozen dataclass of hyper-parameters. What it learns is its state, which lies in the
+run's table of states under the part's name. Defaults here are those of a part that learns nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from unreset.core.context import Context
+from unreset.core.replay import Replay, Rows
+from unreset.core.types import Array, Measurement, Task, Transition
+from unreset.networks.views import Frames, Shown, Vision
+
+
+class Scope(NamedTuple):
+    """A part's own place in a run."""
+
+    context: Context
+    name: str  # the part's name in the method
+    states: Mapping[str, Any] = {}  # of all parts, as of now
+
+    @property
+    def state(self) -> Any:
+        """The part's own state."""
+        return self.states[self.name]
+
+    @property
+    def method(self) -> Any:
+        """The method, see :class:`unreset.core.method.Method`."""
+        return self.context.method
+
+    @property
+    def task(self) -> Task:
+        """The task."""
+        return self.context.task
+
+    def of(self, name: str) -> tuple[Reward, Scope]:
+        """Another one of the method's rewards, and its place."""
+        return self.method.rewards[name], self._replace(name=name)
+
+
+class Steps(NamedTuple):
+    """Steps [N] that a reward judges."""
+
+    observation: Array  # [N, observation]
+    action: Array  # [N, action], in [-1, 1]
+    next_observation: Array  # [N, observation]
+    goal: Array  # [N, goal]
+    reward: Array  # [N], the task's for that goal, as it was recorded or is predicted
+    success: Array  # [N] bool, whether the step reaches that goal
+    frames: Mapping[str, Array] = {}  # what cameras saw with the observation
+    next_frames: Mapping[str, Array] = {}  # and with the next one
+    shown: Shown | None = None  # goals that are seen as pictures of practice, not as the task's
+    arrived: Array | None = None  # [N] bool: there, whether the step leads to that very picture
+
+
+class Fresh(NamedTuple):
+    """A step just made, on which nothing was trained yet."""
+
+    role: Array  # [], who acted
+    goal: Array  # [goal] that was pursued
+    transition: Transition
+
+
+class Beginning(NamedTuple):
+    """What the state of a part may depend on before the first step."""
+
+    pinned: Rows  # the demonstration rows
+    pinned_last: np.ndarray  # [rows]: the last row of each one's trajectory
+    learner: Any  # the state of the learner of the first role that the part serves
+    prior: bool  # whether that learner is one of a run before
+
+
+class Draws(NamedTuple):
+    """Where a part that learns takes its rows from."""
+
+    replay: Replay
+    learners: Any  # the states of the learners, stacked [learners]
+    first_list: int  # in the replay, the first of its own lists of demonstration rows
+
+
+class Fitted(NamedTuple):
+    """A part after an update that may have been due, and what that measured."""
+
+    state: Any
+    learners: Any  # stacked [learners]: an encoder of theirs may have been taught, too
+    metrics: dict[str, Measurement]
+
+
+class Reward:
+    """What a role is rewarded for, computed whenever a batch is drawn, from the state of now."""
+
+    interval: int = 0
+    """Environment steps between its updates; 0: it does not learn."""
+
+    @property
+    def uses(self) -> tuple[str, ...]:
+        """Names of the method's other rewards that it is made of."""
+        return ()
+
+    @property
+    def told(self) -> bool:
+        """Whether it is the task's own for the goal that was pursued, not one that is learned."""
+        return False
+
+    @property
+    def from_demonstrations(self) -> bool:
+        """Whether it needs forward demonstrations."""
+        return False
+
+    def needs(self, method: Any, name: str) -> str | None:
+        """The reason why a method cannot have it under this name; None where it can."""
+
+    def sight(self, vision: Vision) -> Vision | None:
+        """How it looks at pictures, given how the policies do; None where it needs no more."""
+
+    def relabels(self, context: Context) -> bool:
+        """Whether it can judge a goal that was chosen in hindsight."""
+        return False
+
+    @property
+    def own_lists(self) -> int:
+        """How many lists of demonstration rows it draws from."""
+        return 0
+
+    def lists(self, scope: Scope, start: Beginning) -> list[np.ndarray]:
+        """Those lists."""
+        return []
+
+    def init(self, scope: Scope, start: Beginning, key: Array) -> Any:
+        """Its state before the first step."""
+        return ()
+
+    def reward(self, scope: Scope, steps: Steps) -> tuple[Array, Array]:
+        """Rewards [N] as the learner sees them, and where [N] a success ends the bootstrap."""
+        raise NotImplementedError
+
+    def observe(self, scope: Scope, fresh: Fresh) -> Any:
+        """Its state after a step."""
+        return scope.state
+
+    def fit(self, scope: Scope, draws: Draws, due: Array, key: Array) -> Fitted:
+        """Its update if ``due``. It draws rows outside of the condition."""
+        return Fitted(scope.state, draws.learners, {})
+
+    def measured(self, scope: Scope, fresh: Fresh) -> dict[str, Measurement]:
+        """Metrics of a fresh step, by name."""
+        return {}
+
+
+class Discriminates(Reward):
+    """A reward that tells what is an expert's, or a success, from what is not."""
+
+    @property
+    def classifies(self) -> bool:
+        """Whether it looks for success, not for where experts have been."""
+        return False
+
+    @property
+    def sees_action(self) -> bool:
+        """Whether it judges an action in a state instead of the state that was reached."""
+        return False
+
+    def score(self, scope: Scope, fresh: Fresh) -> Array:
+        """The log odds [] that a step led to what it looks for."""
+        raise NotImplementedError
+
+    def scores(self, scope: Scope, observation: Array, goal: Array, frames: Frames) -> Array:
+        """The same [N] of states [N, observation], for goals [N, goal]."""
+        raise NotImplementedError
