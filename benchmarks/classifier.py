@@ -3,7 +3,7 @@
     python benchmarks/classifier.py OUT.csv
 
 On the tabletop, without practice: positives are the last two states of the demonstrations; own
-rows are random walks from demonstrated states, and the contrasts of ``Matching.contrast``. Asked
+rows are random walks from demonstrated states, and contrasts (``Discriminator.contrast``). Asked
 are states of which the truth is known.
 """
 
@@ -16,12 +16,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from unreset.core.signals.matching import Matching
 
-from unreset.core.signals import matching
 from unreset.core.types import Array, Task
 from unreset.demos import pictures
 from unreset.networks.views import Seen, Vision, looked_at
+from unreset.rewards import Discriminator, judge
 from unreset.tasks import tabletop
 from unreset.tasks.tabletop_render import CAMERAS
 
@@ -83,7 +82,7 @@ def measured(camera: str, goal_view: Any, shares: tuple[float, ...]) -> dict[str
     task: Task = tabletop.tabletop()
     demonstrations = pictures.seen(tabletop._demonstrations(SEED), task, vision)
     task = pictures.with_goals(demonstrations, task)
-    config = Matching(spectral_norm=True)
+    teacher = Discriminator(spectral_norm=True).teacher(vision)
     draw = jax.jit(jax.vmap(lambda o: {camera: CAMERAS[camera](o, vision.image_size)}))
 
     def column(parts: Any) -> tuple[Array, Array, Any]:
@@ -127,16 +126,14 @@ def measured(camera: str, goal_view: Any, shares: tuple[float, ...]) -> dict[str
             see(drawn(strayed, keys[4], numbers[2])),
         ]
         others = jax.tree.map(lambda *x: jnp.concatenate(x), *parts)
-        return matching.update(
-            config, state, see(drawn(last, keys[0], HALF)), others, keys[5], vision
-        )
+        return teacher.update(state, (see(drawn(last, keys[0], HALF)), others), keys[5])
 
-    state = matching.init(config, key, jax.tree.map(lambda x: x[0], see(last)), vision)
+    state = teacher.fresh(key, jax.tree.map(lambda x: x[0], see(last)))
     for number in range(UPDATES):
         state = one(state, jax.random.fold_in(key, 10 + number))[0]
-    judge = jax.jit(lambda seen: matching.logits(config, state, seen, vision) > 0)
+    says = jax.jit(lambda seen: judge.logits(teacher.judge, state, seen) > 0)
     return {
-        name: round(float(judge(see(column([rows]))).mean()), 3) for name, rows in asked().items()
+        name: round(float(says(see(column([rows]))).mean()), 3) for name, rows in asked().items()
     }
 
 

@@ -133,6 +133,8 @@ def test_films_and_logs_pay_for_the_action_too(practised):
     inputs = jnp.concatenate([seen, goal, -seen], axis=-1)
     logit = matching.logits(signal, run.signals["prior"], inputs)
     wanted = signal.scale * matching.reward(signal.form, logit)
+    scale = method.learner.reward_scale
+    wanted += scale * jax.vmap(task.reward)(seen, goal)  # the task's is added in a life
     np.testing.assert_allclose(curve.values, wanted, rtol=1e-5)
     rows = jax.tree.map(lambda x: np.asarray(x[run.replay.pinned :]), run.replay.rows)
     starts, ends = np.array([0]), np.array([6])
@@ -141,5 +143,6 @@ def test_films_and_logs_pay_for_the_action_too(practised):
     inputs = np.concatenate([rows.observation[:7], rows.goal[:7], rows.action[:7]], axis=-1)
     logit = matching.logits(signal, run.signals["prior"], jnp.asarray(inputs))
     paid = np.asarray(signal.scale * matching.reward(signal.form, logit))
+    paid = paid + scale * np.asarray(jax.vmap(task.reward)(rows.observation[1:8], rows.goal[:7]))
     wanted = paid @ method.learner.discount ** np.arange(7)
     assert found["return"] == pytest.approx(float(wanted), rel=1e-4)

@@ -302,7 +302,7 @@ def test_in_a_published_life_the_end_of_a_phase_ends_the_bootstrap_and_success_d
     """Also where the task's reward is added, as where it is dense: success ends the life."""
     dense = dataclasses.replace(TOY, sparse=False)
     chosen = toy.tiny(registry.settings("qwale", "paper")).method(dense)
-    assert chosen.roles[0].task_reward
+    assert "environment" in chosen.reward_of(0).uses
     run = filled(chosen, dense)
     rows = run.replay.rows
     practised = rows.end.at[run.replay.pinned :].set(ends)
