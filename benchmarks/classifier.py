@@ -21,8 +21,8 @@ from unreset.core.types import Array, Task
 from unreset.demos import pictures
 from unreset.networks.views import Seen, Vision, looked_at
 from unreset.rewards import Discriminator, judge
-from unreset.tasks import tabletop
-from unreset.tasks.tabletop_render import CAMERAS
+from unreset.tasks.tabletop import tabletop
+from unreset.tasks.tabletop.tabletop_render import CAMERAS
 
 SEED, UPDATES, HALF, LAST, EARLIER, WALK = 0, 1_000, 128, 2, 6, 50
 KNOWN = np.concatenate([tabletop.GOALS, tabletop.INITIAL])

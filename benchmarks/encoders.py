@@ -21,7 +21,7 @@ import optax
 from unreset.networks.encoders import Encoder
 from unreset.networks.mlp import MLP, Trunk
 from unreset.networks.views import Vision, augment
-from unreset.tasks.tabletop_render import look
+from unreset.tasks.tabletop.tabletop_render import look
 
 PICTURES, BATCH, UPDATES, SEED = 16_000, 128, 4_000, 0
 SETTINGS = {

@@ -22,7 +22,7 @@ from encoders import BATCH, SEED, pictures
 from unreset.networks.encoders import Encoder
 from unreset.networks.mlp import MLP, Trunk
 from unreset.networks.views import Vision
-from unreset.tasks.tabletop_render import CAMERAS
+from unreset.tasks.tabletop.tabletop_render import CAMERAS
 
 PAIRS, OTHERS, EVERY, UPDATES, SIZE = 16_000, 1_000, 1_000, 2_000, 32
 KEYPOINTS = Vision(image_size=SIZE, patch=4, encoder="keypoints", features=0)

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from unreset.core import model as dynamics
 from unreset.core.model import Dynamics, Rows
-from unreset.tasks import tabletop
+from unreset.tasks.tabletop import tabletop
 
 TASK = tabletop.tabletop()
 TRANSITIONS, FRESH, UPDATES, SEEDS = 5_000, 2_000, 4_000, (0, 1, 2)

@@ -13,8 +13,8 @@ import numpy as np
 
 import unreset
 from unreset.core.fitting import MODEL
-from unreset.demos.scripted import tabletop_demonstrations
 from unreset.evaluation import dynamics
+from unreset.tasks.tabletop.tabletop_expert import tabletop_demonstrations
 
 EPISODES, FRESH, BOUND = 40, 7, 2.576
 HELD = 4  # of the observation: 0 while the mug is held, else -1

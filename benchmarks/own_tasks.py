@@ -6,8 +6,8 @@ cd benchmarks && unreset train fbrl own_tasks:point_maze --steps 20000 --eval-ev
 
 from __future__ import annotations
 
+from unreset import from_environment
 from unreset.core.types import Task
-from unreset.tasks.bring import from_environment
 
 
 def fetch_reach() -> Task:

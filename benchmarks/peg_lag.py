@@ -126,7 +126,7 @@ def made(name, kind):
 
 def script(name, kind, scripts):
     """Home, place of the object, actions and goal of scripted successes, from resets alone."""
-    from unreset.demos.sawyer import Lost, SawyerHand  # noqa: PLC0415
+    from unreset.tasks.sawyer.sawyer_experts import Lost, SawyerHand  # noqa: PLC0415
 
     env, generator, cases = made(name, kind), np.random.default_rng(SEED), []
     env.reset(seed=SEED)
@@ -229,9 +229,9 @@ def replay(env, recorded_cases):
 
 
 def main(python, path):
-    from unreset.demos.sawyer import DOOR, PEG  # noqa: PLC0415
-    from unreset.tasks.sawyer_door import SawyerDoorEnv  # noqa: PLC0415
-    from unreset.tasks.sawyer_peg import SawyerPegEnv  # noqa: PLC0415
+    from unreset.tasks.sawyer.sawyer_door import SawyerDoorEnv  # noqa: PLC0415
+    from unreset.tasks.sawyer.sawyer_experts import DOOR, PEG  # noqa: PLC0415
+    from unreset.tasks.sawyer.sawyer_peg import SawyerPegEnv  # noqa: PLC0415
 
     tasks = {
         "sawyer_peg": (SawyerPegEnv, PEG),

@@ -10,8 +10,8 @@ import sys
 
 import numpy as np
 
-from unreset.demos.sawyer import Lost, SawyerHand, insert_peg
-from unreset.tasks import sawyer_peg
+from unreset.tasks.sawyer import sawyer_peg
+from unreset.tasks.sawyer.sawyer_experts import Lost, SawyerHand, insert_peg
 
 TRIES, SEED = 3, 0
 XS = (-0.1, 0.0, 0.1, 0.25, 0.4)

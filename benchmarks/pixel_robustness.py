@@ -21,7 +21,7 @@ import numpy as np
 
 import unreset
 from unreset.evaluation.deployed import evaluate_from
-from unreset.tasks.tabletop import HOME, MUG_START, WIDE_RANGE, State
+from unreset.tasks.tabletop.tabletop import HOME, MUG_START, WIDE_RANGE, State
 
 EPISODES, SEED = 200, 90_000
 RADII = (0.1, 0.25, 0.5, 1.0)

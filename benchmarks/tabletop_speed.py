@@ -19,7 +19,7 @@ import mujoco
 import numpy as np
 
 from unreset.runs.rows import append_rows
-from unreset.tasks import tabletop
+from unreset.tasks.tabletop import tabletop
 
 TABLES, STEPS, TURNS = 4096, 200, 5
 

@@ -8,13 +8,12 @@ import pytest
 from gymnasium import spaces
 
 from toy import point
-from unreset import cli, registry
-from unreset.check import Finding, check
+from unreset import cli, from_environment, registry
 from unreset.cli import check as check_command
 from unreset.demos import store
 from unreset.demos.store import BACKWARD, FORWARD, Trajectory
-from unreset.tasks.bring import from_environment
-from unreset.tasks.tabletop import tabletop
+from unreset.tasks.tabletop.tabletop import tabletop
+from unreset.validation.environment import Finding, check
 
 STEP, WALL, RADIUS = 0.1, 1.0, 0.15
 

@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from unreset import registry
-from unreset.check import check
+from unreset import from_environment, registry
 from unreset.cli import check as check_command
-from unreset.tasks.bring import from_environment
+from unreset.validation.environment import check
 
 
 class Own(gymnasium.Env):

@@ -26,7 +26,7 @@ from unreset.core.types import Transition
 from unreset.errors import UnresetError
 from unreset.runs.configured import fitted_method
 from unreset.runs.folder import Configuration
-from unreset.tasks import tabletop_edge
+from unreset.tasks.tabletop import tabletop_edge
 
 TOY = toy.point()
 PAGE = Path(__file__).parents[1] / "docs" / "published.md"

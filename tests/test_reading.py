@@ -13,12 +13,12 @@ from safetensors.numpy import save_file
 from unreset import reading
 from unreset.bench import manifest
 from unreset.demos import formats
-from unreset.demos.scripted import tabletop_demonstrations
 from unreset.errors import UnresetError
 from unreset.policy import Policy
 from unreset.report import sections
 from unreset.report.record import read_record
-from unreset.tasks.tabletop import tabletop
+from unreset.tasks.tabletop.tabletop import tabletop
+from unreset.tasks.tabletop.tabletop_expert import tabletop_demonstrations
 
 TASK = tabletop()
 

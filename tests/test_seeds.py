@@ -8,10 +8,10 @@ import toy
 import unreset
 from unreset import bench, cli, registry
 from unreset.bench import imagination_run
-from unreset.demos import record, scripts
-from unreset.demos.scripted import tabletop_demonstrations
+from unreset.demos import recording, scripts
 from unreset.errors import UnresetError
 from unreset.seeds import MOST, checked
+from unreset.tasks.tabletop.tabletop_expert import tabletop_demonstrations
 
 WRONG = [
     (-1, r"from 0 to 4,294,967,295, not -1$"),
@@ -53,8 +53,8 @@ def test_what_is_no_seed_is_refused_everywhere(tmp_path, seed, message):
         lambda: imagination_run.run(tmp_path / "run", first_seed=seed),
         lambda: scripts.batch(task, seed),
         lambda: next(scripts.scripted(task, None, seed)),
-        lambda: next(iter([record.from_script(task, 0, seed)(0, False)])),
-        lambda: record.Acting(task, lambda *_: np.zeros(3), seed=seed),
+        lambda: next(iter([recording.from_script(task, 0, seed)(0, False)])),
+        lambda: recording.Acting(task, lambda *_: np.zeros(3), seed=seed),
     ]
     for place in places:
         with pytest.raises(UnresetError, match=f"seed .*{message}"):

@@ -10,13 +10,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Policy", "UnresetError", "life", "load", "train"]
+__all__ = ["Policy", "UnresetError", "from_environment", "life", "load", "train"]
 
 if TYPE_CHECKING:
     from unreset.api import load, train
     from unreset.errors import UnresetError
     from unreset.policy import Policy
     from unreset.single_life import life
+    from unreset.tasks.environments.adapter import from_environment
 
 
 def __getattr__(name: str) -> Any:
@@ -26,6 +27,7 @@ def __getattr__(name: str) -> Any:
     homes = {
         "Policy": "unreset.policy",
         "UnresetError": "unreset.errors",
+        "from_environment": "unreset.tasks.environments.adapter",
         "load": "unreset.api",
         "life": "unreset.single_life",
         "train": "unreset.api",

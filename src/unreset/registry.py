@@ -32,23 +32,23 @@ from unreset.methods import (
     vaprl,
 )
 from unreset.methods.settings import Settings
-from unreset.tasks import identifiers
-from unreset.tasks.cheetah import cheetah
-from unreset.tasks.cheetah_velocity import cheetah_velocity
-from unreset.tasks.cube_grasp import cube_grasp
-from unreset.tasks.dexterous import dexterous
-from unreset.tasks.kitchen import kitchen
-from unreset.tasks.kitchen_combination import kitchen_combination
-from unreset.tasks.minitaur import minitaur
-from unreset.tasks.pointmass import pointmass
-from unreset.tasks.pointmass_walls import pointmass_walls
-from unreset.tasks.sawyer_door import sawyer_door
-from unreset.tasks.sawyer_peg import sawyer_peg
-from unreset.tasks.sawyer_peg_small import sawyer_peg_small
-from unreset.tasks.sticky_maze import sticky_maze
-from unreset.tasks.tabletop import tabletop
-from unreset.tasks.tabletop_edge import tabletop_edge
-from unreset.tasks.tabletop_placing import tabletop_placing
+from unreset.tasks.cheetah.cheetah import cheetah
+from unreset.tasks.cheetah.cheetah_velocity import cheetah_velocity
+from unreset.tasks.cube.cube_grasp import cube_grasp
+from unreset.tasks.dexterous.dexterous import dexterous
+from unreset.tasks.environments import identifiers
+from unreset.tasks.kitchen.kitchen import kitchen
+from unreset.tasks.kitchen.kitchen_combination import kitchen_combination
+from unreset.tasks.minitaur.minitaur import minitaur
+from unreset.tasks.pointmass.pointmass import pointmass
+from unreset.tasks.pointmass.pointmass_walls import pointmass_walls
+from unreset.tasks.sawyer.sawyer_door import sawyer_door
+from unreset.tasks.sawyer.sawyer_peg import sawyer_peg
+from unreset.tasks.sawyer.sawyer_peg_small import sawyer_peg_small
+from unreset.tasks.sticky_maze.sticky_maze import sticky_maze
+from unreset.tasks.tabletop.tabletop import tabletop
+from unreset.tasks.tabletop.tabletop_edge import tabletop_edge
+from unreset.tasks.tabletop.tabletop_placing import tabletop_placing
 
 #: Presets of each method. The first line of a settings class says what the method is.
 METHODS: Mapping[str, Mapping[str, Settings]] = {
@@ -236,6 +236,6 @@ def _bringing(identifier: str) -> str:
     """How the environment of an id becomes a task."""
     return (
         f"unknown task {identifier!r}; an environment of Gymnasium becomes one by a line in "
-        "my_task.py: from unreset.tasks.bring import from_environment; "
+        "my_task.py: from unreset import from_environment; "
         f'make_task = lambda: from_environment("{identifier}") - then say my_task:make_task'
     )

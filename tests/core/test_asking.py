@@ -20,7 +20,7 @@ from unreset.core.signals import reversibility
 from unreset.core.signals.reversibility import Reversibility
 from unreset.core.types import Transition
 from unreset.errors import UnresetError
-from unreset.tasks.sticky_maze import sticky_maze
+from unreset.tasks.sticky_maze.sticky_maze import sticky_maze
 
 TOY = toy.point()
 CONFIG = Asking(

@@ -19,7 +19,7 @@ from unreset.core.signals.curriculum import Candidates
 from unreset.demos import store
 from unreset.drivers.fused import Fused
 from unreset.errors import UnresetError
-from unreset.tasks.tabletop import GOALS, INITIAL
+from unreset.tasks.tabletop.tabletop import GOALS, INITIAL
 
 
 def critics_that_say(run, value, success=None):

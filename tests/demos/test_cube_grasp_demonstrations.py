@@ -5,9 +5,9 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from unreset.demos.cube_grasp import attempt, cube_grasp_demonstrations
 from unreset.demos.store import BACKWARD, FORWARD, check
-from unreset.tasks import cube_grasp
+from unreset.tasks.cube import cube_grasp
+from unreset.tasks.cube.cube_grasp_expert import attempt, cube_grasp_demonstrations
 
 pytestmark = pytest.mark.skipif(
     find_spec("mujoco") is None or find_spec("gymnasium_robotics") is None,

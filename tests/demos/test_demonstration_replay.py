@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from unreset.demos.replay import replay
+from unreset.demos.replaying import replay
 from unreset.errors import UnresetError
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from unreset.demos import store
-from unreset.demos.kitchen import kitchen_demonstrations
 from unreset.errors import UnresetError
-from unreset.tasks import kitchen
+from unreset.tasks.kitchen import kitchen
+from unreset.tasks.kitchen.kitchen_expert import kitchen_demonstrations
 
 if not (find_spec("mujoco") and find_spec("gymnasium_robotics")):
     pytest.skip("needs mujoco and gymnasium-robotics", allow_module_level=True)

@@ -15,7 +15,7 @@ from same import assert_same
 from unreset.demos import formats
 from unreset.demos.store import BACKWARD
 from unreset.errors import UnresetError
-from unreset.tasks import tabletop as rules
+from unreset.tasks.tabletop import tabletop as rules
 
 
 @pytest.fixture

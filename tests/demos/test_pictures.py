@@ -11,14 +11,14 @@ import toy
 from unreset import registry
 from unreset.core.types import BACKWARD, FORWARD, Trajectory
 from unreset.demos import pictures
-from unreset.demos.cube_grasp import cube_grasp_demonstrations
-from unreset.demos.sawyer import door_demonstrations, peg_demonstrations
-from unreset.demos.scripted import tabletop_demonstrations
 from unreset.errors import UnresetError
 from unreset.networks.views import Vision
 from unreset.runs.configured import with_sight
-from unreset.tasks.cube_grasp import cube_grasp
-from unreset.tasks.tabletop import tabletop
+from unreset.tasks.cube.cube_grasp import cube_grasp
+from unreset.tasks.cube.cube_grasp_expert import cube_grasp_demonstrations
+from unreset.tasks.sawyer.sawyer_experts import door_demonstrations, peg_demonstrations
+from unreset.tasks.tabletop.tabletop import tabletop
+from unreset.tasks.tabletop.tabletop_expert import tabletop_demonstrations
 
 SIZE = 12
 SHORT = {

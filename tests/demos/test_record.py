@@ -8,12 +8,12 @@ import sys
 import numpy as np
 import pytest
 
-from unreset.demos import formats, keyboard, record, scripts, store
-from unreset.demos.scripted import tabletop_demonstrations
+from unreset.demos import formats, keyboard, recording, scripts, store
 from unreset.demos.store import BACKWARD, FORWARD
 from unreset.errors import UnresetError
-from unreset.tasks import tabletop as rules
-from unreset.tasks.tabletop import tabletop
+from unreset.tasks.tabletop import tabletop as rules
+from unreset.tasks.tabletop.tabletop import tabletop
+from unreset.tasks.tabletop.tabletop_expert import tabletop_demonstrations
 
 
 @pytest.fixture(scope="module")
@@ -48,8 +48,8 @@ def answers(*given):
 
 def test_an_expert_is_recorded_goal_by_goal(task, tmp_path):
     path = tmp_path / "demos.safetensors"
-    recorder = record.Acting(task, Expert())
-    done = record.session(task, recorder, path, 5, record.only_successes)
+    recorder = recording.Acting(task, Expert())
+    done = recording.session(task, recorder, path, 5, recording.only_successes)
     assert done == (5, 5, 5)
     found = formats.read(path, task)
     np.testing.assert_array_equal([one.goal for one in found], rules.GOALS[[0, 1, 2, 3, 0]])
@@ -61,8 +61,8 @@ def test_an_expert_is_recorded_goal_by_goal(task, tmp_path):
 
 
 def test_both_ways_in_turn_go_on_from_where_one_is(task, tmp_path):
-    recorder = record.Acting(task, Expert(), direction=None)
-    record.session(task, recorder, tmp_path / "d.npz", 4, record.only_successes)
+    recorder = recording.Acting(task, Expert(), direction=None)
+    recording.session(task, recorder, tmp_path / "d.npz", 4, recording.only_successes)
     found = formats.read(tmp_path / "d.npz", task)
     assert [one.direction for one in found] == [FORWARD, BACKWARD, FORWARD, BACKWARD]
     np.testing.assert_array_equal(found[1].observations[0], found[0].observations[-1])
@@ -71,8 +71,8 @@ def test_both_ways_in_turn_go_on_from_where_one_is(task, tmp_path):
 
 
 def test_ways_back_alone_begin_at_a_goal(task, tmp_path):
-    recorder = record.Acting(task, Expert(), direction=BACKWARD)
-    record.session(task, recorder, tmp_path / "d.npz", 2, record.only_successes)
+    recorder = recording.Acting(task, Expert(), direction=BACKWARD)
+    recording.session(task, recorder, tmp_path / "d.npz", 2, recording.only_successes)
     for one, goal in zip(formats.read(tmp_path / "d.npz", task), rules.GOALS, strict=False):
         np.testing.assert_array_equal(one.observations[0], goal)
         assert rules.success(one.observations[-1], rules.INITIAL[0])
@@ -81,8 +81,8 @@ def test_ways_back_alone_begin_at_a_goal(task, tmp_path):
 def test_wide_starts_differ_and_a_seed_decides_them(task, tmp_path):
     starts = []
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
-        recorder = record.Acting(task, Expert(), start="wide", seed=seed)
-        record.session(task, recorder, tmp_path / f"{name}.npz", 2, record.only_successes)
+        recorder = recording.Acting(task, Expert(), start="wide", seed=seed)
+        recording.session(task, recorder, tmp_path / f"{name}.npz", 2, recording.only_successes)
         found = formats.read(tmp_path / f"{name}.npz", task)
         starts.append([one.observations[0].tolist() for one in found])
     assert starts[0] == starts[1] != starts[2]
@@ -97,7 +97,7 @@ def test_a_person_keeps_discards_and_redoes(task, tmp_path):
         seen.append((number, attempt.trajectory.goal.tolist(), attempt.success))
         return "ynrry"[len(seen) - 1]
 
-    done = record.session(task, record.Acting(task, Expert()), path, 3, judge)
+    done = recording.session(task, recording.Acting(task, Expert()), path, 3, judge)
     assert done == (5, 2, 2)
     assert [number for number, *_ in seen] == [0, 1, 2, 2, 2]
     np.testing.assert_array_equal(
@@ -112,14 +112,14 @@ def test_redoing_begins_where_it_began(task, tmp_path):
         starts.append(attempt.trajectory.observations[0].tolist())
         return "yry"[len(starts) - 1]
 
-    recorder = record.Acting(task, Expert(), direction=None)
-    record.session(task, recorder, tmp_path / "d.npz", 2, judge)
+    recorder = recording.Acting(task, Expert(), direction=None)
+    recording.session(task, recorder, tmp_path / "d.npz", 2, judge)
     assert starts[1] == starts[2] != starts[0]
 
 
 def test_a_file_grows(task, tmp_path, scripted):
     path = formats.write(scripted, task, tmp_path / "demos.npz")
-    done = record.session(task, record.from_script(task), path, 2, answers("y", "n"))
+    done = recording.session(task, recording.from_script(task), path, 2, answers("y", "n"))
     assert done == (2, 1, 9)
     found = formats.read(path, task)
     np.testing.assert_array_equal(found[7].actions, scripted[7].actions)
@@ -135,17 +135,17 @@ def test_what_is_kept_is_safe_at_once(task, tmp_path):
         return "y"
 
     with pytest.raises(KeyboardInterrupt):
-        record.session(task, record.from_script(task), path, 3, judge)
+        recording.session(task, recording.from_script(task), path, 3, judge)
     assert len(formats.read(path, task)) == 1
 
 
 def test_failures_are_dropped_unless_a_person_keeps_them(task, tmp_path):
     still = lambda observation, goal: np.array([0.5, 0.0, -1.0])  # noqa: E731
     path = tmp_path / "demos.npz"
-    recorder = record.Acting(task, still, horizon=4)
-    assert record.session(task, recorder, path, 3, record.only_successes) == (3, 0, 0)
+    recorder = recording.Acting(task, still, horizon=4)
+    assert recording.session(task, recorder, path, 3, recording.only_successes) == (3, 0, 0)
     assert not path.exists()
-    assert record.session(task, recorder, path, 1, answers("y")) == (1, 1, 1)
+    assert recording.session(task, recorder, path, 1, answers("y")) == (1, 1, 1)
     (one,) = formats.read(path, task)
     assert one.rewards.tolist() == [0.0] * 4  # it does not pass for a success
     rows, _ = store.pinned_rows([one], task)
@@ -153,27 +153,27 @@ def test_failures_are_dropped_unless_a_person_keeps_them(task, tmp_path):
 
 
 def test_nothing_comes_of_an_episode_without_steps(task, tmp_path):
-    recorder = record.Acting(task, lambda observation, goal: None)
-    done = record.session(task, recorder, tmp_path / "d.npz", 2, answers())
+    recorder = recording.Acting(task, lambda observation, goal: None)
+    done = recording.session(task, recorder, tmp_path / "d.npz", 2, answers())
     assert done == (2, 0, 0)
 
 
 def test_bad_wishes_are_refused(task, tmp_path):
-    recorder = record.from_script(task)
+    recorder = recording.from_script(task)
     with pytest.raises(UnresetError, match="episodes must be at least 1, not 0"):
-        record.session(task, recorder, tmp_path / "d.npz", 0, record.only_successes)
+        recording.session(task, recorder, tmp_path / "d.npz", 0, recording.only_successes)
     with pytest.raises(UnresetError, match=r"must end in \.safetensors or \.npz"):
-        record.session(task, recorder, tmp_path / "d.csv", 1, record.only_successes)
+        recording.session(task, recorder, tmp_path / "d.csv", 1, recording.only_successes)
     with pytest.raises(UnresetError, match=r"no start 'elsewhere'; it has .*'wide'"):
-        record.Acting(task, Expert(), start="elsewhere")
+        recording.Acting(task, Expert(), start="elsewhere")
     with pytest.raises(UnresetError, match="horizon must be at least 1"):
-        record.Acting(task, Expert(), horizon=0)
+        recording.Acting(task, Expert(), horizon=0)
     homeless = dataclasses.replace(task, initial_goals=np.zeros((0, 6), np.float32))
     with pytest.raises(UnresetError, match="does not say where its initial states are"):
-        record.Acting(homeless, Expert(), direction=BACKWARD)
+        recording.Acting(homeless, Expert(), direction=BACKWARD)
     fixed = dataclasses.replace(task, starts=("initial",))
     with pytest.raises(UnresetError, match="cannot start at a goal, so a way back"):
-        record.Acting(fixed, Expert(), direction=BACKWARD)(0, False)
+        recording.Acting(fixed, Expert(), direction=BACKWARD)(0, False)
 
 
 # The script.
@@ -239,8 +239,8 @@ def test_a_demonstration_by_hand(task, tmp_path):
     """To the mug in 21 steps of 0.12, grip, to (-2.5, -1), let go, and home: by keys alone."""
     text = "d" * 20 + " " + "a" * 41 + "s" * 8 + " " + "d" * 21 + "w" * 8
     act = keyboard.Keyboard(task, keys(text))
-    done = record.session(
-        task, record.Acting(task, act), tmp_path / "hand.npz", 1, record.only_successes
+    done = recording.session(
+        task, recording.Acting(task, act), tmp_path / "hand.npz", 1, recording.only_successes
     )
     assert done.kept == 1
     (one,) = formats.read(tmp_path / "hand.npz", task)

@@ -7,12 +7,11 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from unreset import api
-from unreset.check import check
+from unreset import api, from_environment
 from unreset.demos import formats
 from unreset.demos.store import BACKWARD, FORWARD, Trajectory
 from unreset.errors import UnresetError
-from unreset.tasks.bring import from_environment
+from unreset.validation.environment import check
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Minari's about authors
 

@@ -6,8 +6,10 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from unreset.demos.replay import replay
-from unreset.demos.sawyer import (
+from unreset.demos.replaying import replay
+from unreset.demos.store import BACKWARD, FORWARD, check
+from unreset.tasks.sawyer import sawyer_door, sawyer_peg
+from unreset.tasks.sawyer.sawyer_experts import (
     DOOR,
     PEG,
     PUT_DOWN,
@@ -15,8 +17,6 @@ from unreset.demos.sawyer import (
     door_demonstrations,
     peg_demonstrations,
 )
-from unreset.demos.store import BACKWARD, FORWARD, check
-from unreset.tasks import sawyer_door, sawyer_peg
 
 pytestmark = pytest.mark.skipif(
     find_spec("mujoco") is None or find_spec("metaworld") is None, reason="needs the extra sawyer"

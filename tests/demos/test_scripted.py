@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from unreset.demos import store
-from unreset.demos.scripted import tabletop_demonstrations
 from unreset.errors import UnresetError
-from unreset.tasks import tabletop
+from unreset.tasks.tabletop import tabletop
+from unreset.tasks.tabletop.tabletop_expert import tabletop_demonstrations
 
 
 @pytest.fixture(scope="module")

@@ -11,14 +11,14 @@ import toy
 from unreset import api, registry
 from unreset.core import practice
 from unreset.demos import store
-from unreset.demos.scripted import tabletop_demonstrations
 from unreset.drivers.live import Live
 from unreset.drivers.world import World
 from unreset.errors import Failure, UnresetError
 from unreset.evaluation.deployed import Simulated
 from unreset.report.films import Camera
 from unreset.runs.configured import with_sight
-from unreset.tasks.tabletop import tabletop
+from unreset.tasks.tabletop.tabletop import tabletop
+from unreset.tasks.tabletop.tabletop_expert import tabletop_demonstrations
 
 SIZE = toy.tiny(toy.seeing()).learner.vision.image_size
 

@@ -9,10 +9,10 @@ import pytest
 from gymnasium import spaces
 
 import toy
-from unreset.check import check
+from unreset import from_environment
 from unreset.drivers.world import World
 from unreset.errors import Failure
-from unreset.tasks.bring import from_environment
+from unreset.validation.environment import check
 
 TASK = dataclasses.replace(
     toy.point(), step=None, environment=lambda render_mode=None: toy.PointEnv()

@@ -12,7 +12,7 @@ from unreset.core.model import Dynamics
 from unreset.core.types import Trajectory
 from unreset.errors import UnresetError
 from unreset.evaluation.dynamics import quality
-from unreset.tasks.pointmass import pointmass
+from unreset.tasks.pointmass.pointmass import pointmass
 
 CONFIG = Dynamics(members=3, elites=2, hidden=(8,), octaves=0)
 TASK = pointmass()

@@ -31,7 +31,6 @@ from unreset.bench import output as tables
 from unreset.bench.plan import Job, practised
 from unreset.bench.suites import Cell, Suite
 from unreset.demos import earl_pickle, formats, store
-from unreset.demos.scripted import tabletop_demonstrations
 from unreset.policy import Policy
 from unreset.report import page, report
 from unreset.report.drawing import LIGHT
@@ -42,6 +41,7 @@ from unreset.runs.files import write_json
 from unreset.runs.folder import Configuration
 from unreset.runs.rows import LOGS
 from unreset.runs.training import Training
+from unreset.tasks.tabletop.tabletop_expert import tabletop_demonstrations
 
 EVAL = "seed,env_steps,success,wide_success,wall_seconds\n" + "".join(
     f"0,{20 * n},{n / 4},{n / 8},{n}.5\n" for n in range(1, 5)

@@ -9,9 +9,9 @@ import pytest
 from gymnasium import spaces
 from gymnasium.wrappers import TimeLimit
 
+from unreset import from_environment
 from unreset.drivers.world import World
 from unreset.errors import UnresetError
-from unreset.tasks.bring import from_environment
 
 GOALS = [[1.0, 0.0], [0.0, 1.0]]
 

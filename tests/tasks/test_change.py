@@ -19,8 +19,8 @@ from unreset.errors import UnresetError
 from unreset.methods.finetuning import FineTuning
 from unreset.runs import folder as folders
 from unreset.tasks.change import Change, ChangedEnv, changed, enters
-from unreset.tasks.pointmass import pointmass
-from unreset.tasks.tabletop import tabletop
+from unreset.tasks.pointmass.pointmass import pointmass
+from unreset.tasks.tabletop.tabletop import tabletop
 
 KEY = jax.random.key(3)
 SHORT = {"eval_every": 20, "checkpoint_every": 20}

@@ -13,9 +13,9 @@ from gymnasium.utils.env_checker import check_env
 import unreset.tasks  # noqa: F401 - registers the environments
 from unreset import registry
 from unreset.errors import UnresetError
-from unreset.tasks import cheetah, cheetah_model, cheetah_velocity
-from unreset.tasks.cheetah import CheetahEnv
-from unreset.tasks.cheetah_velocity import CheetahVelocityEnv, stuck
+from unreset.tasks.cheetah import cheetah, cheetah_model, cheetah_velocity
+from unreset.tasks.cheetah.cheetah import CheetahEnv
+from unreset.tasks.cheetah.cheetah_velocity import CheetahVelocityEnv, stuck
 
 # Not by importing it: mujoco's first import decides how it draws, and is the environment's.
 pytestmark = pytest.mark.skipif(find_spec("mujoco") is None, reason="needs the extra cheetah")

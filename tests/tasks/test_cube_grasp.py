@@ -11,9 +11,9 @@ from gymnasium.utils.env_checker import check_env
 import unreset.tasks  # noqa: F401 - registers the environment
 from unreset.core.types import Task
 from unreset.errors import UnresetError
-from unreset.tasks import cube_grasp
-from unreset.tasks.cube_grasp import GOALS, PLACES, CubeGraspEnv
-from unreset.tasks.cube_grasp_model import REACH
+from unreset.tasks.cube import cube_grasp
+from unreset.tasks.cube.cube_grasp import GOALS, PLACES, CubeGraspEnv
+from unreset.tasks.cube.cube_grasp_model import REACH
 
 LIFTED, PLACE = GOALS[0], PLACES[0]
 

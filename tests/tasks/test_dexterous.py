@@ -10,8 +10,8 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 from unreset.errors import UnresetError
-from unreset.tasks import dexterous
-from unreset.tasks.dexterous import BALL, GOALS, INITIAL, JOINTS, PALM, SIZE, DexterousEnv
+from unreset.tasks.dexterous import dexterous
+from unreset.tasks.dexterous.dexterous import BALL, GOALS, INITIAL, JOINTS, PALM, SIZE, DexterousEnv
 
 if not (find_spec("mujoco") and find_spec("gymnasium_robotics")):
     pytest.skip("needs mujoco and gymnasium-robotics", allow_module_level=True)

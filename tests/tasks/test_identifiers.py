@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from unreset import cli
+from unreset import cli, from_environment
 from unreset.drivers.world import World
 from unreset.errors import UnresetError
-from unreset.tasks import mujoco_env
-from unreset.tasks.bring import from_environment
+from unreset.tasks.simulation import mujoco_env
 
 
 class Sphere:
@@ -167,7 +166,7 @@ def test_where_mujoco_draws_is_settled_before_anything_is_made(given, found):
     pytest.importorskip("mujoco")
     program = (
         "import os\n"
-        "from unreset.tasks.sights import builder\n"
+        "from unreset.tasks.environments.vectors import builder\n"
         "def make():\n"
         "    print(os.environ.get('MUJOCO_GL'), flush=True)\n"
         "    os._exit(0)\n"

@@ -5,11 +5,10 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from unreset import cli
-from unreset.check import check
+from unreset import cli, from_environment
 from unreset.drivers.world import World
 from unreset.errors import Failure, Notice, UnresetError
-from unreset.tasks.bring import from_environment
+from unreset.validation.environment import check
 
 
 class Point(gymnasium.Env):
@@ -214,7 +213,7 @@ def test_tuples_are_read_by_a_function():
 def test_an_environment_that_cannot_be_made(body, message, command, tmp_path, monkeypatch, capsys):
     pytest.importorskip("gymnasium_robotics")
     capsys.readouterr()  # its notices
-    imports = "from unreset.tasks.bring import from_environment\n\n\n"
+    imports = "from unreset import from_environment\n\n\n"
     (tmp_path / "my_envs.py").write_text(f"{imports}def make():\n    {body}\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))

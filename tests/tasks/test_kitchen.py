@@ -11,8 +11,9 @@ from gymnasium.utils.env_checker import check_env
 
 from unreset import registry
 from unreset.errors import UnresetError
-from unreset.tasks import extras, kitchen
-from unreset.tasks.kitchen import GOALS, INITIAL, KitchenEnv
+from unreset.tasks import extras
+from unreset.tasks.kitchen import kitchen
+from unreset.tasks.kitchen.kitchen import GOALS, INITIAL, KitchenEnv
 
 if not (find_spec("mujoco") and find_spec("gymnasium_robotics")):
     pytest.skip("needs mujoco and gymnasium-robotics", allow_module_level=True)

@@ -12,11 +12,11 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 import unreset.tasks  # noqa: F401 - registers the environment
-from unreset.check import check
 from unreset.errors import UnresetError
-from unreset.tasks import minitaur
-from unreset.tasks.minitaur import GOALS, MinitaurEnv
-from unreset.tasks.minitaur_motor import Motors, motor_angles
+from unreset.tasks.minitaur import minitaur
+from unreset.tasks.minitaur.minitaur import GOALS, MinitaurEnv
+from unreset.tasks.minitaur.minitaur_motor import Motors, motor_angles
+from unreset.validation.environment import check
 
 EIGHT = np.ones(8)
 
@@ -245,7 +245,7 @@ def test_pictures_show_the_goal(env):
 
 
 def test_nothing_is_printed(env):
-    code = "from unreset.tasks.minitaur import MinitaurEnv; MinitaurEnv().reset(seed=0)"
+    code = "from unreset.tasks.minitaur.minitaur import MinitaurEnv; MinitaurEnv().reset(seed=0)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == ""
     assert "build time" not in done.stderr

@@ -9,8 +9,8 @@ import pytest
 
 from unreset.demos import store
 from unreset.errors import UnresetError
-from unreset.tasks import pointmass_walls as walls
-from unreset.tasks.pointmass_walls import State
+from unreset.tasks.pointmass import pointmass_walls as walls
+from unreset.tasks.pointmass.pointmass_walls import State
 
 move = jax.jit(walls.step)
 

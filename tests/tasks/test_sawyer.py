@@ -15,12 +15,12 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 import unreset.tasks  # noqa: F401 - registers the environments
-from unreset.demos.sawyer import Lost, SawyerHand, insert_peg
 from unreset.errors import UnresetError
-from unreset.tasks import sawyer, sawyer_door, sawyer_peg
-from unreset.tasks.mujoco_env import MujocoEnv, weld_as_before_3
-from unreset.tasks.sawyer_door import SawyerDoorEnv
-from unreset.tasks.sawyer_peg import SawyerPegEnv
+from unreset.tasks.sawyer import sawyer, sawyer_door, sawyer_peg
+from unreset.tasks.sawyer.sawyer_door import SawyerDoorEnv
+from unreset.tasks.sawyer.sawyer_experts import Lost, SawyerHand, insert_peg
+from unreset.tasks.sawyer.sawyer_peg import SawyerPegEnv
+from unreset.tasks.simulation.mujoco_env import MujocoEnv, weld_as_before_3
 
 # Not by importing them: mujoco's first import decides how it draws, and is the environment's.
 pytestmark = pytest.mark.skipif(
@@ -82,7 +82,7 @@ def test_the_task_has_the_benchmarks_numbers(name, goals):
 def test_the_tasks_need_neither_simulator_nor_scenes():
     code = (
         "import sys; sys.modules['mujoco'] = sys.modules['metaworld'] = None\n"
-        "from unreset.tasks import sawyer_door, sawyer_peg\n"
+        "from unreset.tasks.sawyer import sawyer_door, sawyer_peg\n"
         "from unreset.errors import UnresetError\n"
         "for task in (sawyer_door.sawyer_door(), sawyer_peg.sawyer_peg(reward='dense')):\n"
         "    try: task.environment()\n"
@@ -95,7 +95,7 @@ def test_the_tasks_need_neither_simulator_nor_scenes():
 def test_metaworlds_code_is_not_run():
     code = (
         "import sys\n"
-        "from unreset.tasks import sawyer_door, sawyer_peg\n"
+        "from unreset.tasks.sawyer import sawyer_door, sawyer_peg\n"
         "sawyer_door.SawyerDoorEnv().reset(), sawyer_peg.SawyerPegEnv().reset()\n"
         "sys.exit('metaworld' in sys.modules)"
     )
@@ -356,7 +356,7 @@ def test_hand_and_object_are_where_mujoco_2_has_them(envs, name):
 def test_the_pegs_dense_reward_is_metaworlds_with_the_benchmarks_radius():
     """There and back, but for successes, which Meta-World's own radius makes wider, and for places
     where the fingertips are near the peg and the hand is not: the benchmark asks for the hand."""
-    from unreset.demos.sawyer import PEG, demonstrate  # noqa: PLC0415
+    from unreset.tasks.sawyer.sawyer_experts import PEG, demonstrate  # noqa: PLC0415
 
     env = SawyerPegEnv(reward_type="dense")
     env.reset()
@@ -572,7 +572,8 @@ def test_offsets_forget_nothing_that_matters():
 
 def test_mujoco_draws_without_a_display_unless_told_otherwise():
     code = (
-        "import os; from unreset.tasks.mujoco_env import import_mujoco; import_mujoco('sawyer')\n"
+        "import os; from unreset.tasks.simulation.mujoco_env import import_mujoco\n"
+        "import_mujoco('sawyer')\n"
         "print(os.environ['MUJOCO_GL'])"
     )
     for asked in ("", "disable"):

@@ -12,8 +12,8 @@ from gymnasium.utils.env_checker import check_env
 import unreset.tasks  # noqa: F401 - registers the environments
 from unreset import registry
 from unreset.demos import store
-from unreset.tasks.sawyer_peg import SawyerPegEnv
-from unreset.tasks.sawyer_peg_small import SawyerPegSmallEnv, sawyer_peg_small, stuck
+from unreset.tasks.sawyer.sawyer_peg import SawyerPegEnv
+from unreset.tasks.sawyer.sawyer_peg_small import SawyerPegSmallEnv, sawyer_peg_small, stuck
 
 pytestmark = pytest.mark.skipif(
     find_spec("mujoco") is None or find_spec("metaworld") is None, reason="needs the extra sawyer"

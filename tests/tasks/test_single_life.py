@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from unreset.demos import store
-from unreset.tasks import pointmass, tabletop
-from unreset.tasks.pointmass import State
-from unreset.tasks.tabletop_placing import tabletop_placing
+from unreset.tasks.pointmass import pointmass
+from unreset.tasks.pointmass.pointmass import State
+from unreset.tasks.tabletop import tabletop
+from unreset.tasks.tabletop.tabletop_placing import tabletop_placing
 
 KEY = jax.random.key(0)
 GOAL = jnp.array(pointmass.GOAL)

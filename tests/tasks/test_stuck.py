@@ -11,9 +11,9 @@ import pytest
 from unreset import registry
 from unreset.core.asking import Asking
 from unreset.demos import store
-from unreset.tasks import sticky_maze as maze
-from unreset.tasks import tabletop, tabletop_edge
-from unreset.tasks.sticky_maze import State
+from unreset.tasks.sticky_maze import sticky_maze as maze
+from unreset.tasks.sticky_maze.sticky_maze import State
+from unreset.tasks.tabletop import tabletop, tabletop_edge
 
 START, GOAL = jnp.asarray(maze.centre(maze.START_CELL)), jnp.asarray(maze.centre(maze.GOAL_CELL))
 CELL = 2 / maze.CELLS

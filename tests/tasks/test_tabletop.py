@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unreset.errors import UnresetError
-from unreset.tasks import tabletop
-from unreset.tasks.tabletop import State
+from unreset.tasks.tabletop import tabletop
+from unreset.tasks.tabletop.tabletop import State
 
 step = jax.jit(tabletop.step)
 observe = jax.jit(tabletop.observe)

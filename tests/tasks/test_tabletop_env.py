@@ -12,8 +12,8 @@ from gymnasium.error import ResetNeeded
 from gymnasium.utils.env_checker import check_env
 
 import unreset.tasks  # noqa: F401 - registers the environment
-from unreset.tasks import tabletop
-from unreset.tasks.tabletop_env import TabletopEnv
+from unreset.tasks.tabletop import tabletop
+from unreset.tasks.tabletop.tabletop_env import TabletopEnv
 
 GRASPED = (2.3, 0.1, 2.5, 0.0, 0.0, 0.0)
 

@@ -4,8 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from unreset.tasks import tabletop, tabletop_render
-from unreset.tasks.tabletop_render import VIEW, render
+from unreset.tasks.tabletop import tabletop, tabletop_render
+from unreset.tasks.tabletop.tabletop_render import VIEW, render
 
 FREE, HELD = (-1.0, -1.0), (0.0, 0.0)
 

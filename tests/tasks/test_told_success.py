@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from unreset.check import check
+from unreset import from_environment
 from unreset.drivers.world import World
 from unreset.errors import UnresetError
-from unreset.tasks.bring import from_environment
-from unreset.tasks.told_success import told_success
+from unreset.tasks.environments.told_success import told_success
+from unreset.validation.environment import check
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from unreset.core.sac import SAC, Learner
 from unreset.core.types import FORWARD, Array, Batch, Task
 from unreset.evaluation import deployed
 from unreset.networks.tanh_normal import sample_tanh_normal
-from unreset.tasks import pointmass_walls as walls
+from unreset.tasks.pointmass import pointmass_walls as walls
 
 STARTS = ("narrow", "demonstrations")
 _NARROW = 512  # narrow starts to draw from

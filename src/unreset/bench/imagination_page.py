@@ -16,7 +16,7 @@ from unreset.reading import read_json, reading
 from unreset.report.drawing import LIGHT, canvas, thousands, to_png
 from unreset.runs.files import write_bytes
 from unreset.runs.rows import read_rows
-from unreset.tasks.pointmass_walls import PROTOCOL
+from unreset.tasks.pointmass.pointmass_walls import PROTOCOL
 
 NARROW, SHOWN = "narrow", "demonstrations"
 SCORES = {"return": "return", "success": "success"}

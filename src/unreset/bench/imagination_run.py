@@ -42,7 +42,7 @@ from unreset.runs.files import write_json
 from unreset.runs.lock import locked
 from unreset.runs.rows import read_rows
 from unreset.seeds import checked
-from unreset.tasks import pointmass_walls as walls
+from unreset.tasks.pointmass import pointmass_walls as walls
 
 Row = dict[str, Any]
 PARTS = ("models", "policies", "planners")

@@ -16,9 +16,9 @@ from rich.text import Text
 
 from unreset import registry
 from unreset.api import demonstrations_of
-from unreset.check import Finding, check
 from unreset.cli.parsing import Demonstrations, TaskName, parse
 from unreset.errors import UnresetError
+from unreset.validation.environment import Finding, check
 
 STYLES = {"ok": "green", "warning": "yellow", "problem": "bold red"}
 PLAIN_WIDTH = 100  # of the output where there is no terminal

@@ -25,13 +25,14 @@ from unreset.cli.demos_options import (
 )
 from unreset.cli.parsing import Commands, dispatch, parse
 from unreset.core.types import Task
-from unreset.demos import formats, keyboard, quality, record, replay, scripts
+from unreset.demos import formats, keyboard, quality, recording, replaying, scripts
 from unreset.demos.formats import KNOWN, Format
-from unreset.demos.store import BACKWARD, DIRECTIONS, FORWARD, Scripted, Trajectory
+from unreset.demos.store import BACKWARD, DIRECTIONS, FORWARD, Trajectory
 from unreset.demos.success import final_successes
 from unreset.errors import UnresetError
 from unreset.policy import Policy
 from unreset.report import demonstrations_picture
+from unreset.tasks.simulation.scripted import Scripted
 
 
 def script_demonstrations(arguments: list[str]) -> int:
@@ -118,7 +119,7 @@ def replay_demonstrations(arguments: list[str]) -> int:
     for name in ("", *names):
         table.add_column(name, justify="right")
     found = []
-    for number, one in enumerate(replay.replay(task, trajectories)):
+    for number, one in enumerate(replaying.replay(task, trajectories)):
         found.append(one)
         errors = (f"{error:.2g}" for error in (one.start_error, one.mean_error, one.max_error))
         at = "-" if one.success_at is None else str(one.success_at)
@@ -135,19 +136,21 @@ def record_demonstrations(arguments: list[str]) -> int:
     """Run ``unreset demos record``; returns the exit code."""
     options = parse(RecordOptions, "demos record", arguments)
     task = registry.task(options.task)
-    judge = record.only_successes if options.yes else ask
+    judge = recording.only_successes if options.yes else ask
     with contextlib.ExitStack() as closing:
         recorder = _recorder(options, task, closing)
-        done = record.session(task, recorder, options.out, options.episodes, judge)
+        done = recording.session(task, recorder, options.out, options.episodes, judge)
     print(f"kept {done.kept} of {done.recorded} episodes; {options.out} holds {done.total}")
     return 0
 
 
-def _recorder(options: RecordOptions, task: Task, closing: contextlib.ExitStack) -> record.Recorder:
+def _recorder(
+    options: RecordOptions, task: Task, closing: contextlib.ExitStack
+) -> recording.Recorder:
     """What records; how to close it is left in ``closing``."""
     way = None if options.direction == "both" else DIRECTIONS.index(options.direction)
     if options.policy == "script":
-        return record.from_script(task, way, options.seed)
+        return recording.from_script(task, way, options.seed)
     act, arguments = _actor(options, task), dict[str, Any]()
     if options.window:
         window = keyboard.Window(task.name)
@@ -155,12 +158,12 @@ def _recorder(options: RecordOptions, task: Task, closing: contextlib.ExitStack)
         arguments["watch"] = lambda environment: window.show(environment.render())
         arguments["render_mode"] = "rgb_array"
     start, horizon, seed = options.start, options.horizon, options.seed
-    recorder = record.Acting(task, act, way, start, horizon, seed, **arguments)
+    recorder = recording.Acting(task, act, way, start, horizon, seed, **arguments)
     closing.callback(recorder.close)
     return recorder
 
 
-def _actor(options: RecordOptions, task: Task) -> record.Act:
+def _actor(options: RecordOptions, task: Task) -> recording.Act:
     """What acts: the keyboard, or a run's or a file's policy."""
     if options.policy == "keyboard":
         print(keyboard.HELP)
@@ -183,7 +186,7 @@ def _actor(options: RecordOptions, task: Task) -> record.Act:
     return policy
 
 
-def ask(number: int, attempt: record.Attempt) -> str:
+def ask(number: int, attempt: recording.Attempt) -> str:
     """Have a person judge an episode."""
     result = "success" if attempt.success else "no success"
     steps = len(attempt.trajectory.actions)
@@ -195,7 +198,7 @@ def ask(number: int, attempt: record.Attempt) -> str:
             answer = input(question).strip().lower()[:1]
         except EOFError:
             raise UnresetError("nobody answers whether to keep the episode; use --yes") from None
-        if answer in (record.KEEP, record.DISCARD, record.REDO):
+        if answer in (recording.KEEP, recording.DISCARD, recording.REDO):
             return answer
 
 

@@ -17,6 +17,7 @@ from unreset.demos.success import final_successes
 from unreset.demos.units import Units
 from unreset.errors import UnresetError
 from unreset.reading import line, reading
+from unreset.tasks.simulation.scripted import Scripted
 
 Format = Literal["safetensors", "npz", "minari"]
 
@@ -72,7 +73,7 @@ def write(
     """
     if not trajectories:
         raise UnresetError("there are no demonstrations to write")
-    tries = trajectories.tries if isinstance(trajectories, store.Scripted) else None
+    tries = trajectories.tries if isinstance(trajectories, Scripted) else None
     units.refuse_doubt(trajectories, task)
     trajectories = [_tidy(one) for one in trajectories]
     store.check(trajectories, task)

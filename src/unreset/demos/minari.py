@@ -21,13 +21,13 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from unreset import interface
 from unreset.core.types import Task
 from unreset.demos import hdf5, recorded
 from unreset.demos.store import DIRECTIONS, Stored, Trajectory
 from unreset.demos.success import achieved_goals, successes
 from unreset.errors import UnresetError
 from unreset.reading import line, read_json, reading
+from unreset.tasks.environments import interface
 from unreset.tasks.extras import require
 
 _UNBOUNDED = 1e6  # bounds of actions this large say nothing

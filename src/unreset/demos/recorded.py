@@ -12,7 +12,7 @@ from unreset.core.types import BACKWARD, FORWARD, Task, Trajectory
 from unreset.demos import flat
 from unreset.demos.success import over_rows, successes
 from unreset.errors import UnresetError
-from unreset.tasks.told_success import NAMES, told_success
+from unreset.tasks.environments.told_success import NAMES, told_success
 
 _NEAR = 1e-4  # between two goals, to be the same
 

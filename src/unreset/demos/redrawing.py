@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from unreset.core.types import Task, Trajectory
-from unreset.demos.replay import make
+from unreset.demos.replaying import make
 from unreset.errors import UnresetError
 from unreset.networks.views import Shapes, taken
-from unreset.tasks.goal_env import GoalEnv
+from unreset.tasks.simulation.goal_env import GoalEnv
 
 # How far from what was recorded a picture may be taken, for each number of an observation: about a
 # pixel. A share of the number's range in the demonstrations, but at least a centimetre.

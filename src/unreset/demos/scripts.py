@@ -9,9 +9,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from unreset.core.types import Task
-from unreset.demos.store import BACKWARD, FORWARD, Scripted, Trajectory
+from unreset.demos.store import BACKWARD, FORWARD, Trajectory
 from unreset.errors import UnresetError
 from unreset.seeds import checked
+from unreset.tasks.simulation.scripted import Scripted
 
 
 def batch(task: Task, seed: int = 0) -> list[Trajectory]:

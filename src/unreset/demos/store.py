@@ -106,14 +106,6 @@ def _trajectory(arrays: Mapping[str, np.ndarray]) -> Trajectory:
     )
 
 
-class Scripted(list[Trajectory]):
-    """What a script has shown, all of it successful, and in how many tries."""
-
-    def __init__(self, trajectories: Sequence[Trajectory], tries: int) -> None:
-        super().__init__(trajectories)
-        self.tries = tries
-
-
 def check(trajectories: Sequence[Trajectory], task: Task) -> None:
     """Refuse demonstrations that do not fit the task, naming the first thing that is wrong."""
     wanted = {

@@ -10,13 +10,13 @@ import gymnasium
 import numpy as np
 from gymnasium import wrappers
 
-from unreset import interface
 from unreset.core.types import Task
 from unreset.drivers import states
 from unreset.drivers.unasked import Unasked
 from unreset.errors import Failure, UnresetError
-from unreset.interface import in_one_line, named
 from unreset.networks.views import Frames, Vision, stacked, taken
+from unreset.tasks.environments import interface
+from unreset.tasks.environments.interface import in_one_line, named
 
 _STATELESS = (wrappers.OrderEnforcing, wrappers.PassiveEnvChecker, wrappers.RescaleAction)
 

@@ -3,16 +3,16 @@
 import gymnasium
 
 ENVIRONMENTS = {
-    "unreset/Tabletop-v0": "tabletop_env:TabletopEnv",
-    "unreset/SawyerDoor-v0": "sawyer_door:SawyerDoorEnv",
-    "unreset/SawyerPeg-v0": "sawyer_peg:SawyerPegEnv",
-    "unreset/SawyerPegSmall-v0": "sawyer_peg_small:SawyerPegSmallEnv",
-    "unreset/Kitchen-v0": "kitchen:KitchenEnv",
-    "unreset/Minitaur-v0": "minitaur:MinitaurEnv",
-    "unreset/Dexterous-v0": "dexterous:DexterousEnv",
-    "unreset/CubeGrasp-v0": "cube_grasp:CubeGraspEnv",
-    "unreset/Cheetah-v0": "cheetah:CheetahEnv",
-    "unreset/CheetahVelocity-v0": "cheetah_velocity:CheetahVelocityEnv",
+    "unreset/Tabletop-v0": "tabletop.tabletop_env:TabletopEnv",
+    "unreset/SawyerDoor-v0": "sawyer.sawyer_door:SawyerDoorEnv",
+    "unreset/SawyerPeg-v0": "sawyer.sawyer_peg:SawyerPegEnv",
+    "unreset/SawyerPegSmall-v0": "sawyer.sawyer_peg_small:SawyerPegSmallEnv",
+    "unreset/Kitchen-v0": "kitchen.kitchen:KitchenEnv",
+    "unreset/Minitaur-v0": "minitaur.minitaur:MinitaurEnv",
+    "unreset/Dexterous-v0": "dexterous.dexterous:DexterousEnv",
+    "unreset/CubeGrasp-v0": "cube.cube_grasp:CubeGraspEnv",
+    "unreset/Cheetah-v0": "cheetah.cheetah:CheetahEnv",
+    "unreset/CheetahVelocity-v0": "cheetah.cheetah_velocity:CheetahVelocityEnv",
 }
 
 for name, place in ENVIRONMENTS.items():

@@ -1,0 +1,1 @@
+"""The half-cheetahs of two papers."""

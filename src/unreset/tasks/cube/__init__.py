@@ -1,0 +1,1 @@
+"""The cube that is grasped, with its scripted expert."""

@@ -1,0 +1,1 @@
+"""The adapter that makes a task of anyone's Gymnasium environment."""

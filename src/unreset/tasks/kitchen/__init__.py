@@ -1,0 +1,1 @@
+"""The kitchen and its combination, with their scripted expert."""

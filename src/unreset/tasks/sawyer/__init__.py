@@ -1,0 +1,1 @@
+"""The Sawyer arm's tasks, with their scripted experts."""

@@ -1,0 +1,1 @@
+"""What simulated tasks share: their environments, their simulator, and a scripted hand."""

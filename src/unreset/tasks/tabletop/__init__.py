@@ -1,0 +1,1 @@
+"""The tabletop and its variants, with their scripted expert."""

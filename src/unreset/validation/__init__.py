@@ -1,0 +1,1 @@
+"""Validation of a task before anything is trained in it."""
