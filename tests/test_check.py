@@ -9,7 +9,6 @@ from gymnasium import spaces
 
 from toy import point
 from unreset import cli, from_environment, registry
-from unreset.cli import check as check_command
 from unreset.demos import store
 from unreset.demos.store import BACKWARD, FORWARD, Trajectory
 from unreset.tasks.tabletop.tabletop import tabletop
@@ -289,17 +288,18 @@ def test_the_tabletop_has_no_problem():
 @pytest.fixture
 def listed(monkeypatch):
     tasks = {"plate": plate, "itself": lambda: plate(ResettingItself)}
-    monkeypatch.setattr(registry, "TASKS", registry.TASKS | tasks)
+    for name, make in tasks.items():
+        monkeypatch.setitem(registry.TASKS, name, make)
 
 
 @pytest.mark.usefixtures("listed")
 def test_the_command_prints_a_table_and_says_whether_there_is_a_problem(capsys):
-    assert check_command.main(["plate", "--steps", "200"]) == 0
+    assert cli.main(["check", "plate", "--steps", "200"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "Plate: Plate (Gymnasium)"
     assert lines[-1] == "14 ok, 0 warning(s), 0 problem(s)"
     assert len(lines) == 16 and all(line.lstrip().startswith("ok") for line in lines[1:-1])
-    assert check_command.main(["itself", "--steps", "400"]) == 1
+    assert cli.main(["check", "itself", "--steps", "400"]) == 1
     out = capsys.readouterr().out
     assert "problem  environment  the environment has reset itself" in out
     assert out.endswith("0 ok, 0 warning(s), 1 problem(s)\n")
@@ -308,7 +308,7 @@ def test_the_command_prints_a_table_and_says_whether_there_is_a_problem(capsys):
 @pytest.mark.usefixtures("listed")
 def test_demonstrations_from_a_file(tmp_path, capsys):
     store.save(tmp_path / "short.safetensors", [walk(12), walk(5)])
-    assert check_command.main(["plate", "--demos", str(tmp_path / "short.safetensors")]) == 1
+    assert cli.main(["check", "plate", "--demos", str(tmp_path / "short.safetensors")]) == 1
     assert "1 do not end in success" in capsys.readouterr().out
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from unreset import from_environment, registry
+from unreset import cli, from_environment, registry
 from unreset.cli import check as check_command
 from unreset.validation.environment import check
 
@@ -101,10 +101,10 @@ class Slow(Own):
 
 @pytest.mark.parametrize(("kind", "told"), [(Slow, True), (Listening, False)])
 def test_a_slow_check_says_what_it_is_doing(kind, told, monkeypatch, capsys):
-    monkeypatch.setattr(registry, "TASKS", {"own": lambda: brought(kind)})
+    monkeypatch.setitem(registry.TASKS, "own", lambda: brought(kind))
     seconds = 0.25 if told else 30.0
     monkeypatch.setattr(check_command.Waiting.__init__, "__defaults__", (seconds,))
-    assert check_command.main(["own", "--steps", "200"]) == 0
+    assert cli.main(["check", "own", "--steps", "200"]) == 0
     out, error = capsys.readouterr()
     assert "checking" not in out
     if not told:

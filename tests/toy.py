@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import functools
+import operator
 import os
 import signal
 import sys
@@ -247,7 +248,7 @@ def leaf_bytes(tree) -> dict[str, bytes]:
     return {jax.tree_util.keystr(path): raw(leaf) for path, leaf in flat}
 
 
-def install(setting=dict.__setitem__) -> None:
+def install(setting=operator.setitem) -> None:
     """Make the toy task known, and every method's presets tiny."""
     setting(registry.TASKS, "toy", point)
     for name, presets in list(registry.METHODS.items()):

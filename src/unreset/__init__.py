@@ -10,28 +10,55 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Policy", "UnresetError", "from_environment", "life", "load", "train"]
+__all__ = [
+    "Method",
+    "Policy",
+    "Role",
+    "Task",
+    "Trajectory",
+    "UnresetError",
+    "from_environment",
+    "life",
+    "load",
+    "rewards",
+    "train",
+]
 
 if TYPE_CHECKING:
+    from unreset import rewards
     from unreset.api import load, train
+    from unreset.core.method import Method, Role
+    from unreset.core.types import Task, Trajectory
     from unreset.errors import UnresetError
     from unreset.policy import Policy
     from unreset.single_life import life
     from unreset.tasks.environments.adapter import from_environment
+
+_HOMES = {
+    "Method": "core.method",
+    "Policy": "policy",
+    "Role": "core.method",
+    "Task": "core.types",
+    "Trajectory": "core.types",
+    "UnresetError": "errors",
+    "from_environment": "tasks.environments.adapter",
+    "life": "single_life",
+    "load": "api",
+    "train": "api",
+}
+_ROOMS = ("rewards",)  # packages of parts
 
 
 def __getattr__(name: str) -> Any:
     """Import on first use: a robot's computer that only needs ``Policy`` needs no JAX."""
     from importlib import import_module  # noqa: PLC0415
 
-    homes = {
-        "Policy": "unreset.policy",
-        "UnresetError": "unreset.errors",
-        "from_environment": "unreset.tasks.environments.adapter",
-        "load": "unreset.api",
-        "life": "unreset.single_life",
-        "train": "unreset.api",
-    }
-    if name not in homes:
+    if name in _ROOMS:
+        return import_module(f"unreset.{name}")
+    if name not in _HOMES:
         raise AttributeError(f"module 'unreset' has no attribute {name!r}")
-    return getattr(import_module(homes[name]), name)
+    return getattr(import_module(f"unreset.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

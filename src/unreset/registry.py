@@ -1,106 +1,27 @@
-"""Every method and task by name: the one place to add a line for a new one."""
+"""Methods and tasks, built in or one's own, made from their names and places."""
 
 from __future__ import annotations
 
 import dataclasses
 import inspect
 import sys
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from typing import Any
 
 from unreset import places
+from unreset.catalogue import DEFAULT_METHOD, DEFAULT_TASK, METHODS, TASKS
 from unreset.core.method import Method
 from unreset.core.types import Task
 from unreset.errors import UnresetError, look_up
-from unreset.methods import (
-    bc,
-    fbrl,
-    finetuning,
-    iql,
-    leave_no_trace,
-    mbarl,
-    mbpo,
-    medal,
-    medalpp,
-    multitask,
-    naive,
-    oracle,
-    paint,
-    qwale,
-    r3l,
-    vaprl,
-)
 from unreset.methods.settings import Settings
-from unreset.tasks.cheetah.cheetah import cheetah
-from unreset.tasks.cheetah.cheetah_velocity import cheetah_velocity
-from unreset.tasks.cube.cube_grasp import cube_grasp
-from unreset.tasks.dexterous.dexterous import dexterous
 from unreset.tasks.environments import identifiers
-from unreset.tasks.kitchen.kitchen import kitchen
-from unreset.tasks.kitchen.kitchen_combination import kitchen_combination
-from unreset.tasks.minitaur.minitaur import minitaur
-from unreset.tasks.pointmass.pointmass import pointmass
-from unreset.tasks.pointmass.pointmass_walls import pointmass_walls
-from unreset.tasks.sawyer.sawyer_door import sawyer_door
-from unreset.tasks.sawyer.sawyer_peg import sawyer_peg
-from unreset.tasks.sawyer.sawyer_peg_small import sawyer_peg_small
-from unreset.tasks.sticky_maze.sticky_maze import sticky_maze
-from unreset.tasks.tabletop.tabletop import tabletop
-from unreset.tasks.tabletop.tabletop_edge import tabletop_edge
-from unreset.tasks.tabletop.tabletop_placing import tabletop_placing
 
-#: Presets of each method. The first line of a settings class says what the method is.
-METHODS: Mapping[str, Mapping[str, Settings]] = {
-    "medal": medal.PRESETS,
-    "medalpp": medalpp.PRESETS,
-    "fbrl": fbrl.PRESETS,
-    "naive": naive.PRESETS,
-    "oracle": oracle.PRESETS,
-    "bc": bc.PRESETS,
-    "r3l": r3l.PRESETS,
-    "vaprl": vaprl.PRESETS,
-    "leave_no_trace": leave_no_trace.PRESETS,
-    "multitask": multitask.PRESETS,
-    "qwale": qwale.PRESETS,
-    "finetuning": finetuning.PRESETS,
-    "iql": iql.PRESETS,
-    "paint": paint.PRESETS,
-    "mbarl": mbarl.PRESETS,
-    "mbpo": mbpo.PRESETS,
-}
-
-#: What makes each task; a benchmark's task takes the name of its reward.
-TASKS: dict[str, Callable[..., Task]] = {
-    "tabletop": tabletop,
-    "sawyer_door": sawyer_door,
-    "sawyer_peg": sawyer_peg,
-    "sawyer_peg_small": sawyer_peg_small,
-    "kitchen": kitchen,
-    "minitaur": minitaur,
-    "dexterous": dexterous,
-    "cube_grasp": cube_grasp,
-    "cheetah_velocity": cheetah_velocity,
-    "cheetah": cheetah,
-    "cheetah_hurdles": partial(cheetah, hurdles=True),
-    "kitchen_alone": kitchen_combination,
-    "kitchen_together": partial(kitchen_combination, together=True),
-    "pointmass": pointmass,
-    "pointmass_windy": partial(pointmass, windy=True),
-    "tabletop_placing": tabletop_placing,
-    "tabletop_placing_moved": partial(tabletop_placing, new_mug=True),
-    "pointmass_walls": pointmass_walls,
-    "sticky_maze": sticky_maze,
-    "tabletop_edge": tabletop_edge,
-}
+__all__ = ["DEFAULT_METHOD", "DEFAULT_TASK", "METHODS", "TASKS"]
 
 #: Presets that were renamed, and what to say instead.
 _FORMER = {
     ("medalpp", "laptop"): "medalpp's preset 'laptop' is its default now: leave --preset away"
 }
-
-DEFAULT_METHOD = "fbrl"  # the faster and steadier of those measured in benchmarks/
-DEFAULT_TASK = "tabletop"
 
 
 def presets(method: str) -> Mapping[str, Settings]:

@@ -7,7 +7,18 @@ import warnings
 from collections.abc import Callable, Sequence
 
 from unreset import __version__, streams
-from unreset.cli.parsing import Commands, dispatch
+from unreset.cli import names
+from unreset.cli.options import (
+    BenchOptions,
+    CheckOptions,
+    EvalOptions,
+    ExportOptions,
+    MethodsOptions,
+    ReportOptions,
+    ResumeOptions,
+    TasksOptions,
+)
+from unreset.cli.parsing import Command, Commands, dispatch, options, parse
 from unreset.errors import Failure, Notice, UnresetError
 from unreset.runs import interrupts
 
@@ -16,22 +27,57 @@ OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, interrupts.EXIT_CODE
 #: Commands whose result is a folder: they have done what was asked also if nobody reads of it.
 _PRACTISING = ("train", "life", "prior", "resume", "bench")
 
+
+def _bench(arguments: list[str]) -> tuple[BenchOptions, list[str]]:
+    """The options of ``unreset bench``, which also notes the words that they were given by."""
+    return parse(BenchOptions, "bench", arguments), arguments
+
+
 COMMANDS: Commands = {
-    "train": ("practise:train", "practise a task without resets"),
-    "check": ("check:main", "try an environment before training, with advice"),
-    "demos": ("demos:main", "make, inspect, convert, replay and record demonstrations"),
-    "prior": ("practise:prior", "make the data with which a life begins, by practice with resets"),
-    "life": ("practise:life", "do a task once, in one life without resets"),
-    "resume": ("practise:resume", "continue a run from its newest checkpoint"),
-    "eval": ("evaluate:evaluate", "evaluate a run's policy"),
-    "bench": (
-        "bench:main",
-        "train a suite of methods and tasks, with tables and plots",
+    "train": Command("practise:train", "practise a task without resets", names.train),
+    "check": Command(
+        "check:main",
+        "try an environment before training, with advice",
+        options(CheckOptions, "check"),
     ),
-    "report": ("evaluate:report", "write a run's report, or compare runs on one page"),
-    "export": ("evaluate:export", "write a policy that acts with NumPy alone"),
-    "methods": ("listing:methods", "list the methods, or show one method's settings"),
-    "tasks": ("listing:tasks", "list the tasks, or show one task's protocol"),
+    "demos": Command(
+        "demos:main", "make, inspect, convert, replay and record demonstrations", list
+    ),
+    "prior": Command(
+        "practise:prior",
+        "make the data with which a life begins, by practice with resets",
+        names.prior,
+    ),
+    "life": Command("practise:life", "do a task once, in one life without resets", names.life),
+    "resume": Command(
+        "practise:resume",
+        "continue a run from its newest checkpoint",
+        options(ResumeOptions, "resume"),
+    ),
+    "eval": Command("evaluate:evaluate", "evaluate a run's policy", options(EvalOptions, "eval")),
+    "bench": Command(
+        "bench:main", "train a suite of methods and tasks, with tables and plots", _bench
+    ),
+    "report": Command(
+        "evaluate:report",
+        "write a run's report, or compare runs on one page",
+        options(ReportOptions, "report"),
+    ),
+    "export": Command(
+        "evaluate:export",
+        "write a policy that acts with NumPy alone",
+        options(ExportOptions, "export"),
+    ),
+    "methods": Command(
+        "listing:methods",
+        "list the methods, or show one method's settings",
+        options(MethodsOptions, "methods"),
+    ),
+    "tasks": Command(
+        "listing:tasks",
+        "list the tasks, or show one task's protocol",
+        options(TasksOptions, "tasks"),
+    ),
 }
 
 

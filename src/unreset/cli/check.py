@@ -6,9 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from types import TracebackType
-from typing import Annotated
 
 from rich.console import Console
 from rich.table import Table
@@ -16,33 +14,12 @@ from rich.text import Text
 
 from unreset import registry
 from unreset.api import demonstrations_of
-from unreset.cli.parsing import Demonstrations, TaskName, parse
-from unreset.errors import UnresetError
+from unreset.cli.options import CheckOptions
 from unreset.validation.environment import Finding, check
 
 STYLES = {"ok": "green", "warning": "yellow", "problem": "bold red"}
 PLAIN_WIDTH = 100  # of the output where there is no terminal
 PATIENCE = 4.0  # seconds after which, and between which, it is said what takes so long
-
-
-@dataclass(frozen=True)
-class CheckOptions:
-    """Try a task's environment before training in it: exit code 1 if there is a problem.
-
-    It is reset some hundred times and stepped some thousand, with random actions.
-
-    Examples:
-      unreset check tabletop
-      unreset check my_robot:make_task --demos recorded.safetensors
-    """
-
-    task: TaskName
-    """A task's name, or MODULE:FUNCTION, what makes it."""
-    demos: Annotated[str | None, Demonstrations] = None
-    """Demonstrations to judge: a file, a folder or a Minari id; "none" for none; None for the
-    task's own."""
-    steps: int = 1000
-    """How many random steps to take."""
 
 
 class Waiting:
@@ -76,11 +53,8 @@ class Waiting:
             print(f"checking: {self._stage} ({seconds:.0f} s)", file=sys.stderr, flush=True)
 
 
-def main(arguments: list[str]) -> int:
+def main(options: CheckOptions) -> int:
     """Run the command; returns 0, or 1 if there is a problem."""
-    options = parse(CheckOptions, "check", arguments)
-    if options.steps < 1:
-        raise UnresetError(f"--steps must be at least 1, not {options.steps}")
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=PLAIN_WIDTH)

@@ -9,8 +9,7 @@ from typing import Annotated, Literal
 import tyro
 
 from unreset.cli.parsing import TaskName, Trust
-from unreset.demos.formats import Format
-from unreset.demos.units import Units
+from unreset.demos.words import Format, Units
 
 Source = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="PATH|ID")]
 Direction = Literal["forward", "backward"]

@@ -5,15 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
-
-import tyro
 
 from unreset import api, registry
 from unreset.cli import outcome
-from unreset.cli.parsing import Demonstrations, RunFolder, Trust, parse
+from unreset.cli.options import EvalOptions, ExportOptions, ReportOptions
 from unreset.demos.store import Trajectory
 from unreset.errors import Failure, UnresetError
 from unreset.report.report import write_page, write_report
@@ -22,70 +18,8 @@ from unreset.runs.folder import Configuration, read_configuration
 from unreset.trust import Untrusted
 
 
-@dataclass(frozen=True)
-class EvalOptions:
-    """Evaluate a run's deterministic policy, its discriminators or its model, which all stay.
-
-    Examples:
-      unreset eval runs/fbrl-tabletop-0 --starts wide --episodes 200
-      unreset eval runs/medal-tabletop-0 --rewards
-      unreset eval runs/mbarl-tabletop-0 --dynamics
-    """
-
-    run: RunFolder
-    """The run folder."""
-    starts: Literal["fixed", "wide"] = "fixed"
-    """The task's initial states; or random states (robustness)."""
-    episodes: int | None = None
-    """How many; None for 100 wide ones, or from initial states 50 (JAX tasks) or 10. A JAX task in
-    which nothing is random has one for each goal, whatever is asked for."""
-    rewards: bool = False
-    """Judge the discriminators instead, on states of the policy, of random actions (from both kinds
-    of start, 10 episodes each by default, in a simulator 2) and of fresh demonstrations."""
-    dynamics: bool = False
-    """Judge the model instead, on as many of the policy's episodes from each kind of start, and on
-    fresh demonstrations: its error by steps ahead, and whether it knows how sure it may be."""
-    demonstrations: Annotated[str | None, Demonstrations] = None
-    """Fresh demonstrations for --rewards and --dynamics; "none" for none (--dynamics); None for the
-    script's, with another seed."""
-    seed_number: int = 0
-    """Which of the run's seeds --rewards and --dynamics judge, counted from 0."""
-    trust: Trust = False
-
-
-@dataclass(frozen=True)
-class ReportOptions:
-    """Write a run's report, or one page that compares several runs.
-
-    Example: unreset report runs/fbrl-tabletop-0 runs/medal-tabletop-0 --output compare.html
-    """
-
-    runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN ...")]
-    """The run folders."""
-    output: Path | None = None
-    """The page; None for report.html in the run folder, or in the current one for several."""
-    trust: Trust = False
-
-
-@dataclass(frozen=True)
-class ExportOptions:
-    """Write a run's policy to one file that acts with NumPy alone.
-
-    Example: unreset export runs/fbrl-tabletop-0 policy.safetensors
-    """
-
-    run: RunFolder
-    """The run folder."""
-    file: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")]
-    """The file to write; read it with unreset.Policy.load(FILE)."""
-    seed_number: int = 0
-    """Which of the run's seeds, counted from 0."""
-    trust: Trust = False
-
-
-def evaluate(arguments: list[str]) -> int:
+def evaluate(options: EvalOptions) -> int:
     """Run ``unreset eval``; returns the exit code."""
-    options = parse(EvalOptions, "eval", arguments)
     demonstrations = _checked(options)
     if options.rewards:
         run = outcome.load(options.run, options.trust)
@@ -110,19 +44,6 @@ def _checked(options: EvalOptions) -> Sequence[Trajectory] | None:
         UnresetError: where the options do not fit each other or the run.
     """
     config = read_configuration(options.run, options.trust)
-    if options.rewards and options.dynamics:
-        raise UnresetError("say --rewards or --dynamics, not both")
-    judged = options.rewards or options.dynamics
-    for flag, given, fits in [
-        ("demos", options.demonstrations is not None, judged),
-        ("seed-number", options.seed_number != 0, judged),
-        ("starts", options.starts != "fixed", not judged),
-    ]:
-        if given and not fits:
-            where = "without" if flag == "starts" else "with"
-            raise UnresetError(f"--{flag} is used {where} --rewards or --dynamics")
-    if options.episodes is not None and options.episodes < 1:
-        raise UnresetError(f"episodes must be at least 1, not {options.episodes}")
     _check_seed_number(options.seed_number, config)
     task = registry.task(config.task, config.reward)
     if options.starts not in ("fixed", *task.starts):
@@ -132,11 +53,8 @@ def _checked(options: EvalOptions) -> Sequence[Trajectory] | None:
     return api.demonstrations_of(task, options.demonstrations)
 
 
-def report(arguments: list[str]) -> int:
+def report(options: ReportOptions) -> int:
     """Run ``unreset report``; returns the exit code."""
-    options = parse(ReportOptions, "report", arguments)
-    if not options.runs:
-        raise UnresetError("report needs at least one run folder (see unreset report --help)")
     _check_writable(options.output or Path("report.html"))
     known = [_known(folder, options.trust) for folder in options.runs]
     if len(options.runs) > 1 or options.output is not None:
@@ -166,9 +84,8 @@ def _known(folder: Path, trust: bool) -> bool:
     return True
 
 
-def export(arguments: list[str]) -> int:
+def export(options: ExportOptions) -> int:
     """Run ``unreset export``; returns the exit code."""
-    options = parse(ExportOptions, "export", arguments)
     _check_seed_number(options.seed_number, read_configuration(options.run, options.trust))
     _check_writable(options.file)
     policy = outcome.load(options.run, options.trust).export(options.seed_number)

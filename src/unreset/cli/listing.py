@@ -2,41 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated
-
-import tyro
-
 from unreset import registry
 from unreset.cli import describe
-from unreset.cli.parsing import parse
+from unreset.cli.options import MethodsOptions, TasksOptions
 
 
-@dataclass(frozen=True)
-class MethodsOptions:
-    """List the methods and their presets, or show the settings of one.
-
-    Example: unreset methods medal
-    """
-
-    method: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="[METHOD]")] = None
-    """Which method, by name or MODULE:CLASS; None for a list."""
-
-
-@dataclass(frozen=True)
-class TasksOptions:
-    """List the tasks, or show the protocol of one.
-
-    Example: unreset tasks sawyer_door
-    """
-
-    task: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="[TASK]")] = None
-    """Which task; None for a list."""
-
-
-def methods(arguments: list[str]) -> int:
+def methods(options: MethodsOptions) -> int:
     """Run ``unreset methods``; returns the exit code."""
-    options = parse(MethodsOptions, "methods", arguments)
     if options.method is None:
         for name, presets in registry.METHODS.items():
             about = (type(presets["default"]).__doc__ or "").splitlines()[0]
@@ -52,9 +24,8 @@ def methods(arguments: list[str]) -> int:
     return 0
 
 
-def tasks(arguments: list[str]) -> int:
+def tasks(options: TasksOptions) -> int:
     """Run ``unreset tasks``; returns the exit code."""
-    options = parse(TasksOptions, "tasks", arguments)
     if options.task is None:
         for name in registry.TASKS:
             print(f"{name:12} {registry.task(name).summary}")

@@ -11,16 +11,27 @@ import itertools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar, cast
 
 import tyro
 
 from unreset.errors import UnresetError, look_up
 
 Options = TypeVar("Options")
-Command = Callable[[list[str]], int]
-Commands = Mapping[str, tuple[str, str]]
-"""What runs each command, as ``module:function`` in this folder, and a line about it."""
+
+
+class Command(NamedTuple):
+    """One command; nothing is imported for it before its arguments are read."""
+
+    place: str
+    """What runs it, as ``module:function`` in this folder."""
+    about: str
+    """A line about it."""
+    read: Callable[[list[str]], Any]
+    """Makes of its arguments what that function is given."""
+
+
+Commands = Mapping[str, Command]
 
 TaskName = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="TASK")]
 Demonstrations = tyro.conf.arg(name="demos", metavar="PATH|ID")
@@ -28,6 +39,18 @@ Trust = Annotated[
     bool, tyro.conf.arg(help="Import the method or task that a run names as MODULE:NAME.")
 ]
 RunFolder = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+
+
+def options(kind: type[Options], command: str) -> Callable[[list[str]], Options]:
+    """A function that reads a command's arguments as options, which may check themselves."""
+
+    def read(arguments: list[str]) -> Options:
+        found: Any = parse(kind, command, arguments)
+        if hasattr(found, "check"):
+            found.check()
+        return cast(Options, found)
+
+    return read
 
 
 def parse(
@@ -83,17 +106,6 @@ def without(arguments: Sequence[str], name: str) -> list[str]:
     ]
 
 
-def named(
-    command: str, arguments: list[str], defaults: Sequence[str]
-) -> tuple[list[str], list[str]]:
-    """What stands before the flags, or its defaults; and the flags."""
-    names = list(itertools.takewhile(lambda word: not word.startswith("-"), arguments))
-    if len(names) > len(defaults):
-        takes = "a METHOD and a TASK" if len(defaults) == 2 else "a TASK"
-        raise UnresetError(f"{command} takes {takes}, not also {names[len(defaults)]!r}")
-    return [*names, *defaults[len(names) :]], arguments[len(names) :]
-
-
 def dispatch(
     program: str, about: str, commands: Commands, example: str, arguments: list[str]
 ) -> int:
@@ -105,11 +117,13 @@ def dispatch(
     """
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(f"{about}\n\nusage: {program} COMMAND ... ({program} COMMAND --help says more)\n")
-        for name, (_, line) in commands.items():
-            print(f"  {name:8} {line}")
+        for name, command in commands.items():
+            print(f"  {name:8} {command.about}")
         print(f"\nexample: {example}")
         return 0 if arguments else 2
     look_up(f"{program.removeprefix('unreset')} command".strip(), arguments[0], commands)
-    module, _, name = commands[arguments[0]][0].partition(":")
-    command: Command = getattr(importlib.import_module(f"unreset.cli.{module}"), name)
-    return command(arguments[1:])
+    command = commands[arguments[0]]
+    given = command.read(arguments[1:])
+    module, _, name = command.place.partition(":")
+    code: int = getattr(importlib.import_module(f"unreset.cli.{module}"), name)(given)
+    return code

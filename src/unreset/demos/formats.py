@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 
@@ -14,14 +14,11 @@ from unreset.core.types import Task
 from unreset.demos import earl_pickle, flat, minari, npz, store, units
 from unreset.demos.store import BACKWARD, DIRECTIONS, FORWARD, Normalized, Stored, Trajectory
 from unreset.demos.success import final_successes
-from unreset.demos.units import Units
+from unreset.demos.words import KNOWN, Format, Units
 from unreset.errors import UnresetError
 from unreset.reading import line, reading
 from unreset.tasks.simulation.scripted import Scripted
 
-Format = Literal["safetensors", "npz", "minari"]
-
-KNOWN = "a .safetensors, .npz or .pkl file, a folder of EARL's or of a Minari dataset, or its id"
 CLIPPED = 1e-6  # actions this far beyond [-1, 1] are rounding, and are clipped
 _FOLDERS = {"forward": FORWARD, "reverse": BACKWARD, "backward": BACKWARD}  # names EARL's files
 

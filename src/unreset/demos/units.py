@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from unreset.core.types import Task, Trajectory
 from unreset.demos.store import SAY_UNITS, Normalized
+from unreset.demos.words import Units
 from unreset.errors import UnresetError
 
-Units = Literal["normalized", "environment"]
 Bounds = tuple[np.ndarray, np.ndarray]  # lowest and highest action, [action] each
 
 SMALL = 0.25  # a set whose largest action is smaller may be in other units

@@ -11,7 +11,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from unreset.errors import UnresetError
+
 FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))  # where making room helps
+
+
+def check_run(folder: Path) -> None:
+    """Refuse a folder that is not a run's."""
+    if not (folder / "config.json").is_file():
+        raise UnresetError(f"{folder} is not a run folder: it has no config.json")
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ from unreset.errors import UnresetError
 from unreset.methods.settings import Settings
 from unreset.reading import line, read_json, reading
 from unreset.runs import stored
-from unreset.runs.files import write_json
+from unreset.runs.files import check_run, write_json
 from unreset.tasks.change import Change
 
 _COUNTS = ("seeds", "steps", "eval_every", "checkpoint_every")  # which are at least 1
@@ -82,8 +82,7 @@ def read_configuration(folder: Path, trust: bool = False) -> Configuration:
             the user has not named himself.
     """
     path = folder / "config.json"
-    if not path.is_file():
-        raise UnresetError(f"{folder} is not a run folder: it has no config.json")
+    check_run(folder)
     found = read_json(path, wrong := f"{path} is not a run's configuration")
     found.pop("version", None)
     trusted.check(folder, found, trust)
