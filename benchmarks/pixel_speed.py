@@ -21,7 +21,6 @@ import jax.numpy as jnp
 
 from speed import measure
 from unreset import registry
-from unreset.core import sac
 from unreset.core.batches import draw_batches
 from unreset.demos import store
 from unreset.drivers.fused import Fused
@@ -60,7 +59,7 @@ def bare(method: Any, task: Any, run: Any, steps: int) -> tuple[Callable[[], Non
         for turn in range(taught):
             each = jax.random.fold_in(key, taught * number + turn)
             learners = jax.vmap(
-                lambda one, batch, k=each: sac.update(method.learner, one, batch, number, k)[0]
+                lambda one, batch, k=each: method.learner.update(one, batch, number, k)[0]
             )(learners, batches)
         return learners
 

@@ -22,16 +22,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from unreset import registry
-from unreset.core import sac
 from unreset.core.method import Practice
 from unreset.core.types import Batch
 from unreset.demos import store
 from unreset.drivers.fused import Fused
 from unreset.drivers.live import Live
+from unreset.learners.sac import SAC
 from unreset.runs.rows import append_rows
 
 HIDDEN, BATCH = (256, 256), 256
-LEARNER = sac.SAC(
+LEARNER = SAC(
     hidden=HIDDEN,
     relative=False,
     octaves=0,
@@ -48,7 +48,7 @@ def bare() -> Callable[[], None]:
     """Nothing but the update, on batches that are there already."""
     task = registry.task("tabletop")
     size = task.observation_size + task.goal_size
-    learner = sac.init(LEARNER, jax.random.key(0), size, task.action_size)
+    learner = LEARNER.init(jax.random.key(0), jnp.zeros(size), task.action_size)
     key = jax.random.key(1)
     inputs = jax.random.normal(key, (1, BATCH, size))
     batch = Batch(
@@ -61,8 +61,8 @@ def bare() -> Callable[[], None]:
         jnp.zeros((1, BATCH)),
     )
 
-    def one(number: jax.Array, learner: sac.Learner) -> sac.Learner:
-        return sac.update(LEARNER, learner, batch, number, jax.random.fold_in(key, number))[0]
+    def one(number: jax.Array, learner: Any) -> Any:
+        return LEARNER.update(learner, batch, number, jax.random.fold_in(key, number))[0]
 
     run = jax.jit(lambda learner: jax.lax.fori_loop(0, UPDATES, one, learner))
     return lambda: jax.block_until_ready(run(learner))

@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from unreset.core.method import Method, Practice, Role
-from unreset.core.sac import SAC
+from unreset.learners.sac import SAC
 from unreset.methods.fbrl import FBRL
 from unreset.methods.settings import Settings
 

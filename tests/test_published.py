@@ -408,7 +408,8 @@ def test_a_hard_reset_follows_the_seed_steps():
     run = jax.tree.map(lambda x: x[0], toy.fused(method, TOY).carry.run)
     seen, no = jnp.zeros(1), jnp.asarray(False)
     step = Transition(seen, seen, seen, jnp.float32(0), no, no, no)
-    resets = [bool(switch(method, TOY, view(run), step, jnp.int32(n))[2]) for n in range(14)]
+    now = view(method, run)
+    resets = [bool(switch(method, TOY, now, step, jnp.int32(n))[2]) for n in range(14)]
     assert resets == [n == 11 for n in range(14)]
 
 

@@ -23,7 +23,6 @@ from unreset.core.imagination import Imagination
 from unreset.core.method import Practice
 from unreset.core.model import Dynamics
 from unreset.core.planning import Planning
-from unreset.core.sac import SAC
 from unreset.core.signals.curriculum import Curriculum
 from unreset.core.signals.reversibility import Reversibility
 from unreset.core.types import Task
@@ -31,6 +30,7 @@ from unreset.demos import store
 from unreset.demos.store import BACKWARD, FORWARD, Trajectory
 from unreset.drivers.fused import Fused
 from unreset.evaluation import deployed
+from unreset.learners.sac import SAC
 from unreset.methods.medalpp import MedalPP
 from unreset.methods.settings import Settings
 from unreset.networks.views import Vision
@@ -162,6 +162,21 @@ def seeing() -> MedalPP:
     )
 
 
+def _small(learner, vision):
+    """A learner with small networks, which see by ``vision``."""
+    sizes = {
+        "vision": vision,
+        "hidden": (8,),
+        "critics_hidden": (8, 8) if getattr(learner, "critics_hidden", ()) else (),
+        "trunk": min(learner.trunk, 4),
+        "octaves": min(learner.octaves, 1),
+        "critics": 2,
+        "policy_every": 1,
+    }
+    known = {field.name for field in dataclasses.fields(learner)}
+    return dataclasses.replace(learner, **{k: v for k, v in sizes.items() if k in known})
+
+
 def tiny(settings: Settings, **practice) -> Settings:
     """A method's settings with everything small; keyword arguments go to its Practice."""
     small = {
@@ -184,16 +199,7 @@ def tiny(settings: Settings, **practice) -> Settings:
     )
     changes = {
         "practice": dataclasses.replace(settings.practice, **(small | practice)),
-        "learner": dataclasses.replace(
-            settings.learner,
-            vision=vision,
-            hidden=(8,),
-            critics_hidden=(8, 8) if settings.learner.critics_hidden else (),
-            trunk=min(settings.learner.trunk, 4),
-            octaves=min(settings.learner.octaves, 1),
-            critics=2,
-            policy_every=1,
-        ),
+        "learner": _small(settings.learner, vision),
     }
     for field in dataclasses.fields(settings):
         value = getattr(settings, field.name)

@@ -515,7 +515,7 @@ def _prior(
     if training.refusal:
         raise Failure(training.refusal)
     run, method = training.driver.carry.run, training.method
-    if method.learner.cloning_only:
+    if method.learner.successor() is None:
         raise UnresetError(f"{folder} has learned no critics: a life needs some to begin with")
     replay, learner = jax.tree.map(lambda x: x[0], (run.replay, run.learners))
     found = list(training.trajectories)

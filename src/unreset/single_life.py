@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from unreset import api, registry
-from unreset.core.sac import SAC
 from unreset.demos.store import Trajectory
 from unreset.errors import UnresetError, look_up
+from unreset.learners.actor_critic import ActorCritic
+from unreset.learners.implicit import ImplicitQLearning
 from unreset.methods.settings import Settings
 from unreset.runs import folder as folders
 
@@ -62,8 +63,8 @@ def life(
                 "a life begins with what a prior run has learned, or with what implicit Q-learning "
                 "makes of demonstrations (prior_learner='iql'), not both"
             )
-        prior = _learned(method.learner, task, demonstrations, given)
-        method, demonstrations = following(method, prior), None
+        prior, demonstrations = _learned(method.learner, task, demonstrations, given), None
+        method = dataclasses.replace(method, learner=method.learner.successor())
     return api.train(
         method,
         task,
@@ -77,33 +78,27 @@ def life(
 
 
 def following(settings: Settings, prior: str | Path, trust: bool = False) -> Settings:
-    """The settings with the learner of a prior run's, given by its folder.
-
-    It is soft actor-critic that goes on, also from implicit Q-learning.
-    """
+    """The settings with the learner that goes on from that of a prior run, given by its folder."""
     learner = folders.read_configuration(Path(prior), trust).settings.learner
-    return dataclasses.replace(settings, learner=dataclasses.replace(learner, expectile=0.0))
+    return dataclasses.replace(settings, learner=learner.successor() or learner)
 
 
 def _learned(
-    learner: SAC,
+    learner: ActorCritic,
     task: str,
     demonstrations: Sequence[Trajectory] | str | Path | None,
     given: Mapping[str, Any],
 ) -> Path:
     """The folder of a new run of implicit Q-learning, by a learner that is like this one."""
-    settings = registry.settings("iql")
-    if not learner.expectile:
-        usual = settings.learner
-        learner = dataclasses.replace(
-            learner, expectile=usual.expectile, advantage_scale=usual.advantage_scale
-        )
+    settings, first = registry.settings("iql"), cast(Any, learner)  # of whichever class theirs is
+    if not isinstance(learner, ImplicitQLearning):
+        first = dataclasses.replace(settings.learner, **learner.shared())
     seed, out = given.get("seed", 0), given.get("out")
     folder = api.new_folder(Path("runs"), "prior-iql", task.rpartition(":")[2], seed)
     folder = folder if out is None else Path(f"{out}-prior")
     kept = ("reward", "horizon", "observer", "on_start")
     api.train(
-        dataclasses.replace(settings, learner=learner),
+        dataclasses.replace(settings, learner=first),
         task,
         seed=seed,
         eval_every=settings.steps,

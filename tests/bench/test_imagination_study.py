@@ -12,8 +12,8 @@ from unreset.bench.imagination import Study
 from unreset.bench.output import write_csv
 from unreset.core.model import Dynamics
 from unreset.core.planning import Planning
-from unreset.core.sac import SAC
 from unreset.errors import UnresetError
+from unreset.learners.sac import SAC
 
 TINY = Study(
     sizes=(30, 60),

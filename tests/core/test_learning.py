@@ -11,7 +11,7 @@ from test_practice import TOY, batches, filled, method, undecided
 
 import toy
 from unreset import registry
-from unreset.core import fitting, practice, sac
+from unreset.core import fitting, practice
 from unreset.core.method import Order, without_relabelling
 from unreset.core.phases import first_phase
 from unreset.core.practice import Run
@@ -32,7 +32,7 @@ def imitation_error(chosen, learners):
     seen = jnp.asarray(shown.observations[:-1])
     goal = jnp.broadcast_to(jnp.asarray(shown.goal), (len(seen), 1))
     actor = jax.tree.map(lambda x: x[0], learners.actor)
-    mean, _ = sac.policy(chosen.learner, actor, chosen.inputs(TOY, seen, goal, 0))
+    mean, _ = chosen.learner.policy(actor, chosen.inputs(TOY, seen, goal, 0))
     return float(jnp.mean((jnp.tanh(mean) - shown.actions) ** 2))
 
 

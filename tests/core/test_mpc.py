@@ -9,11 +9,12 @@ import pytest
 
 import toy
 from unreset import registry
-from unreset.core import batches, mpc, practice, sac
+from unreset.core import batches, mpc, practice
 from unreset.core.model import Prediction
 from unreset.core.phases import act
 from unreset.core.planning import Planning
 from unreset.errors import UnresetError
+from unreset.learners.sac import SAC
 from unreset.methods.fbrl import FBRL
 from unreset.methods.medal import Medal
 
@@ -31,8 +32,8 @@ def exact(monkeypatch):
 
     monkeypatch.setattr(mpc, "predict", predict)
     monkeypatch.setattr(mpc, "elites", lambda config, model: None)
-    nothing = lambda config, critics, inputs, action: jnp.zeros((2, len(action)))  # noqa: E731
-    monkeypatch.setattr(sac, "action_values", nothing)
+    nothing = lambda learner, critic, inputs, action: jnp.zeros((2, len(action)))  # noqa: E731
+    monkeypatch.setattr(SAC, "value", nothing)
 
 
 def planner(settings, **practice_settings):
@@ -44,7 +45,7 @@ def planner(settings, **practice_settings):
 def view_of(method, role, goal):
     run = jax.tree.map(lambda x: x[0], toy.fused(method, TOY).carry.run)
     phase = run.phase._replace(role=jnp.int32(role), goal=jnp.array([goal]))
-    return practice.view(run._replace(phase=phase))
+    return practice.view(method, run._replace(phase=phase))
 
 
 @pytest.mark.parametrize(("goal", "sign"), [(0.5, 1.0), (-0.5, -1.0)])

@@ -10,7 +10,6 @@ from test_practice import INITIAL_SOURCE, LENGTH, TABLETOP, TOY, method, switche
 
 import toy
 from unreset import registry
-from unreset.core import foresight
 from unreset.core.method import Order
 from unreset.core.phases import first_phase
 from unreset.core.signals import confidence
@@ -19,6 +18,7 @@ from unreset.core.signals.curriculum import Candidates
 from unreset.demos import store
 from unreset.drivers.fused import Fused
 from unreset.errors import UnresetError
+from unreset.learners.actor_critic import UNSURE
 from unreset.tasks.tabletop.tabletop import GOALS, INITIAL
 
 
@@ -35,7 +35,8 @@ def critics_that_say(run, value, success=None):
 
     parts = {"actor": run.learners.actor, "critics": constant(run.learners.target, value)}
     if success is not None:
-        parts["success"] = constant(run.learners.success.params, success)
+        critics = run.learners.events["success"].params
+        parts["events"] = {"success": constant(critics, success)}
     return parts
 
 
@@ -108,7 +109,8 @@ def test_confidence_leaves_by_the_success_and_the_time_spent():
 def test_a_sure_phase_is_left_and_an_unsure_one_is_not():
     chosen = method("fbrl", TOY, switch="confidence")
     run = begun(chosen)
-    assert run.learners.success is not None and begun(method("fbrl", TOY)).learners.success is None
+    assert set(run.learners.events) == {"success"}
+    assert not begun(method("fbrl", TOY)).learners.events
     for logit, leaves in [(12.0, True), (-12.0, False)]:
         state = critics_that_say(run, 0.0, logit)
         ends = [
@@ -133,7 +135,7 @@ def test_a_phase_left_for_a_sure_success_is_no_failure():
 
 def test_a_phase_left_though_success_was_not_likely_counts_as_failed():
     chosen = method("leave_no_trace", TOY, switch="confidence")
-    state = critics_that_say(begun(chosen), 10.0, -foresight.UNSURE - 1.0)  # a probability of .27
+    state = critics_that_say(begun(chosen), 10.0, -UNSURE - 1.0)  # a probability of .27
     for failures, helped in [(0, False), (2, True)]:
         left = [
             switched(chosen, 1, LENGTH - 2, failures=failures, task=TOY, state=state, key=key)

@@ -73,7 +73,8 @@ def switched(
         jnp.asarray(flags["terminated"]),
         jnp.asarray(flags["truncated"]),
     )
-    parts = {"key": jax.random.key(key), "phase": phase, "signals": undecided(method, task)}
+    signals = undecided(method, task)
+    parts = {"key": jax.random.key(key), "phase": phase, "signals": signals, "events": {}}
     parts |= state or {}
     view = View(**{name: parts.get(name) for name in View._fields})
     after, end, reset = _switch(method, task, view, transition, number)
@@ -475,7 +476,7 @@ def test_acting_depends_on_role_goal_and_step_only_through_the_view():
     chosen = method("medal", task)
     run = filled(chosen, task)
     act = jax.jit(partial(practice.act, chosen, task))
-    view, seen = practice.view(run), jnp.array([0.3])
+    view, seen = practice.view(chosen, run), jnp.array([0.3])
     first = act(view, seen, jnp.int32(0))
     assert (first == act(view, seen, jnp.int32(0))).all()
     assert (first != act(view, seen, jnp.int32(1))).all()

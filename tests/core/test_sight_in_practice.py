@@ -11,7 +11,7 @@ import pytest
 import toy
 from unreset import registry
 from unreset.core import batches as drawing
-from unreset.core import phases, practice, refusals, sac
+from unreset.core import phases, practice, refusals
 from unreset.core import replay as replays
 from unreset.core.context import Context
 from unreset.core.protocols import Beginning, Scope
@@ -167,7 +167,7 @@ def test_cloning_comes_first_also_of_pictures():
     after = driver.carry.run.learners
     moved = jax.tree.map(lambda a, b: bool((a != b).any()), before.encoder, after.encoder)
     assert all(jax.tree.leaves(moved))
-    jax.tree.map(np.testing.assert_array_equal, after.average, sac.acting(after))
+    jax.tree.map(np.testing.assert_array_equal, after.average, method.learner.actor(after))
 
 
 def test_chance_acts_in_the_seed_steps_and_the_policy_after():
@@ -180,7 +180,7 @@ def test_chance_acts_in_the_seed_steps_and_the_policy_after():
     frames = {name: picture[0] for name, picture in run.replay.rows.frames.items()}
 
     def action(actor_factor, step):
-        view = practice.view(run)
+        view = practice.view(method, run)
         view = view._replace(actor=jax.tree.map(lambda x: x * actor_factor, view.actor))
         return float(act(view, jnp.zeros(1), jnp.int32(step), frames)[0])
 

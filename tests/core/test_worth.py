@@ -7,7 +7,6 @@ import pytest
 
 import judges as matching
 import toy
-from unreset.core import sac
 from unreset.core.context import Context
 from unreset.core.protocols import Scope
 from unreset.methods.qwale import QWALE
@@ -101,7 +100,7 @@ def test_the_baseline_is_the_worth_of_the_latest_step_to_the_critics_of_the_run_
     latest = run.replay.pinned + int(run.replay.written) - 1
     row = jax.tree.map(lambda x: x[latest], run.replay.rows)
     inputs = method.inputs(task, row.observation, row.goal, 0)
-    value = sac.action_values(method.learner, learner.critics, inputs, row.action).mean()
+    value = method.learner.value(learner.critics, inputs, row.action).mean()
     baseline = (value - found.least) / found.span
     scope = Scope(Context(method, task), "prior", run.signals)
     counts = worth.of_rows(scope, run.replay, jnp.arange(3), method.rewards["prior"].baseline)

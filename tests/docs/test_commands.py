@@ -33,6 +33,7 @@ def smaller(settings: Settings) -> Settings:
     asking = replace(settings.asking, stretches=16, patience=5)
     learner, vision = settings.learner, settings.learner.vision
     vision = replace(vision, patch_widths=(4,), channels=2, features=min(vision.features, 4))
+    critics = {"critics_hidden": (8, 8)} if getattr(learner, "critics_hidden", ()) else {}
     return replace(
         settings,
         asking=asking,
@@ -49,8 +50,8 @@ def smaller(settings: Settings) -> Settings:
             learner,
             vision=vision,
             hidden=(8,),
-            critics_hidden=(8, 8) if learner.critics_hidden else (),
             trunk=min(learner.trunk, 4),
+            **critics,
         ),
         **signals,
     )

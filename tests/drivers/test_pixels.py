@@ -151,7 +151,7 @@ def test_both_drivers_agree_on_the_tabletop():
         assert np.abs(seen[0] - seen[1]).max() <= 1  # of 255, as rounding goes
         assert seen[0][0, one.replay.pinned + 30].any()
     assert int(other.ledger.hard_resets[0]) == 3
-    phases = [practice.view(run).phase for run in (one, other)]
+    phases = [run.phase for run in (one, other)]
     assert toy.leaf_bytes(phases[0]) == toy.leaf_bytes(phases[1])
     assert seeing.goal_pictures["above"].shape == (5, SIZE, SIZE, 3)
 
@@ -199,7 +199,7 @@ def test_policies_are_evaluated_and_filmed_through_their_cameras():
     assert found.success.shape == (2,)
     carry = jax.tree.map(lambda x: x[0], driver.carry)
     camera = Camera(chosen, seeing, 24)
-    stretch, frames = camera.practise(practice.view(carry.run), carry.state, 4)
+    stretch, frames = camera.practise(practice.view(chosen, carry.run), carry.state, 4)
     camera.environment.close()
     assert len(frames) == 4
     np.testing.assert_array_equal(stretch.number, [0, 1, 2, 0])

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import toy
-from unreset.core import sac
+from unreset.core.types import Batch
 from unreset.errors import UnresetError
+from unreset.learners.sac import SAC
 from unreset.networks.encoders import Dense, Encoder, encode, normalised
 from unreset.networks.mlp import Critics, Trunk
 from unreset.networks.tanh_normal import tanh_normal_log_density
@@ -248,7 +249,7 @@ def test_a_discriminator_sees_as_the_policy_does_unless_it_says_otherwise():
     assert seen.encoder == "strided"
 
 
-LEARNS = sac.SAC(
+LEARNS = SAC(
     vision=Vision(pixels=True, patch=2, patch_widths=(3,), encoder="patches", features=4),
     hidden=(8,),
     learning_rate=1e-2,
@@ -261,7 +262,7 @@ def batch():
         jax.random.randint(k, (16, 4, 4, 3), 0, 256).astype(jnp.uint8) for k in keys[:2]
     )
     numbers = jnp.zeros((16, 1))
-    return sac.Batch(
+    return Batch(
         Seen(image, numbers),
         jax.random.uniform(keys[2], (16, 2), minval=-1.0),
         Seen(later, numbers),
@@ -281,23 +282,28 @@ def moved(one, other):
 
 def learner(config=LEARNS):
     rows = batch()
-    return sac.init(config, KEY, jax.tree.map(lambda x: x[0], rows.inputs), 2)
+    return config.init(KEY, jax.tree.map(lambda x: x[0], rows.inputs), 2)
 
 
 def test_the_critics_loss_trains_the_encoder_and_the_policys_does_not():
     before, rows = learner(), batch()
-    taught, encoded, _ = sac.critic_step(LEARNS, before, rows, KEY)
+    taught, encoded, _ = LEARNS.critic_step(before, rows, KEY)
     assert moved(before.encoder, taught.encoder) > 1e-4
-    after, _ = sac.policy_step(LEARNS, before, rows, jnp.int32(0), KEY, encoded)
+    after, _ = LEARNS.policy_step(before, rows, jnp.int32(0), KEY, encoded)
     assert moved(before.encoder, after.encoder) == 0
     assert moved(before.actor, after.actor) > 1e-4
 
 
-@pytest.mark.parametrize("change", [{"policy_shapes_encoder": True}, {"cloning_only": True}])
-def test_the_policys_loss_trains_the_encoder_if_it_shall(change):
-    config = dataclasses.replace(LEARNS, **change)
+def test_the_policys_loss_trains_the_encoder_if_it_shall():
+    config = dataclasses.replace(LEARNS, policy_shapes_encoder=True)
     before = learner(config)
-    after, _ = sac.policy_step(config, before, batch(), jnp.int32(0), KEY)
+    after, _ = config.policy_step(before, batch(), jnp.int32(0), KEY)
+    assert moved(before.encoder, after.encoder) > 1e-4
+
+
+def test_cloning_trains_the_encoder():
+    before, batches = learner(), jax.tree.map(lambda x: x[None], batch())
+    after, _ = LEARNS.cloner().update(before, batches, jnp.int32(0), KEY)
     assert moved(before.encoder, after.encoder) > 1e-4
 
 
@@ -305,8 +311,8 @@ def test_the_deployed_policy_has_an_encoder_that_follows_too():
     config = dataclasses.replace(LEARNS, average_tau=0.25)
     before = learner(config)
     batches = jax.tree.map(lambda x: x[None], batch())
-    after, _ = sac.update(config, before, batches, jnp.int32(0), KEY)
-    wanted = jax.tree.map(lambda a, b: a + 0.25 * (b - a), before.average, sac.acting(after))
+    after, _ = config.update(before, batches, jnp.int32(0), KEY)
+    wanted = jax.tree.map(lambda a, b: a + 0.25 * (b - a), before.average, config.actor(after))
     assert moved(wanted, after.average) < 1e-6
     assert set(after.average) == {"params", "encoder"}
 
@@ -314,7 +320,7 @@ def test_the_deployed_policy_has_an_encoder_that_follows_too():
 def test_a_fixed_temperature_stays_also_at_zero():
     config = dataclasses.replace(LEARNS, initial_temperature=0.0, learn_temperature=False)
     before = learner(config)
-    after, metrics = sac.policy_step(config, before, batch(), jnp.int32(0), KEY)
+    after, metrics = config.policy_step(before, batch(), jnp.int32(0), KEY)
     assert float(metrics["temperature"]) == 0.0
     assert float(before.log_temperature) == float(after.log_temperature) == 0.0
     assert np.isfinite(float(metrics["policy_loss"]))
@@ -324,9 +330,9 @@ def test_cloning_by_likelihood_is_a_share_of_the_loss():
     """At a weight of one nothing but the demonstrations counts: minus their log density."""
     config = dataclasses.replace(LEARNS, cloning_form="likelihood", self_cloning=0.0)
     before, rows = learner(config), batch()
-    _, metrics = sac.policy_step(config, before, rows, jnp.int32(0), KEY)
+    _, metrics = config.policy_step(before, rows, jnp.int32(0), KEY)
     encoded = encode(config.vision, before.encoder, rows.inputs)
-    mean, log_std = sac.policy(config, before.actor, encoded)
+    mean, log_std = config.policy(before.actor, encoded)
     wanted = -float(tanh_normal_log_density(mean, log_std, rows.action).mean())
     assert float(metrics["policy_loss"]) == pytest.approx(wanted, rel=1e-5)
 
@@ -341,8 +347,8 @@ def test_the_log_density_of_an_action_is_that_of_the_tanh_of_a_normal():
 
 
 def test_the_published_schedule_of_cloning():
-    config = sac.SAC(cloning_start=1.0, cloning_end=0.1, cloning_after=10_000, cloning_steps=40_000)
-    found = [float(sac.cloning_weight(config, jnp.int32(n))) for n in (0, 10_000, 30_000, 50_000)]
+    config = SAC(cloning_start=1.0, cloning_end=0.1, cloning_after=10_000, cloning_steps=40_000)
+    found = [float(config.cloning_weight(jnp.int32(n))) for n in (0, 10_000, 30_000, 50_000)]
     np.testing.assert_allclose(found, [1.0, 1.0, 0.55, 0.1], atol=1e-6)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 import toy
 from unreset import registry
-from unreset.core import batches, sac
+from unreset.core import batches
 from unreset.core import replay as replays
 from unreset.core.context import Context
 from unreset.core.protocols import Steps
@@ -92,7 +92,7 @@ def test_phases_by_hand(medal, fresh, record):
         # What the critics said where it began, of the action taken there.
         learner = jax.tree.map(lambda x: x[0], one.learners)
         seen = medal.inputs(task, place(3), place(-99), BACKWARD)
-        values = sac.action_values(medal.learner, learner.critics, seen, jnp.ones(1))
+        values = medal.learner.value(learner.critics, seen, jnp.ones(1))
         assert mine[1]["value"] == pytest.approx(float(values.min()), rel=1e-4)
     assert phases[1]["value"] != phases[5]["value"]  # each seed has its own critics
 

@@ -17,15 +17,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from unreset.core import model as dynamics
-from unreset.core import planning, sac
+from unreset.core import planning
 from unreset.core.imagination import Imagination, Imagined, imagine
 from unreset.core.method import Method, Practice, Role
 from unreset.core.model import Dynamics, Model
 from unreset.core.planning import Planner, Planning, World
-from unreset.core.sac import SAC, Learner
 from unreset.core.types import FORWARD, Array, Batch, Task
 from unreset.evaluation import deployed
-from unreset.networks.tanh_normal import sample_tanh_normal
+from unreset.learners.actor_critic import State
+from unreset.learners.sac import SAC
 from unreset.tasks.pointmass import pointmass_walls as walls
 
 STARTS = ("narrow", "demonstrations")
@@ -150,7 +150,7 @@ def _imagined(
 
     def policy(observation: Array, goal: Array, key: Array) -> Array:
         inputs = method.inputs(task, observation, goal, 0)
-        return sample_tanh_normal(*sac.policy(study.learner, actor, inputs), key)[0]
+        return study.learner.act(actor, inputs, key)
 
     at = jax.random.randint(start_key, (study.turns, study.worlds), 0, len(begin))
     goals = jnp.broadcast_to(jnp.asarray(task.goals[0]), (*at.shape, task.goal_size))
@@ -169,7 +169,7 @@ def _imagined(
 
 def practised(
     study: Study, task: Task, length: Array, model: Model, begin: Array, key: Array
-) -> Learner:
+) -> State:
     """A learner that has practised in a model alone, by rollouts of ``length`` [] steps.
 
     ``begin`` [n, observation] are the starts. All lengths imagine as many steps in all.
@@ -177,19 +177,19 @@ def practised(
     method, kept = study.method(), study.rounds_kept
     init_key, fill_key, key = jax.random.split(key, 3)
     blank = method.inputs(task, begin[0], jnp.asarray(task.goals[0]), 0)
-    learner = sac.init(study.learner, init_key, blank, task.action_size)
+    learner = study.learner.init(init_key, blank, task.action_size)
     dream = partial(_imagined, study, task, model)
-    first = dream(sac.acting(learner), begin, length, fill_key)
+    first = dream(study.learner.actor(learner), begin, length, fill_key)
     ring = jax.tree.map(lambda x: jnp.broadcast_to(x, (kept, *x.shape)), first)
 
-    def turn(now: tuple[Learner, Imagined], item: tuple[Array, Array]) -> Any:
+    def turn(now: tuple[State, Imagined], item: tuple[Array, Array]) -> Any:
         learner, ring = now
         number, key = item
         world_key, row_key, update_key = jax.random.split(key, 3)
-        new = dream(sac.acting(learner), begin, length, world_key)
+        new = dream(study.learner.actor(learner), begin, length, world_key)
         ring = jax.tree.map(lambda old, x: old.at[number % kept].set(x), ring, new)
         batches = _batches(study, method, task, ring, row_key)
-        learner, _ = sac.update(study.learner, learner, batches, jnp.int32(0), update_key)
+        learner, _ = study.learner.update(learner, batches, jnp.int32(0), update_key)
         return (learner, ring), None
 
     rounds = study.updates // study.round_updates
@@ -225,7 +225,7 @@ def _judged(task: Task, seen: Array) -> Judged:
     return Judged(reached.any(), lived.sum(), (earned * lived).sum())
 
 
-def judged(study: Study, task: Task, learner: Learner, key: Array) -> Judged:
+def judged(study: Study, task: Task, learner: State, key: Array) -> Judged:
     """A learner's deterministic policy in the real task."""
     method, goal = study.method(), jnp.asarray(task.goals[0])
 

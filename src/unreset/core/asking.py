@@ -253,7 +253,7 @@ def alarm(
         assert task.stuck is not None
         stuck = task.stuck(after)
     elif config.rule == "safety":
-        foreseen = foresight.of_step(method, task, view, view.safety, transition).mean()
+        foreseen = foresight.of_step(method, task, view, foresight.STUCK, transition).mean()
         stuck = foreseen > config.threshold
     else:
         found = probability(method, task, asked, after, transition.next_frames)

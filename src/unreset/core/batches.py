@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from unreset.core import asking, sac
+from unreset.core import asking
 from unreset.core import replay as replays
 from unreset.core.context import Context
 from unreset.core.fitting import CURRICULUM, MODEL
@@ -17,7 +17,6 @@ from unreset.core.method import Method, draw_goal
 from unreset.core.protocols import Scope, Steps
 from unreset.core.replay import GOAL_SOURCES, Replay
 from unreset.core.types import Array, Batch, Task
-from unreset.networks.tanh_normal import sample_tanh_normal
 from unreset.networks.views import Frames, Shown
 
 if TYPE_CHECKING:
@@ -165,11 +164,11 @@ def _imagine_part(
     number = -(-total // config.turns)
     start_key, act_key, order_key = jax.random.split(key, 3)
     which = method.learner_of(role)
-    actor = jax.tree.map(lambda x: x[which], run.learners.actor)
+    actor = jax.tree.map(lambda x: x[which], method.learner.actor(run.learners))
 
     def policy(observation: Array, goal: Array, key: Array) -> Array:
         seen = method.inputs(task, observation, goal, role)
-        return sample_tanh_normal(*sac.policy(method.learner, actor, seen), key)[0]
+        return method.learner.act(actor, seen, key)
 
     ends = method.practice.boundary != "bootstrap" and method.reward_of(role).told
     starts = _draw_starts(method, task, run, roles, (config.turns, number), start_key)

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from unreset.core import asking, sac
+from unreset.core import asking
 from unreset.core import model as dynamics
 from unreset.core import replay as replays
 from unreset.core.context import Context
@@ -30,7 +30,7 @@ def init_signals(
     task: Task,
     pinned: Rows,
     pinned_last: np.ndarray,
-    learners: sac.Learner,
+    learners: Any,
     key: Array,
     prior: bool = False,
 ) -> dict[str, Any]:
@@ -188,13 +188,14 @@ def _refresh(
     everyone = tuple(range(len(method.roles)))
     recent = replays.sample(run.replay, everyone, config.replay_states, jax.random.fold_in(key, 1))
     observations = run.replay.rows.observation[recent]
-    learner = jax.tree.map(lambda x: x[0], run.learners)
+    learner = method.learner
+    state = jax.tree.map(lambda x: x[0], run.learners)
+    actor, target = learner.actor(state), learner.target(state)
 
     def value(seen: Array) -> Array:
         def of_goal(goal: Array) -> Array:
             inputs = method.inputs(task, seen, jnp.broadcast_to(goal, (len(seen), len(goal))), 0)
-            action = jnp.tanh(sac.policy(method.learner, learner.actor, inputs)[0])
-            return sac.action_values(method.learner, learner.target, inputs, action).min(axis=0)
+            return learner.value(target, inputs, learner.act(actor, inputs, None)).min(axis=0)
 
         return jax.vmap(of_goal)(jnp.asarray(task.goals))
 

@@ -9,14 +9,14 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 
-from unreset.core import sac
+from unreset.core import foresight
 from unreset.core.asking import Asking
 from unreset.core.context import Context
 from unreset.core.environment import ENVIRONMENT, Environment
 from unreset.core.imagination import Imagination
 from unreset.core.model import Dynamics
 from unreset.core.planning import Planning
-from unreset.core.protocols import Discriminates, Fresh, Reward, Scope
+from unreset.core.protocols import Discriminates, Fresh, Learner, Reward, Scope
 from unreset.core.replay import GOAL_SOURCES
 from unreset.core.signals.confidence import Confidence
 from unreset.core.signals.curriculum import Curriculum
@@ -134,7 +134,7 @@ class Method:
 
     name: str
     roles: tuple[Role, ...]
-    learner: sac.SAC
+    learner: Learner
     practice: Practice
     rewards: Mapping[str, Reward] = field(default_factory=dict)
     """Rewards by name, beside the environment's, which every method has."""
@@ -179,6 +179,19 @@ class Method:
         """The roles of each learner."""
         everyone = tuple(range(len(self.roles)))
         return (everyone,) if self.shared else tuple((role,) for role in everyone)
+
+    @property
+    def updates_each(self) -> int:
+        """Updates of a learner whose turn it is, in one step."""
+        if self.practice.teach == "acting":
+            return self.practice.updates_per_step
+        return self.practice.updates_per_step // len(self.learners)
+
+    @property
+    def events(self) -> tuple[str, ...]:
+        """Events that its learners shall foresee."""
+        confident, careful = self.practice.switch == "confidence", self.asking.rule == "safety"
+        return (foresight.SUCCESS,) * confident + (foresight.STUCK,) * careful
 
     def learner_of(self, role: Array | int) -> Array | int:
         """The number of the learner that acts in a role []."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import jax
 import jax.numpy as jnp
 
-from unreset.core import planning, sac
+from unreset.core import planning
 from unreset.core.batches import paid
 from unreset.core.context import Context
 from unreset.core.fitting import MODEL
@@ -22,7 +22,6 @@ from unreset.core.method import Method
 from unreset.core.model import elites, predict
 from unreset.core.protocols import Steps
 from unreset.core.types import Array, Task
-from unreset.networks.tanh_normal import sample_tanh_normal
 
 if TYPE_CHECKING:
     from unreset.core.phases import View
@@ -68,12 +67,12 @@ def _planned(
         return ahead.observation, *paid(context, view.signals, role, steps)
 
     def policy(observation: Array, key: Array) -> Array:
-        return sample_tanh_normal(*sac.policy(method.learner, actor, inputs(observation)), key)[0]
+        return method.learner.act(actor, inputs(observation), key)
 
     def value(observation: Array) -> Array:
         seen = inputs(observation)
-        action = jnp.tanh(sac.policy(method.learner, actor, seen)[0])
-        return sac.action_values(method.learner, critics, seen, action).min(axis=0)
+        action = method.learner.act(actor, seen, None)
+        return method.learner.value(critics, seen, action).min(axis=0)
 
     horizon = replace(method.planning, discount=method.learner.discount)
     return planning.plan(horizon, world, value, policy, observation, task.action_size, key)

@@ -8,15 +8,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from unreset.core import asking, foresight, mpc, sac
+from unreset.core import asking, foresight, mpc
 from unreset.core.fitting import CURRICULUM, reach
 from unreset.core.method import Method, draw_goal
 from unreset.core.protocols import Discriminates
 from unreset.core.replay import GOAL_SOURCES
 from unreset.core.signals import confidence, curriculum
 from unreset.core.types import Array, Task, Transition
-from unreset.networks.encoders import encode
-from unreset.networks.tanh_normal import sample_tanh_normal
 from unreset.networks.views import Frames
 
 _PHASE_KEYS = np.uint32(2**31 + 1)  # a number that no step has
@@ -43,10 +41,9 @@ class View(NamedTuple):
     """What acting and switching need of a run."""
 
     key: Array
-    actor: Any  # see :func:`unreset.core.sac.acting`, stacked [learners]
-    critics: Any  # the targets, stacked [learners]
-    success: Any  # success critics, stacked [learners], or None
-    safety: Any  # critics of getting stuck, the same
+    actor: Any  # what acts (``Learner.actor``), stacked [learners]
+    critics: Any  # what values actions (``Learner.target``), stacked [learners]
+    events: dict[str, Any]  # what foresees each event (``Learner.foresight``), stacked [learners]
     signals: dict[str, Any]
     phase: Phase
 
@@ -81,9 +78,8 @@ def act(
     which = method.learner_of(view.phase.role)
     actor = jax.tree.map(lambda x: x[which], view.actor)
     seen = method.inputs(task, observation, view.phase.goal, view.phase.role, frames)
-    mean, log_std = sac.policy(method.learner, actor, seen)
     key = step_keys(view.key, step)[0]
-    action = sample_tanh_normal(mean, log_std, key)[0]
+    action = method.learner.act(actor, seen, key)
     if method.planning.planner != "none":
         plan = mpc.planned(method, task, view, observation, key)
         action = jnp.where(step < method.practice.seed_steps, action, plan)
@@ -155,7 +151,7 @@ def _ends(
     if any(r.return_within for r in roles):
         end |= learning & _no_way_back(method, task, view, transition, step)
     mastered = jnp.asarray(False)
-    if view.success is not None:
+    if foresight.SUCCESS in view.events:
         left, success = _sure(method, task, view, transition, length, step)
         left &= learning & ~end & on_success
         end, mastered = end | left, left & (success > confidence.MASTERED)
@@ -178,12 +174,11 @@ def _no_way_back(
     seen, frames = transition.next_observation, transition.next_frames
     action = act(method, task, view, seen, step + 1, frames)
     which = method.learner_of(following)
-    critics, encoder = jax.tree.map(lambda x: x[which], (view.critics, view.actor.get("encoder")))
+    critics = jax.tree.map(lambda x: x[which], view.critics)
 
     def value(goal: Array) -> Array:
         inputs = method.inputs(task, seen, goal, following, frames)
-        inputs = encode(method.vision, encoder, inputs)
-        return sac.action_values(method.learner, critics, inputs, action).max()
+        return method.learner.value(critics, inputs, action).max()
 
     limits = [role.return_within for role in method.roles]
     least = jnp.array([method.worth(limit) if limit else -jnp.inf for limit in limits])
@@ -195,7 +190,7 @@ def _sure(
 ) -> tuple[Array, Array]:
     """Whether the phase is left because its success is sure, and how sure it is (RISC)."""
     phase = view.phase
-    success = foresight.of_step(method, task, view, view.success, transition).min()
+    success = foresight.of_step(method, task, view, foresight.SUCCESS, transition).min()
     phase_key = jax.random.fold_in(jax.random.fold_in(view.key, _PHASE_KEYS), phase.segment)
     key = jax.random.fold_in(step_keys(view.key, step)[2], 2)
     config, steps = method.practice.confidence, phase.steps + 1

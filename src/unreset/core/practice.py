@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from unreset.core import asking, sac
+from unreset.core import asking
 from unreset.core import replay as replays
 from unreset.core.context import Context
 from unreset.core.fitting import freshly_judged, init_signals
@@ -54,7 +54,7 @@ class Run(NamedTuple):
     """Everything a run knows."""
 
     key: Array
-    learners: sac.Learner  # stacked [learners]
+    learners: Any  # stacked [learners]
     signals: dict[str, Any]  # the states of learned rewards and of the curriculum
     replay: Replay
     phase: Phase
@@ -74,7 +74,7 @@ def init(
     pinned: replays.Rows,
     pinned_last: np.ndarray,
     capacity: int,
-    learner: sac.Learner | None = None,
+    learner: Any = None,
 ) -> Run:
     """A run before its first step, in the first role, with the demonstration rows in its replay.
 
@@ -112,12 +112,11 @@ def init(
     return run._replace(totals=jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), measured))
 
 
-def fresh_learner(method: Method, task: Task, key: Array, frames: Frames) -> sac.Learner:
+def fresh_learner(method: Method, task: Task, key: Array, frames: Frames) -> Any:
     """One of a method's learners; ``frames`` are blank pictures."""
     nothing = jnp.zeros(task.observation_size), jnp.zeros(task.goal_size)
     blank = method.inputs(task, *nothing, 0, frames)
-    judges = method.practice.switch == "confidence", method.asking.rule == "safety"
-    return sac.init(method.learner, key, blank, task.action_size, *judges)
+    return method.learner.init(key, blank, task.action_size, method.events)
 
 
 def _blank(task: Task, frames: Frames) -> Transition:
@@ -128,13 +127,13 @@ def _blank(task: Task, frames: Frames) -> Transition:
     return Transition(seen, action, seen, nothing, no, no, no, nothing, frames, frames)
 
 
-def view(run: Run) -> View:
+def view(method: Method, run: Run) -> View:
     """The run's view."""
-    learners = run.learners
-    success = None if learners.success is None else learners.success.params
-    safety = None if learners.safety is None else learners.safety.params
-    actor, critics = sac.acting(learners), learners.target
-    return View(run.key, actor, critics, success, safety, run.signals, run.phase)
+    learner, state = method.learner, run.learners
+    events = {event: learner.foresight(state, event) for event in method.events}
+    return View(
+        run.key, learner.actor(state), learner.target(state), events, run.signals, run.phase
+    )
 
 
 def observed(
@@ -182,13 +181,13 @@ def advance(
     ``step`` counts from 0 and must be the same for all seeds of a ``vmap`` (not batched).
     """
     phase = run.phase
-    following, end, reset = switch(method, task, view(run), transition, step)
+    following, end, reset = switch(method, task, view(method, run), transition, step)
     replay = replays.record(
         run.replay, transition, phase.goal, phase.role, phase.source, end, phase.segment, reset
     )
     signals = dict(run.signals)
     if method.asking.asks:
-        alarm = asking.alarm(method, task, view(run), transition, step)
+        alarm = asking.alarm(method, task, view(method, run), transition, step)
         signals[asking.ASKING] = asking.lived(
             method.asking, task, signals[asking.ASKING], replay, transition, *alarm, reset
         )

@@ -8,14 +8,14 @@ run's table of states under the part's name. Defaults here are those of a part t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from unreset.core.context import Context
 from unreset.core.replay import Replay, Rows
-from unreset.core.types import Array, Measurement, Task, Transition
-from unreset.networks.views import Frames, Shown, Vision
+from unreset.core.types import Array, Batch, Measurement, Metrics, Task, Transition
+from unreset.networks.views import Frames, Inputs, Shown, Vision
 
 
 class Scope(NamedTuple):
@@ -174,3 +174,105 @@ class Discriminates(Reward):
     def scores(self, scope: Scope, observation: Array, goal: Array, frames: Frames) -> Array:
         """The same [N] of states [N, observation], for goals [N, goal]."""
         raise NotImplementedError
+
+
+class Learner(Protocol):
+    """A learner: policy and critics, and how batches teach them.
+
+    It is a frozen dataclass of hyper-parameters. Its state is a pytree, of which the run holds one
+    for each of the method's learners, stacked. What acts, and what values actions, are small parts
+    of the state that need nothing else of it: see :meth:`actor` and :meth:`critic`.
+    """
+
+    @property
+    def vision(self) -> Vision:
+        """Which pictures it learns from, if any."""
+
+    @property
+    def relative(self) -> bool:
+        """Whether its inputs are differences of positions, where the task says how."""
+
+    @property
+    def octaves(self) -> int:
+        """Octaves of sines and cosines beside its inputs; 0 for none."""
+
+    @property
+    def discount(self) -> float:
+        """Discount per step, in [0, 1)."""
+
+    @property
+    def reward_scale(self) -> float:
+        """Factor on the environment's reward in its batches."""
+
+    @property
+    def foresees(self) -> tuple[str, ...]:
+        """Events whose discounted probability it can learn: columns of a batch."""
+
+    def needs(self, context: Context) -> str | None:
+        """Why it cannot be used with a method and a task; None where it can."""
+
+    def init(
+        self, key: Array, inputs: Inputs, action_size: int, events: tuple[str, ...] = ()
+    ) -> Any:
+        """A fresh state for inputs such as these [input] and actions [action_size].
+
+        ``events`` are those of :attr:`foresees` that it shall learn to foresee.
+        """
+
+    def update(self, state: Any, batches: Batch, step: Array, key: Array) -> tuple[Any, Metrics]:
+        """A state taught by stacked batches [U, B, ...] at an environment step []; metrics []."""
+
+    def updates(self, state: Any) -> Array:
+        """How many batches have taught it [] int32."""
+
+    def actor(self, state: Any) -> Any:
+        """The parameters that act now, with the encoder if there is one."""
+
+    def deployed(self, state: Any) -> Any:
+        """The parameters that act where the policy is evaluated or exported; laid out alike."""
+
+    def act(self, actor: Any, inputs: Inputs, key: Array | None) -> Array:
+        """Actions [..., action] in (-1, 1) for inputs [..., input]; with no key the policy's mean.
+
+        ``actor`` are parameters of :meth:`actor` or :meth:`deployed`.
+        """
+
+    def critic(self, state: Any) -> Any:
+        """The parameters that value actions now, with the encoder; None where there are none."""
+
+    def target(self, state: Any) -> Any:
+        """Their slow copies, laid out alike."""
+
+    def value(self, critic: Any, inputs: Inputs, action: Array) -> Array:
+        """What each critic says [critics, ...] of actions [..., action] for inputs [..., input].
+
+        ``critic`` are parameters of :meth:`critic` or :meth:`target`.
+        """
+
+    def foresight(self, state: Any, event: str) -> Any:
+        """The parameters that foresee an event, with the encoder."""
+
+    def foresee(self, foresight: Any, inputs: Inputs, action: Array) -> Array:
+        """The probability [critics, ...] that each critic of an event gives it after an action.
+
+        ``foresight`` are parameters of :meth:`foresight`.
+        """
+
+    def encoder(self, state: Any) -> Any:
+        """The parameters of the encoder of pictures, which rewards may share; () for none."""
+
+    def shaped(self, state: Any, gradient: Any) -> Any:
+        """A state after a gradient step of its encoder, by the loss of a reward that shares it."""
+
+    def cloner(self) -> Learner | None:
+        """A learner that clones behaviour and nothing else, on the same state; None for none.
+
+        It deploys at once what acts.
+        """
+
+    def successor(self) -> Learner | None:
+        """The learner that goes on, in practice, from what this one has learned.
+
+        Its state holds nothing that this one's lacks. None where there are no critics to begin
+        with.
+        """

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 from itertools import chain
 
 from unreset.core import asking
+from unreset.core.context import Context
 from unreset.core.environment import ENVIRONMENT
 from unreset.core.method import Method
 from unreset.core.protocols import Discriminates
@@ -102,11 +103,15 @@ def _order(method: Method) -> Iterator[str]:
 
 def _batches(method: Method) -> Iterator[str]:
     name, practice = method.name, method.practice
-    if method.learner.expectile and practice.switch == "confidence":
-        yield (
-            f"{name} learns by implicit Q-learning (expectile), which teaches no success critics: "
-            "switch must be 'time'"
-        )
+    learner = type(method.learner).__name__
+    for event in set(method.events) - set(method.learner.foresees):
+        yield f"{name} learns by {learner}, which teaches no {event} critics"
+    if practice.cloning_updates and method.learner.cloner() is None:
+        yield f"{name} learns by {learner}, which cannot clone: cloning_updates must be 0"
+    valued = method.curriculum is not None or method.planning.planner != "none"
+    valued |= any(role.return_within for role in method.roles)
+    if valued and method.learner.successor() is None:
+        yield f"{name} asks critics what a state is worth, and {learner} has none"
     learners, told = len(method.learners), max(1, method.told_roles)
     if practice.teach == "everyone" and practice.updates_per_step % learners:
         yield (
@@ -152,7 +157,8 @@ def misfit(method: Method, task: Task, shown: Collection[int]) -> str | None:
     if method.asking.asks and method.asking.examples and method.vision.pixels:
         unanswered = "its first stuck states are no pictures: asking.examples must be 0"
     helpless = f"{name} asks for help: {unanswered}" if unanswered else None
-    return helpless or _beginless(method, task) or _blindness(method, task)
+    reason = helpless or _beginless(method, task) or _blindness(method, task)
+    return reason or method.learner.needs(Context(method, task))
 
 
 def _beginless(method: Method, task: Task) -> str | None:

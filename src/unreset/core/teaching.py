@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from unreset.core import foresight, implicit, sac
 from unreset.core.batches import draw_batches
 from unreset.core.fitting import fit_signals
 from unreset.core.method import Method
@@ -33,12 +32,12 @@ def learn(
 
 def _teach(
     method: Method, task: Task, run: Run, step: Array, batch_key: Array, update_key: Array
-) -> tuple[sac.Learner, dict[str, Measurement]]:
+) -> tuple[Any, dict[str, Measurement]]:
     """The learners [learners] after one step's updates."""
     practice, groups = method.practice, method.learners
     if practice.teach == "acting" and len(groups) > 1:
         branches = [
-            draw_batches(method, task, run, roles, practice.updates_per_step, key, step)
+            draw_batches(method, task, run, roles, method.updates_each, key, step)
             for roles, key in zip(groups, jax.random.split(batch_key, len(groups)), strict=True)
         ]
         batches = jax.tree.map(lambda *x: jnp.stack(x)[run.phase.role], *branches)
@@ -46,13 +45,14 @@ def _teach(
         learner, learner_metrics = _update(method, learner, batches, step, update_key)
         learners = jax.tree.map(lambda x, y: x.at[run.phase.role].set(y), run.learners, learner)
         return learners, learner_metrics
-    each = practice.updates_per_step // len(groups)
-    taught: list[sac.Learner] = []
+    taught: list[Any] = []
     metrics: dict[str, Measurement] = {}
     draw_keys = jax.random.split(batch_key, len(groups))
     update_keys = jax.random.split(update_key, len(groups))
     for number, roles in enumerate(groups):
-        batches = draw_batches(method, task, run, roles, each, draw_keys[number], step)
+        batches = draw_batches(
+            method, task, run, roles, method.updates_each, draw_keys[number], step
+        )
         learner = jax.tree.map(lambda x, n=number: x[n], run.learners)
         learner, learner_metrics = _update(method, learner, batches, step, update_keys[number])
         taught.append(learner)
@@ -62,22 +62,12 @@ def _teach(
 
 
 def _update(
-    method: Method, learner: sac.Learner, batches: Batch, step: Array, key: Array
-) -> tuple[sac.Learner, dict[str, Measurement]]:
-    """The learner's updates, once the seed steps are over; critics of events learn from the last
-    batch alone."""
-    config = method.learner
+    method: Method, learner: Any, batches: Batch, step: Array, key: Array
+) -> tuple[Any, dict[str, Measurement]]:
+    """The learner's updates, once the seed steps are over."""
 
-    def update(learner: sac.Learner) -> tuple[sac.Learner, Metrics]:
-        if config.cloning_only:
-            return sac.update(config, learner, batches, step, key)
-        if config.expectile:
-            learner, metrics = implicit.update(config, learner, batches)
-        else:
-            learner, metrics = sac.update(config, learner, batches, step, key)
-        last = jax.tree.map(lambda x: x[-1], batches)
-        learner, foreseen = foresight.update(config, learner, last, jax.random.fold_in(key, 1))
-        return learner, metrics | foreseen
+    def update(learner: Any) -> tuple[Any, Metrics]:
+        return method.learner.update(learner, batches, step, key)
 
     return when(step >= method.practice.seed_steps, update, learner)
 
@@ -95,13 +85,14 @@ def clone(method: Method, task: Task, run: Run) -> Run:
         goals_per_row=1,
         seed_steps=0,
     )
-    learner = replace(method.learner, cloning_only=True, policy_every=1)
+    learner = method.learner.cloner()
+    assert learner is not None
     cloner = replace(method, practice=practice, learner=learner, model=None)
 
-    def once(number: Array, learners: sac.Learner) -> sac.Learner:
+    def once(number: Array, learners: Any) -> Any:
         batch_key, update_key = jax.random.split(jax.random.fold_in(key, number))
         now = run._replace(learners=learners)
         return _teach(cloner, task, now, jnp.int32(0), batch_key, update_key)[0]
 
     learners = jax.lax.fori_loop(0, method.practice.cloning_updates, once, run.learners)
-    return run._replace(learners=learners._replace(average=sac.acting(learners)))
+    return run._replace(learners=learners)

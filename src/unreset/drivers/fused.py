@@ -77,7 +77,7 @@ def step(method: Method, task: Task, start: str, carry: Carry, number: Array) ->
         return Carry(practice.study(method, task, run, number), state)
     observation = task.observe(state)
     frames = look(method, task, state)
-    action = practice.act(method, task, practice.view(run), observation, number, frames)
+    action = practice.act(method, task, practice.view(method, run), observation, number, frames)
     state = task.step(state, action)
     after = task.observe(state)
     next_frames = look(method, task, state)

@@ -162,7 +162,7 @@ class Live:
             self._reset()
         for number in range(start, stop):
             step = np.int32(number)
-            view = practice.view(self._run)
+            view = practice.view(self._method, self._run)
             action = self._act(view, self._observation, step, self._frames)
             after, ends = self.world.step(np.asarray(action))
             if self._helping is not None:

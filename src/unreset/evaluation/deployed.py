@@ -14,7 +14,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from unreset.core import sac
 from unreset.core.method import Method
 from unreset.core.types import Array, Task
 from unreset.drivers.fused import look
@@ -48,7 +47,7 @@ def deterministic_action(
 ) -> Array:
     """``tanh(mean)`` of an actor's parameters in the first role, [action]."""
     inputs = method.inputs(task, observation, goal, 0, frames)
-    return jnp.tanh(sac.policy(method.learner, actor, inputs)[0])
+    return method.learner.act(actor, inputs, None)
 
 
 def _evaluation(

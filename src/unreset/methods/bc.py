@@ -6,11 +6,11 @@ beat; ``--cloning-updates`` begins any of them with it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from unreset.core.method import Method, Practice, Role
-from unreset.core.sac import SAC
 from unreset.core.types import Task
+from unreset.learners.cloning import Cloning
 from unreset.methods.settings import Settings, offline_practice, published_learner
 
 
@@ -20,8 +20,8 @@ class BC(Settings):
 
     practice: Practice = field(default_factory=lambda: offline_practice(128, 4))
     """The loop; a step is a round of updates, and nothing moves."""
-    learner: SAC = field(
-        default_factory=lambda: SAC(cloning_only=True, self_cloning=0.0, octaves=0)
+    learner: Cloning = field(  # type: ignore[assignment]
+        default_factory=lambda: Cloning(octaves=0)
     )
     """The learner; sines and cosines only help it to learn the few demonstrations by heart."""
     steps: int = 6_000
@@ -38,6 +38,6 @@ PRESETS = {
     "default": BC(),
     "paper": BC(
         practice=offline_practice(256, 1),
-        learner=replace(published_learner(), cloning_only=True, average_tau=1.0),
+        learner=Cloning(**published_learner().acting()),
     ),
 }

@@ -14,8 +14,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from unreset.core.method import Method, Practice, Role
-from unreset.core.sac import SAC
 from unreset.core.types import Task
+from unreset.learners.implicit import ImplicitQLearning
 from unreset.methods.settings import Settings, offline_practice, published_learner
 
 
@@ -25,10 +25,8 @@ class IQL(Settings):
 
     practice: Practice = field(default_factory=lambda: offline_practice(256, 4))
     """The loop; a step is a round of updates, and nothing moves."""
-    learner: SAC = field(
-        default_factory=lambda: SAC(
-            expectile=0.7, advantage_scale=10.0, octaves=0, target_entropy=-1.0
-        )
+    learner: ImplicitQLearning = field(  # type: ignore[assignment]
+        default_factory=lambda: ImplicitQLearning(advantage_scale=10.0, octaves=0)
     )
     """The learner; its networks see plain numbers, as those of a life do."""
     steps: int = 5_000
@@ -45,8 +43,8 @@ PRESETS = {
     "default": IQL(),
     "paper": IQL(
         practice=offline_practice(256, 1),
-        learner=replace(
-            published_learner(), trunk=0, reward_scale=1.0, expectile=0.7, advantage_scale=3.0
+        learner=ImplicitQLearning(
+            **replace(published_learner(), trunk=0, reward_scale=1.0).shared()
         ),
         steps=1_000_000,
     ),

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from unreset.core.imagination import Imagination
 from unreset.core.method import Method, Practice
 from unreset.core.model import Dynamics
-from unreset.core.sac import SAC
 from unreset.core.types import Task
+from unreset.learners.sac import SAC
 from unreset.methods.oracle import Oracle
 from unreset.methods.settings import Settings
 

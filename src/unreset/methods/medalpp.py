@@ -13,8 +13,8 @@ from typing import Literal
 
 from unreset.core.environment import ENVIRONMENT
 from unreset.core.method import Method, Practice, Role
-from unreset.core.sac import SAC
 from unreset.core.types import Task
+from unreset.learners.sac import SAC
 from unreset.methods.settings import Settings, published_learner, published_practice
 from unreset.networks.views import Vision
 from unreset.rewards import Discriminator, Reward

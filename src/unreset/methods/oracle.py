@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from unreset.core.method import Method, Practice, Role
-from unreset.core.sac import SAC
 from unreset.core.types import Task
+from unreset.learners.sac import SAC
 from unreset.methods.settings import Settings, published_learner, published_practice
 
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 
 from unreset.core.environment import ENVIRONMENT
 from unreset.core.method import Method, Practice, Role
-from unreset.core.sac import SAC
 from unreset.core.types import Task
+from unreset.learners.sac import SAC
 from unreset.methods.settings import Settings, life_learner, life_practice
 from unreset.rewards import Discriminator, Reward, Sum
 

@@ -9,8 +9,8 @@ from unreset.core.imagination import Imagination
 from unreset.core.method import Method, Practice
 from unreset.core.model import Dynamics
 from unreset.core.planning import Planning
-from unreset.core.sac import SAC
 from unreset.core.types import Task
+from unreset.learners.sac import SAC
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,9 @@ def practise(method: Method, task: Task, view: View, state: Any, steps: int) -> 
 def simulated(method: Method, task: Task, carry: Carry) -> Stretch:
     """One phase of every role, as a run of one seed would practise a JAX task next."""
     compiled = jax.jit(partial(practise, method, task, steps=longest(method)))
-    practised: Stretch = jax.tree.map(np.asarray, compiled(practice.view(carry.run), carry.state))
+    practised: Stretch = jax.tree.map(
+        np.asarray, compiled(practice.view(method, carry.run), carry.state)
+    )
     part = one_of_each(practised, len(method.roles))
     chosen: Stretch = jax.tree.map(lambda column: column[part], practised)
     return chosen

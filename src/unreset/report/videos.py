@@ -96,7 +96,7 @@ def _filmed(
             entries.append(_policy_video(folder, task, number, shown, first, kept))
         if carry is not None:
             filmed, frames = camera.practise(
-                practice.view(carry.run), carry.state, stretches.longest(method)
+                practice.view(method, carry.run), carry.state, stretches.longest(method)
             )
             part = stretches.one_of_each(filmed, len(method.roles))
             filmed = jax.tree.map(lambda column: column[part], filmed)

@@ -15,7 +15,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from unreset.core import replay as replays
-from unreset.core import sac
 from unreset.core.context import Context
 from unreset.core.protocols import (
     Beginning,
@@ -197,7 +196,9 @@ class Discriminator(Discriminates):
         nothing = jnp.zeros(task.observation_size), jnp.zeros(task.goal_size)
         frames = replays.blank_frames(start.pinned)
         seen = self.inputs(scope, *nothing, frames, action=jnp.zeros(task.action_size))
-        encoder = () if self.shared_encoder == "no" else start.learner.encoder
+        encoder = ()
+        if self.shared_encoder != "no":
+            encoder = scope.method.learner.encoder(start.learner)
         state = self.teacher(scope.method.vision).fresh(key, seen, encoder)
         if self.weighted:
             worth = prior_weights.of_start(scope, start, arrivals=self.arrivals)
@@ -285,7 +286,7 @@ class Discriminator(Discriminates):
         state, which = scope.state, scope.method.encoder_of(scope.name)
         learner = jax.tree.map(lambda x: x[which], draws.learners)
         if self.shared_encoder != "no":
-            state = state._replace(encoder=learner.encoder)
+            state = state._replace(encoder=scope.method.learner.encoder(learner))
         taught = learner if self.shared_encoder == "trained" else None
         update = partial(self._update, scope, rows, key[2], counts)
         (state, taught), found = when(due, update, (state, taught))
@@ -309,5 +310,5 @@ class Discriminator(Discriminates):
             state, halves, key, counts
         )
         if learner is not None:
-            learner = sac.shaped(scope.method.learner, learner, gradient)
+            learner = scope.method.learner.shaped(learner, gradient)
         return (state, learner), metrics

@@ -15,11 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from unreset.core import replay as replays
-from unreset.core import sac
 from unreset.core.protocols import Beginning, Scope
 from unreset.core.replay import Replay, Rows
 from unreset.core.types import Array
-from unreset.networks.encoders import encode
 
 
 class Worth(NamedTuple):
@@ -29,14 +27,13 @@ class Worth(NamedTuple):
     least: Array  # [], the value that is worth 0
     span: Array  # [], by how much the value that is worth 1 is above it; 0: all are worth the same
     critics: Any = ()  # frozen; () where worth is progress
-    encoder: Any = ()
 
 
-def of_values(values: Array, known: Array, critics: Any = (), encoder: Any = ()) -> Worth:
+def of_values(values: Array, known: Array, critics: Any = ()) -> Worth:
     """From values [pinned] of prior rows, among those ``known`` [pinned] to have been acted in."""
     least = jnp.where(known, values, jnp.inf).min()
     span = jnp.where(known, values, -jnp.inf).max() - least
-    return Worth(jnp.clip(scaled(values, least, span), 0.0, 1.0), least, span, critics, encoder)
+    return Worth(jnp.clip(scaled(values, least, span), 0.0, 1.0), least, span, critics)
 
 
 def of_progress(pinned_last: np.ndarray) -> Worth:
@@ -67,13 +64,13 @@ def of_start(scope: Scope, start: Beginning, arrivals: bool) -> Worth:
         return of_progress(start.pinned_last)
     learner, pinned = start.learner, start.pinned
     # The learner's critics of now are kept: it will change them.
-    critics, encoder = jax.tree.map(jnp.copy, (learner.critics, learner.encoder))
+    critics = jax.tree.map(jnp.copy, scope.method.learner.critic(learner))
 
     def value(row: Rows) -> Array:
-        return _value(scope, critics, encoder, row)
+        return _value(scope, critics, row)
 
     values = jax.lax.map(value, jax.tree.map(jnp.asarray, pinned), batch_size=1000)
-    found = of_values(values, jnp.asarray(pinned.role) >= 0, critics, encoder)
+    found = of_values(values, jnp.asarray(pinned.role) >= 0, critics)
     if arrivals:
         found = found._replace(rows=jnp.append(found.rows[:1], found.rows[:-1]))
     return found
@@ -86,14 +83,14 @@ def of_rows(scope: Scope, replay: Replay, at: Array, baseline: float | None) -> 
     if baseline is None and found.critics:
         latest = replays.position(replay, jnp.maximum(replay.written - 1, 0))
         row = jax.tree.map(lambda x: x[latest], replay.rows)
-        value = _value(scope, found.critics, found.encoder, row)
+        value = _value(scope, found.critics, row)
         level = scaled(value, found.least, found.span)
     return weights(found.rows[at], level)
 
 
-def _value(scope: Scope, critics: Any, encoder: Any, row: Rows) -> Array:
+def _value(scope: Scope, critics: Any, row: Rows) -> Array:
     """Mean value [] of the action of a row, for its goal."""
     method = scope.method
     inputs = method.inputs(scope.task, row.observation, row.goal, 0, row.frames)
-    inputs = encode(method.vision, encoder, inputs)
-    return sac.action_values(method.learner, critics, inputs, row.action).mean(axis=0)
+    values: Array = method.learner.value(critics, inputs, row.action).mean(axis=0)
+    return values

@@ -11,7 +11,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from unreset.core import replay as replays
-from unreset.core import sac
 from unreset.core.context import Context
 from unreset.core.method import Method, Role
 from unreset.core.practice import CONTINUING, Run
@@ -19,7 +18,6 @@ from unreset.core.protocols import Steps
 from unreset.core.replay import GOAL_SOURCES, Replay
 from unreset.core.types import Array, Task
 from unreset.evaluation.blocks import in_blocks, rewards_in_blocks
-from unreset.networks.encoders import encode
 from unreset.networks.views import Frames
 
 VISIT_EVERY = 20  # steps between the states kept for the report's map
@@ -134,7 +132,7 @@ def _measured(
     starts: np.ndarray,
     ends: np.ndarray,
 ) -> list[dict[str, float | None]]:
-    """For each phase the critics' value where it began, and the discounted return it then had."""
+    """For each phase the critics' value where it began, if any, and the return it then had."""
     light = jax.tree.map(lambda leaf: leaf[seed], run._replace(replay=None))  # type: ignore[arg-type]
     whole = starts >= 0
     parts = [np.arange(a, b + 1) for a, b in zip(starts[whole], ends[whole], strict=True)]
@@ -148,7 +146,8 @@ def _measured(
     first = starts[whole]
     learner = np.zeros(len(first), int) if method.shared else rows.role[first]
     expected = np.zeros(len(first))
-    for which in range(len(method.learners)):
+    judged = method.learner.critic(light.learners) is not None
+    for which in range(len(method.learners)) if judged else ():
         at = first[learner == which]
         value = partial(_values, method, task, light.learners, which)
         columns = (rows.role, rows.observation, rows.goal, rows.action)
@@ -158,7 +157,7 @@ def _measured(
     values = iter(expected)
     returns = (gained[part] @ method.learner.discount ** np.arange(len(part)) for part in parts)
     return [
-        {"value": float(next(values)), "return": float(next(returns))}
+        {"value": float(next(values)) if judged else None, "return": float(next(returns))}
         if known
         else {"value": None, "return": None}
         for known in whole
@@ -193,7 +192,7 @@ def _pictures(rows: Any, at: np.ndarray, stack: int) -> dict[str, np.ndarray]:
 def _values(
     method: Method,
     task: Task,
-    learners: sac.Learner,
+    learners: Any,
     learner: Array,
     role: Array,
     observation: Array,
@@ -202,11 +201,10 @@ def _values(
     frames: Frames,
 ) -> Array:
     """What a learner's critics expect [N] of actions in roles [N], as its policy is taught."""
-    chosen, encoder = jax.tree.map(lambda leaf: leaf[learner], (learners.critics, learners.encoder))
+    critic = jax.tree.map(lambda leaf: leaf[learner], method.learner.critic(learners))
     seen = jax.vmap(partial(method.inputs, task))(observation, goal, role, frames)
-    seen = encode(method.vision, encoder, seen)
-    values = sac.action_values(method.learner, chosen, seen, action)
-    return values.min(axis=0) if method.learner.critics == 2 else values.mean(axis=0)
+    values = method.learner.value(critic, seen, action)
+    return values.min(axis=0) if len(values) == 2 else values.mean(axis=0)
 
 
 def lifelong_reward(metrics: Sequence[dict[str, str]], seeds: Sequence[int]) -> np.ndarray:

@@ -49,7 +49,7 @@ def summarize(
         "task": config.task,
         "preset": config.preset,
         "seeds": [config.seed + i for i in range(config.seeds)],
-        "updates": int(np.asarray(run.learners.updates)[0].sum()),
+        "updates": int(np.asarray(method.learner.updates(run.learners))[0].sum()),
         "final_success": mean("success"),
         "final_success_per_seed": each("success"),
         "final_success_at_end": mean("success_at_end"),

@@ -134,7 +134,9 @@ class Training:
     @property
     def actors(self) -> Any:
         """The first role's deployed policy: its parameters, stacked over seeds."""
-        return jax.tree.map(lambda x: x[:, 0], self.driver.run.learners.average)
+        return jax.tree.map(
+            lambda x: x[:, 0], self.method.learner.deployed(self.driver.run.learners)
+        )
 
     def restore(self, without_replay: bool = False) -> None:
         """Take up the newest checkpoint (:func:`restoring.newest`); the folder stays as it is."""
@@ -222,7 +224,7 @@ class Training:
         began, base = time.monotonic(), self._seconds
         if self._unlogged():
             self._log(math.nan, asked, again=True)
-        untaught = not np.asarray(self.driver.run.learners.updates).any()
+        untaught = not np.asarray(self.method.learner.updates(self.driver.run.learners)).any()
         if untaught and self.method.practice.cloning_updates:
             with asked.at_once(self._stop):
                 self.driver.clone()

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 import toy
-from unreset.core import implicit, sac
 from unreset.core.method import Method
-from unreset.core.sac import SAC
 from unreset.core.types import Batch, Trajectory
 from unreset.errors import UnresetError
+from unreset.learners import implicit
+from unreset.learners.implicit import ImplicitQLearning
 from unreset.methods.iql import IQL
 from unreset.methods.settings import offline_practice
 
@@ -57,10 +57,10 @@ def constant(params, *outputs):
 
 
 def test_one_update_by_hand():
-    config = SAC(
+    config = ImplicitQLearning(
         hidden=(), expectile=0.7, advantage_scale=0.5, discount=0.9, learning_rate=1e-6, octaves=0
     )
-    learner = sac.init(config, KEY, 2, 1)
+    learner = config.init(KEY, jnp.zeros(2), 1)
     learner = learner._replace(
         critics=constant(learner.critics, 4.0, 6.0),
         target=constant(learner.target, 2.0, 5.0),
@@ -77,7 +77,7 @@ def test_one_update_by_hand():
         imitate=jnp.zeros((1, 2)),
         success=jnp.zeros((1, 2)),
     )
-    after, metrics = implicit.update(config, learner, batch)
+    after, metrics = config.update(learner, batch, jnp.int32(0), KEY)
     # u = min(2, 5) - 3 = -1: the loss is .3, and V goes down; the advantage is -1.
     assert float(metrics["value_loss"]) == pytest.approx(0.3, rel=1e-4)
     assert float(metrics["advantage_weight"]) == pytest.approx(math.exp(-0.5), rel=1e-4)
@@ -114,7 +114,7 @@ def wanderings(number=40, steps=12):
 
 def test_of_right_and_wrong_steps_it_learns_the_right_ones():
     task = toy.point()
-    learner = SAC(
+    learner = ImplicitQLearning(
         hidden=(32,), expectile=0.9, advantage_scale=10.0, octaves=0, learning_rate=3e-3, tau=0.02
     )
     practice = offline_practice(64, 4)
@@ -124,21 +124,21 @@ def test_of_right_and_wrong_steps_it_learns_the_right_ones():
     learned = jax.tree.map(lambda x: x[0, 0], driver.run.learners)
     places = jnp.linspace(-1.0, 0.6, 9)[:, None]
     inputs = method.inputs(task, places, jnp.full((9, 1), toy.GOAL), 0)
-    mean, _ = sac.policy(learner, learned.actor, inputs)
+    mean, _ = learner.policy(learned.actor, inputs)
     assert (jnp.tanh(mean) > 0.2).all()  # the mean of what was done is 0
     right, wrong = (
-        sac.action_values(learner, learned.critics, inputs, jnp.full((9, 1), a)).min(axis=0)
-        for a in (0.8, -0.8)
+        learner.value(learned.critics, inputs, jnp.full((9, 1), a)).min(axis=0) for a in (0.8, -0.8)
     )
     assert (right > wrong).all()
-    values = sac.state_values(learner, learned.value.params, inputs)
+    values = learner.state_value(learned.value.params, inputs)
     assert float(values[-1]) > float(values[0])
     assert np.isfinite(np.asarray(values)).all()
 
 
-def test_an_expectile_must_be_one():
-    with pytest.raises(UnresetError, match="must be 0, for none, or below 1"):
-        SAC(expectile=1.0)
+@pytest.mark.parametrize("expectile", [0.0, 1.0])
+def test_an_expectile_must_be_one(expectile):
+    with pytest.raises(UnresetError, match="must be above 0 and below 1"):
+        ImplicitQLearning(expectile=expectile)
 
 
 def test_success_critics_are_not_learned_implicitly():

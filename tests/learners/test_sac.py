@@ -4,6 +4,7 @@ Networks without hidden layers and with zero weights are constants, their biases
 what the test wants them to say.
 """
 
+import dataclasses
 import math
 
 import jax
@@ -11,10 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from unreset.core import sac
-from unreset.core.sac import SAC
+import toy
+from unreset import registry
 from unreset.core.types import Batch
 from unreset.errors import UnresetError
+from unreset.learners.sac import SAC
 from unreset.networks.mlp import octaves
 from unreset.networks.tanh_normal import sample_tanh_normal
 
@@ -40,7 +42,7 @@ def constant(tree, bias):
 
 
 def learner(config, values=(3.0, 5.0), mean=(0.3, -0.4), log_std=(-1.0, -0.5), temperature=0.2):
-    fresh = sac.init(config, KEY, INPUTS, ACTIONS)
+    fresh = config.init(KEY, jnp.zeros(INPUTS), ACTIONS)
     critics = constant(fresh.critics, values)
     return fresh._replace(
         actor=constant(fresh.actor, [*mean, *log_std]),
@@ -75,7 +77,7 @@ def log_density(action, mean, log_std):
 def test_target_without_entropy_is_reward_plus_the_discounted_smaller_value():
     settings = config(entropy_backup=False, discount=0.9)
     rows = batch(discount=jnp.array([1.0, 0.0, 1.0, 0.0, 1.0, 0.0]))
-    target = sac.target_value(settings, learner(settings), rows, KEY)
+    target = settings.target_value(learner(settings), rows, KEY)
     # min(3, 5) * 0.9 = 2.7, where the row bootstraps.
     np.testing.assert_allclose(target, [2.7, 1.0, 4.7, 3.0, 6.7, 5.0], rtol=1e-6)
 
@@ -93,7 +95,7 @@ def test_target_with_entropy_subtracts_the_weighted_log_density():
     )
     bonus = -0.2 * log_density(action, mean, log_std)
     wanted = np.arange(ROWS) + 0.9 * np.asarray(rows.discount) * (3.0 + bonus)
-    np.testing.assert_allclose(sac.target_value(settings, state, rows, KEY), wanted, rtol=1e-4)
+    np.testing.assert_allclose(settings.target_value(state, rows, KEY), wanted, rtol=1e-4)
 
 
 def test_redq_takes_the_minimum_of_a_random_pair():
@@ -101,9 +103,7 @@ def test_redq_takes_the_minimum_of_a_random_pair():
     state = learner(settings, values=(1.0, 2.0, 3.0, 4.0, 5.0))
     rows = batch(rows=1, reward=jnp.zeros(1), discount=jnp.ones(1))
     values = np.asarray(
-        jax.vmap(lambda key: sac.target_value(settings, state, rows, key))(
-            jax.random.split(KEY, 4000)
-        )
+        jax.vmap(lambda key: settings.target_value(state, rows, key))(jax.random.split(KEY, 4000))
     ).ravel()
     # Of the ten pairs four have the minimum 1, three 2, two 3 and one 4: the mean is 2.
     shares = [(values == value).mean() for value in (1, 2, 3, 4, 5)]
@@ -116,14 +116,14 @@ def test_the_whole_ensemble_counts_where_the_subset_is_all_of_it():
     state = learner(settings, values=(4.0, 2.0, 9.0))
     rows = batch(reward=jnp.zeros(ROWS))
     np.testing.assert_allclose(
-        sac.target_value(settings, state, rows, KEY), settings.discount * 2.0, rtol=1e-6
+        settings.target_value(state, rows, KEY), settings.discount * 2.0, rtol=1e-6
     )
 
 
 def test_critic_loss_is_half_the_sum_of_the_mean_squared_errors():
     settings = config(entropy_backup=False, discount=0.5)
     rows = batch(reward=jnp.full(ROWS, 1.0))
-    _, _, metrics = sac.critic_step(settings, learner(settings), rows, KEY)
+    _, _, metrics = settings.critic_step(learner(settings), rows, KEY)
     # Target 1 + 0.5 * 3 = 2.5; errors 0.5 and 2.5.
     assert float(metrics["critic_loss"]) == pytest.approx(0.5 * (0.25 + 6.25), rel=1e-5)
     assert float(metrics["q"]) == pytest.approx(4.0)
@@ -132,7 +132,7 @@ def test_critic_loss_is_half_the_sum_of_the_mean_squared_errors():
 def test_targets_follow_by_tau():
     settings = config(tau=0.25)
     before = learner(settings)
-    after, _, _ = sac.critic_step(settings, before, batch(), KEY)
+    after, _, _ = settings.critic_step(before, batch(), KEY)
     for old, critic, target in zip(
         *map(jax.tree.leaves, (before.target, after.critics, after.target)), strict=True
     ):
@@ -142,8 +142,8 @@ def test_targets_follow_by_tau():
 
 def test_the_averaged_policy_follows_by_its_own_share():
     settings = config(average_tau=0.25)
-    before = sac.init(settings, KEY, INPUTS, ACTIONS)
-    after, _ = sac.policy_step(settings, before, batch(), jnp.int32(0), KEY)
+    before = settings.init(KEY, jnp.zeros(INPUTS), ACTIONS)
+    after, _ = settings.policy_step(before, batch(), jnp.int32(0), KEY)
     for old, actor, average in zip(
         *map(jax.tree.leaves, (before.average, after.actor, after.average)), strict=True
     ):
@@ -155,7 +155,7 @@ def test_the_averaged_policy_follows_by_its_own_share():
 )
 def test_cloning_weight_falls_linearly(step, weight):
     settings = config(cloning_start=1.0, cloning_end=0.1, cloning_steps=20_000)
-    assert float(sac.cloning_weight(settings, jnp.int32(step))) == pytest.approx(weight, abs=1e-6)
+    assert float(settings.cloning_weight(jnp.int32(step))) == pytest.approx(weight, abs=1e-6)
 
 
 def test_cloning_loss_counts_only_the_marked_rows():
@@ -164,9 +164,9 @@ def test_cloning_loss_counts_only_the_marked_rows():
     rows = batch(imitate=mark)
     mean = np.tanh([0.3, -0.4])
     errors = ((mean - np.asarray(rows.action)) ** 2).mean(axis=-1)
-    _, metrics = sac.policy_step(settings, learner(settings), rows, jnp.int32(0), KEY)
+    _, metrics = settings.policy_step(learner(settings), rows, jnp.int32(0), KEY)
     assert float(metrics["cloning_loss"]) == pytest.approx((errors[0] + errors[2]) / 2, rel=1e-5)
-    _, metrics = sac.policy_step(settings, learner(settings), batch(), jnp.int32(0), KEY)
+    _, metrics = settings.policy_step(learner(settings), batch(), jnp.int32(0), KEY)
     assert float(metrics["cloning_loss"]) == 0.0
 
 
@@ -174,18 +174,20 @@ def test_policy_loss_weighs_density_value_and_cloning():
     settings = config(cloning_start=0.5, cloning_end=0.5)
     rows = batch(imitate=jnp.ones(ROWS))
     state = learner(settings, temperature=0.2)
-    _, metrics = sac.policy_step(settings, state, rows, jnp.int32(0), KEY)
+    _, metrics = settings.policy_step(state, rows, jnp.int32(0), KEY)
     wanted = -0.2 * metrics["entropy"] - 3.0 + 0.5 * metrics["cloning_loss"]
     assert float(metrics["policy_loss"]) == pytest.approx(float(wanted), rel=1e-5)
 
 
 def test_cloning_only_ignores_the_critics():
     def actor(values, cloning_only):
-        settings = config(cloning_only=cloning_only)
-        state = sac.init(settings, KEY, INPUTS, ACTIONS)
+        settings = config()
+        state = settings.init(KEY, jnp.zeros(INPUTS), ACTIONS)
         scaled = state._replace(critics=jax.tree.map(lambda x: values * x, state.critics))
         rows = batch(imitate=jnp.ones(ROWS))
-        after, _ = sac.policy_step(settings, scaled, rows, jnp.int32(0), KEY)
+        taught = settings.cloner() if cloning_only else settings
+        batches = jax.tree.map(lambda x: x[None], rows)
+        after, _ = taught.update(scaled, batches, jnp.int32(0), KEY)
         return np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(after.actor)])
 
     np.testing.assert_array_equal(actor(1.0, True), actor(-7.0, True))
@@ -196,7 +198,7 @@ def test_cloning_only_ignores_the_critics():
 def test_temperature_rises_where_entropy_is_below_its_aim(log_std, rises):
     settings = config(target_entropy=-0.5, learning_rate=0.01)
     before = learner(settings, mean=(0.0, 0.0), log_std=(log_std, log_std))
-    after, metrics = sac.policy_step(settings, before, batch(), jnp.int32(0), KEY)
+    after, metrics = settings.policy_step(before, batch(), jnp.int32(0), KEY)
     assert (float(metrics["entropy"]) < -1.0) == rises
     change = float(after.log_temperature - before.log_temperature)
     assert change == pytest.approx(0.01 if rises else -0.01, rel=1e-3)  # Adam's first step
@@ -206,8 +208,8 @@ def test_temperature_rises_where_entropy_is_below_its_aim(log_std, rises):
 def test_update_counts(policy_every, policy_updates):
     settings = config(policy_every=policy_every)
     batches = jax.tree.map(lambda x: jnp.stack([x] * 4), batch())
-    before = sac.init(settings, KEY, INPUTS, ACTIONS)
-    after, _ = sac.update(settings, before, batches, jnp.int32(0), KEY)
+    before = settings.init(KEY, jnp.zeros(INPUTS), ACTIONS)
+    after, _ = settings.update(before, batches, jnp.int32(0), KEY)
     assert int(after.updates) == 4
     assert int(after.critics_optimizer[0].count) == 4
     assert int(after.actor_optimizer[0].count) == policy_updates
@@ -215,10 +217,11 @@ def test_update_counts(policy_every, policy_updates):
 
 
 def test_updates_must_be_a_multiple_of_policy_every():
-    settings = config(policy_every=3)
-    batches = jax.tree.map(lambda x: jnp.stack([x] * 4), batch())
+    settings = toy.tiny(registry.settings("fbrl"), updates_per_step=4)
+    learner = dataclasses.replace(settings.learner, policy_every=3)
+    method = registry.method(dataclasses.replace(settings, learner=learner), toy.point())
     with pytest.raises(UnresetError, match="4 updates are not a multiple of policy_every=3"):
-        sac.update(settings, sac.init(settings, KEY, INPUTS, ACTIONS), batches, jnp.int32(0), KEY)
+        toy.fused(method, toy.point())
 
 
 def test_tanh_normal_density_is_the_change_of_variables():
@@ -252,6 +255,6 @@ def test_octaves_by_hand():
 def test_an_experts_extreme_action_has_no_density_to_break():
     settings = config()
     rows = batch(action=jnp.ones((ROWS, ACTIONS)), imitate=jnp.ones(ROWS))
-    after, metrics = sac.policy_step(settings, learner(settings), rows, jnp.int32(0), KEY)
+    after, metrics = settings.policy_step(learner(settings), rows, jnp.int32(0), KEY)
     leaves = jax.tree.leaves((after.actor, metrics))
     assert all(np.isfinite(np.asarray(leaf)).all() for leaf in leaves)

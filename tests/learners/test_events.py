@@ -13,12 +13,13 @@ import pytest
 
 import toy
 from unreset import registry
-from unreset.core import asking, foresight, practice, sac
+from unreset.core import asking, practice
 from unreset.core.asking import ASKING, Asking
 from unreset.core.batches import draw_batches
-from unreset.core.foresight import UNSURE
-from unreset.core.sac import SAC
 from unreset.core.types import Batch, Transition
+from unreset.learners import events
+from unreset.learners.actor_critic import UNSURE
+from unreset.learners.sac import SAC
 
 TOY = toy.point()
 LINEAR = SAC(hidden=(), trunk=0, layer_norm=False, octaves=0, critics=2, target_subset=2)
@@ -46,16 +47,16 @@ def batch(**changes):
 
 def taught(event, rows, log_odds, target):
     """The critics of one event after a step, and the loss, where they said ``log_odds``."""
-    judges = {"success": (True, False), "safety": (False, True)}[event]
-    fresh = sac.init(LINEAR, KEY, 3, 2, *judges)
-    critics = getattr(fresh, event)
+    fresh = LINEAR.init(KEY, jnp.zeros(3), 2, (event,))
+    critics = fresh.events[event]
     critics = critics._replace(
         params=constant(critics.params, *log_odds), target=constant(critics.target, *target)
     )
-    after, metrics = foresight.update(LINEAR, fresh._replace(**{event: critics}), rows, KEY)
-    assert set(metrics) == {f"{event}_critic_loss"}
-    biases = [x for x in jax.tree.leaves(getattr(after, event).params) if x.shape == (2, 1)]
-    return np.asarray(biases[0])[:, 0] + UNSURE, float(metrics[f"{event}_critic_loss"])
+    after, metrics = events.update(LINEAR, fresh._replace(events={event: critics}), rows, KEY)
+    metric = {"success": "success_critic_loss", "stuck": "safety_critic_loss"}[event]
+    assert set(metrics) == {metric}
+    biases = [x for x in jax.tree.leaves(after.events[event].params) if x.shape == (2, 1)]
+    return np.asarray(biases[0])[:, 0] + UNSURE, float(metrics[metric])
 
 
 def test_success_critics_are_fitted_to_the_discounted_probability_of_success():
@@ -68,24 +69,24 @@ def test_success_critics_are_fitted_to_the_discounted_probability_of_success():
 
 def test_safety_critics_are_fitted_to_the_discounted_probability_of_getting_stuck():
     odds = (0, math.log(3))  # one half and three quarters, .625 on average
-    after, loss = taught("safety", batch(stuck=jnp.array([0.0, 1.0])), (2, 2), odds)
+    after, loss = taught("stuck", batch(stuck=jnp.array([0.0, 1.0])), (2, 2), odds)
     assert loss == pytest.approx(2 * (math.log(1 + math.e**2) - 2 * (0.99 * 0.625 + 1) / 2))
     assert (after < 2).all()  # sigmoid(2) = .88 is more than the mean target, .809
 
 
 def test_nothing_is_learned_from_where_nobody_knows():
     odds = (0, math.log(3))
-    _, loss = taught("safety", batch(stuck=jnp.array([0.0, -1.0])), (2, 2), odds)
+    _, loss = taught("stuck", batch(stuck=jnp.array([0.0, -1.0])), (2, 2), odds)
     assert loss == pytest.approx(2 * (math.log(1 + math.e**2) - 2 * 0.99 * 0.625))
-    after, loss = taught("safety", batch(stuck=-jnp.ones(2)), (2, 2), odds)
+    after, loss = taught("stuck", batch(stuck=-jnp.ones(2)), (2, 2), odds)
     assert loss == 0
     np.testing.assert_allclose(after, 2)
 
 
 def test_before_anything_is_learned_nothing_is_foreseen():
-    critics = sac.init(LINEAR, KEY, 3, 2, judges_safety=True).safety.params
-    unsure = jax.tree.map(jnp.zeros_like, critics)
-    found = foresight.probabilities(LINEAR, unsure, jnp.zeros((1, 3)), jnp.zeros((1, 2)))
+    state = LINEAR.init(KEY, jnp.zeros(3), 2, ("stuck",))
+    unsure = jax.tree.map(jnp.zeros_like, LINEAR.foresight(state, "stuck"))
+    found = LINEAR.foresee(unsure, jnp.zeros((1, 3)), jnp.zeros((1, 2)))
     np.testing.assert_allclose(found, 1 / (1 + math.exp(5)))
 
 
@@ -103,11 +104,11 @@ def safety(task=TOY, **changes):
 def test_an_alarm_is_on_where_the_critics_mean_is_above_the_threshold(log_odds, before, since):
     method = safety()
     run = jax.tree.map(lambda x: x[0], toy.fused(method, TOY).carry.run)
-    critics = run.learners.safety
+    critics = run.learners.events["stuck"]
     critics = critics._replace(params=constant_stacked(critics.params, log_odds))
-    learners = run.learners._replace(safety=critics)
+    learners = run.learners._replace(events={"stuck": critics})
     phase = run.phase._replace(alarm=jnp.int32(before))
-    view = practice.view(run._replace(learners=learners, phase=phase))
+    view = practice.view(method, run._replace(learners=learners, phase=phase))
     seen = jnp.zeros(1)
     step = Transition(seen, seen, seen, 0, jnp.asarray(False), False, False)
     found, visit = asking.alarm(method, TOY, view, step, jnp.int32(100))
@@ -143,11 +144,11 @@ def test_getting_stuck_is_foreseen_and_discounted_over_the_steps_to_it():
     led = jnp.array([1, 2, 2, 3])
     rows = Batch(states, jnp.zeros((4, 2)), states[led], *[jnp.ones(4)] * 4)
     rows = rows._replace(stuck=jnp.array([0.0, 1.0, 1.0, 0.0]))
-    learner = sac.init(config, KEY, 4, 2, judges_safety=True)
+    learner = config.init(KEY, jnp.zeros(4), 2, ("stuck",))
 
     def step(learner, key):
-        return foresight.update(config, learner, rows, key)
+        return events.update(config, learner, rows, key)
 
     learner, _ = jax.lax.scan(step, learner, jax.random.split(KEY, 500))
-    found = foresight.probabilities(config, learner.safety.params, states, rows.action)
+    found = config.foresee(config.foresight(learner, "stuck"), states, rows.action)
     np.testing.assert_allclose(found.mean(axis=0), [0.5, 1, 1, 0], atol=0.03)
