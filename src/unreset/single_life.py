@@ -80,7 +80,10 @@ def life(
 def following(settings: Settings, prior: str | Path, trust: bool = False) -> Settings:
     """The settings with the learner that goes on from that of a prior run, given by its folder."""
     learner = folders.read_configuration(Path(prior), trust).settings.learner
-    return dataclasses.replace(settings, learner=learner.successor() or learner)
+    successor = learner.successor()
+    if successor is None:
+        raise UnresetError(f"{prior} has learned no critics: a life needs some to begin with")
+    return dataclasses.replace(settings, learner=successor)
 
 
 def _learned(

@@ -9,7 +9,7 @@ import pytest
 
 import toy
 from unreset import registry
-from unreset.core import batches, mpc, practice
+from unreset.core import mpc, practice
 from unreset.core.model import Prediction
 from unreset.core.phases import act
 from unreset.core.planning import Planning
@@ -17,6 +17,7 @@ from unreset.errors import UnresetError
 from unreset.learners.sac import SAC
 from unreset.methods.fbrl import FBRL
 from unreset.methods.medal import Medal
+from unreset.rewards import Discriminator
 
 TOY = toy.point()
 PLANNING = Planning(planner="shooting", horizon=2, samples=64, iterations=2, policy_share=0.0)
@@ -59,14 +60,11 @@ def test_the_planned_action_leads_to_the_goal(exact, goal, sign):
 def test_a_matched_role_plans_for_its_discriminator(exact, monkeypatch):
     method = planner(Medal())
 
-    plain = batches.rewards
+    def reward(self, scope, steps):
+        at = steps.next_observation[:, 0]
+        return -at, jnp.zeros_like(at, bool)
 
-    def rewards(method, task, states, role, observation, *more, **named):
-        if role == 0:
-            return plain(method, task, states, role, observation, *more, **named)
-        return -observation[:, 0]
-
-    monkeypatch.setattr(batches, "rewards", rewards)
+    monkeypatch.setattr(Discriminator, "reward", reward)
     forward, backward = (
         float(act(method, TOY, view_of(method, role, 0.5), jnp.zeros(1), jnp.int32(0))[0])
         for role in (0, 1)
