@@ -231,6 +231,9 @@ class Learner(Protocol):
     def deployed(self, state: Any) -> Any:
         """The parameters that act where the policy is evaluated or exported; laid out alike."""
 
+    def deploy(self, state: Any) -> Any:
+        """A state that deploys what acts now."""
+
     def act(self, actor: Any, inputs: Inputs, key: Array | None) -> Array:
         """Actions [..., action] in (-1, 1) for inputs [..., input]; with no key the policy's mean.
 
@@ -265,10 +268,7 @@ class Learner(Protocol):
         """A state after a gradient step of its encoder, by the loss of a reward that shares it."""
 
     def cloner(self) -> Learner | None:
-        """A learner that clones behaviour and nothing else, on the same state; None for none.
-
-        It deploys at once what acts.
-        """
+        """A learner that clones behaviour and nothing else, on the same state; None for none."""
 
     def successor(self) -> Learner | None:
         """The learner that goes on, in practice, from what this one has learned.

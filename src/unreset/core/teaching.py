@@ -95,4 +95,4 @@ def clone(method: Method, task: Task, run: Run) -> Run:
         return _teach(cloner, task, now, jnp.int32(0), batch_key, update_key)[0]
 
     learners = jax.lax.fori_loop(0, method.practice.cloning_updates, once, run.learners)
-    return run._replace(learners=learners)
+    return run._replace(learners=learner.deploy(learners))

@@ -61,6 +61,10 @@ class Acting:
         """Their average over updates, the policy to deploy."""
         return state.average
 
+    def deploy(self, state: Any) -> Any:
+        """A state that deploys what acts now."""
+        return state._replace(average=self.actor(state))
+
     def updates(self, state: Any) -> Array:
         """How many batches have taught it [] int32."""
         found: Array = state.updates

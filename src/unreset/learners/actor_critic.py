@@ -154,8 +154,8 @@ class ActorCritic(Acting):
         return self.shaped(state, gradient[1]), inputs, {"critic_loss": value, "q": mean}
 
     def cloner(self) -> Cloning:
-        """Cloning of the same policy; what acts is deployed at once."""
-        return Cloning(**self.acting()).cloner()
+        """Cloning of the same policy."""
+        return Cloning(**self.acting())
 
     def shared(self) -> dict[str, Any]:
         """These hyper-parameters by name, for another learner with the same networks."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -84,8 +83,8 @@ class Cloning(Acting):
         return self.averaged(state), {"policy_loss": lost, "cloning_loss": lost}
 
     def cloner(self) -> Cloning:
-        """Itself; what acts is deployed at once."""
-        return dataclasses.replace(self, average_tau=1.0)
+        """Itself."""
+        return self
 
     def successor(self) -> None:
         """None: there are no critics to begin with."""

@@ -194,8 +194,8 @@ class SAC(ActorCritic):
         return state, metrics | foreseen
 
     def cloner(self) -> Cloning:
-        """Cloning of the same policy, by the same measure; what acts is deployed at once."""
-        return Cloning(**self.acting(), cloning_form=self.cloning_form).cloner()
+        """Cloning of the same policy, by the same measure."""
+        return Cloning(**self.acting(), cloning_form=self.cloning_form)
 
     def successor(self) -> SAC:
         """Itself."""
