@@ -26,8 +26,8 @@ from unreset.networks.views import Vision
 from unreset.policy import Policy
 from unreset.report.report import write_page
 from unreset.report.videos import write_videos
+from unreset.runs import compilation, priors, starting, stored
 from unreset.runs import folder as folders
-from unreset.runs import priors, starting, stored
 from unreset.runs.configured import fitted_task
 from unreset.runs.folder import Configuration
 from unreset.runs.training import Observer, Training
@@ -391,6 +391,7 @@ def train(
         UnresetError: where something asked for does not exist or cannot work; one line says what.
     """
     places.refuse_while_importing()
+    compilation.keep()
     seed, seeds = checked(seed, seeds)
     name, settings = _chosen(method, preset)
     if not isinstance(task, str):
@@ -581,6 +582,7 @@ def load(
     if without_replay and restart:
         raise UnresetError("a run goes on without its replay, or begins again, not both")
     places.refuse_while_importing()
+    compilation.keep()
     folder = Path(folder)
     configuration = folders.read_configuration(folder, trust)
     task = registry.task(configuration.task, configuration.reward)

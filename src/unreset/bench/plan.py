@@ -119,7 +119,7 @@ def _compare(job: Job, found: Configuration) -> None:
     """Raise UnresetError where a run's configuration is not what the job asks for."""
     settings, options = parsed(job.cell, job.preset)
     asked = {name: value for name, value in options.items() if name in _FIXED or value is not None}
-    del asked["report"]
+    del asked["report"], asked["compile_cache"]
     task = registry.task(job.cell.task, asked["reward"])
     asked["start"], asked["horizon"] = settings.protocol(
         task, asked["start"], asked["horizon"], asked["evaluation"]

@@ -13,15 +13,25 @@ from unreset.bench.grid_display import GridDisplay
 from unreset.bench.suites import find, suites
 from unreset.cli.options import BenchOptions
 from unreset.errors import UnresetError
+from unreset.runs import compilation
 
 STUDY = "imagination"
 _ABOUT = "policies that practise in a model alone: its data, rollouts' lengths and starts (offline)"
-_OF_STUDY = {"suite", "seeds", "first_seed", "out", "tables_only"}  # the options that it has
+_OF_STUDY = {
+    "suite",
+    "seeds",
+    "first_seed",
+    "out",
+    "tables_only",
+    "compile_cache",
+}  # the options that it has
 
 
 def main(given: tuple[BenchOptions, list[str]]) -> int:
     """Run the command; returns 0, or 1 if a run failed."""
     options, arguments = given
+    if not options.compile_cache:
+        compilation.switch_off()
     if options.suite is None:
         for suite in suites().values():
             print(f"{suite.name:14} {suite.summary}: {len(suite.cells)} cells")

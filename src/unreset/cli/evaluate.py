@@ -13,6 +13,7 @@ from unreset.cli.options import EvalOptions, ExportOptions, ReportOptions
 from unreset.demos.store import Trajectory
 from unreset.errors import Failure, UnresetError
 from unreset.report.report import write_page, write_report
+from unreset.runs import compilation
 from unreset.runs.files import FULL
 from unreset.runs.folder import Configuration, read_configuration
 from unreset.trust import Untrusted
@@ -20,6 +21,8 @@ from unreset.trust import Untrusted
 
 def evaluate(options: EvalOptions) -> int:
     """Run ``unreset eval``; returns the exit code."""
+    if not options.compile_cache:
+        compilation.switch_off()
     demonstrations = _checked(options)
     if options.rewards:
         run = outcome.load(options.run, options.trust)

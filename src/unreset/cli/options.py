@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import tyro
 
 from unreset.catalogue import check_names
-from unreset.cli.parsing import Demonstrations, RunFolder, TaskName, Trust
+from unreset.cli.parsing import CompileCache, Demonstrations, RunFolder, TaskName, Trust
 from unreset.errors import UnresetError
 from unreset.runs.files import check_run
 
@@ -72,6 +72,7 @@ class ResumeOptions:
     transitions that are whole."""
     restart: bool = False
     """Begin at step 0, and keep what is there in before-restart in the folder."""
+    compile_cache: CompileCache = True
     trust: Trust = False
 
     def check(self) -> None:
@@ -111,6 +112,7 @@ class EvalOptions:
     script's, with another seed."""
     seed_number: int = 0
     """Which of the run's seeds --rewards and --dynamics judge, counted from 0."""
+    compile_cache: CompileCache = True
     trust: Trust = False
 
     def check(self) -> None:
@@ -239,3 +241,4 @@ class BenchOptions:
     """Success that counts as learned; None for what it was in this folder, or 0.95."""
     tables_only: bool = False
     """Make tables and plots from the runs that are there, and train nothing."""
+    compile_cache: CompileCache = True

@@ -38,6 +38,9 @@ Demonstrations = tyro.conf.arg(name="demos", metavar="PATH|ID")
 Trust = Annotated[
     bool, tyro.conf.arg(help="Import the method or task that a run names as MODULE:NAME.")
 ]
+CompileCache = Annotated[
+    bool, tyro.conf.arg(help="Keep compiled programs on disk, so that the next start is quick.")
+]
 RunFolder = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
 
 

@@ -15,7 +15,7 @@ from unreset.cli.parsing import flag, without
 from unreset.cli.training_options import parse_training
 from unreset.methods.settings import Settings
 from unreset.report.display import Display
-from unreset.runs import starting
+from unreset.runs import compilation, starting
 from unreset.runs.folder import read_configuration
 
 
@@ -65,6 +65,8 @@ def _practised(
     given: dict[str, Any],
 ) -> int:
     """Practise, show how it goes, and say what came of it."""
+    if not given.pop("compile_cache"):
+        compilation.switch_off()
     with Display(f"{method} on {task}") as display:
         run = practise(
             settings,
@@ -81,6 +83,8 @@ def _practised(
 
 def resume(options: ResumeOptions) -> int:
     """Run ``unreset resume``; returns the exit code."""
+    if not options.compile_cache:
+        compilation.switch_off()
     read_configuration(options.run, options.trust)
     starting.check_steps(options.run, options.steps, options.restart)
     with starting.held(options.run):  # from before it is loaded: refused at once, or not at all

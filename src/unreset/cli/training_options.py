@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from unreset.cli.parsing import Demonstrations, Trust, parse
+from unreset.cli.parsing import CompileCache, Demonstrations, Trust, parse
 from unreset.errors import UnresetError
 from unreset.methods.settings import Settings
 from unreset.networks.views import Vision
@@ -61,6 +61,7 @@ class TrainOptions:
     """The run folder; None for a new one under runs/."""
     report: bool = True
     """Write videos and report.html at the end."""
+    compile_cache: CompileCache = True
 
 
 LIFE_HELP = """Do a task once, in one life: no resets, and the first success or the budget ends it.
@@ -130,6 +131,7 @@ class LifeOptions:
     """The run folder; None for a new one under runs/."""
     report: bool = False
     """Write videos and report.html at the end."""
+    compile_cache: CompileCache = True
 
 
 def parse_training(
