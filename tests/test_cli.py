@@ -14,7 +14,7 @@ import pytest
 import toy
 from unreset import cli, registry
 from unreset.cli.training_options import TrainOptions
-from unreset.policy import Policy
+from unreset.deploy.policy import Policy
 
 SMALL = ["--steps", "60", "--eval-every", "20", "--checkpoint-every", "20", "--wide-starts", "0"]
 

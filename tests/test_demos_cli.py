@@ -13,8 +13,8 @@ from unreset import registry
 from unreset.cli import demos
 from unreset.demos import formats, keyboard
 from unreset.demos.store import BACKWARD, FORWARD
+from unreset.deploy.policy import Policy
 from unreset.errors import UnresetError
-from unreset.policy import Policy
 from unreset.tasks.tabletop import tabletop as rules
 from unreset.tasks.tabletop.tabletop import tabletop
 from unreset.tasks.tabletop.tabletop_expert import tabletop_demonstrations

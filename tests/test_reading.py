@@ -13,8 +13,8 @@ from safetensors.numpy import save_file
 from unreset import reading
 from unreset.bench import manifest
 from unreset.demos import formats
+from unreset.deploy.policy import Policy
 from unreset.errors import UnresetError
-from unreset.policy import Policy
 from unreset.report import sections
 from unreset.report.record import read_record
 from unreset.tasks.tabletop.tabletop import tabletop

@@ -18,6 +18,7 @@ __all__ = [
     "Trajectory",
     "UnresetError",
     "from_environment",
+    "learners",
     "life",
     "load",
     "rewards",
@@ -25,18 +26,18 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from unreset import rewards
+    from unreset import learners, rewards
     from unreset.api import load, train
     from unreset.core.method import Method, Role
     from unreset.core.types import Task, Trajectory
+    from unreset.deploy.policy import Policy
     from unreset.errors import UnresetError
-    from unreset.policy import Policy
     from unreset.single_life import life
     from unreset.tasks.environments.adapter import from_environment
 
 _HOMES = {
     "Method": "core.method",
-    "Policy": "policy",
+    "Policy": "deploy.policy",
     "Role": "core.method",
     "Task": "core.types",
     "Trajectory": "core.types",
@@ -46,7 +47,7 @@ _HOMES = {
     "load": "api",
     "train": "api",
 }
-_ROOMS = ("rewards",)  # packages of parts
+_ROOMS = ("learners", "rewards")  # packages of parts
 
 
 def __getattr__(name: str) -> Any:

@@ -14,6 +14,7 @@ from unreset.core.fitting import MODEL
 from unreset.core.types import Task
 from unreset.demos import formats, pictures, scripts, store, units
 from unreset.demos.store import FORWARD, Trajectory
+from unreset.deploy.policy import Policy
 from unreset.drivers.live import Live
 from unreset.drivers.supervisor import Supervisor
 from unreset.errors import Failure, UnresetError, look_up
@@ -23,7 +24,6 @@ from unreset.evaluation.dynamics import Quality
 from unreset.methods.settings import Settings
 from unreset.networks.encoders import STRIDES
 from unreset.networks.views import Vision
-from unreset.policy import Policy
 from unreset.report.report import write_page
 from unreset.report.videos import write_videos
 from unreset.runs import compilation, priors, starting, stored

@@ -31,7 +31,7 @@ from unreset.bench import output as tables
 from unreset.bench.plan import Job, practised
 from unreset.bench.suites import Cell, Suite
 from unreset.demos import earl_pickle, formats, store
-from unreset.policy import Policy
+from unreset.deploy.policy import Policy
 from unreset.report import page, report
 from unreset.report.drawing import LIGHT
 from unreset.report.record import read_record

@@ -28,8 +28,8 @@ from unreset.demos import formats, keyboard, quality, recording, replaying, scri
 from unreset.demos.store import BACKWARD, DIRECTIONS, FORWARD, Trajectory
 from unreset.demos.success import final_successes
 from unreset.demos.words import Format
+from unreset.deploy.policy import Policy
 from unreset.errors import UnresetError
-from unreset.policy import Policy
 from unreset.report import demonstrations_picture
 from unreset.tasks.simulation.scripted import Scripted
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from safetensors import safe_open
 
-from unreset import policy_file, policy_input, policy_sight
+from unreset.deploy import policy_file, policy_input, policy_sight
 from unreset.errors import UnresetError
 from unreset.reading import parsed, reading
 from unreset.serialization import save_file
@@ -73,7 +73,7 @@ class Policy:
             goal: the goal [..., goal], where ``observation`` does not hold it.
 
         A policy that was taught with pictures takes one observation at a time, a dictionary of a
-        picture for each camera; see :func:`unreset.policy_sight.seen`.
+        picture for each camera; see :func:`unreset.deploy.policy_sight.seen`.
 
         Raises:
             UnresetError: where observation or goal is missing, of another shape, or not finite

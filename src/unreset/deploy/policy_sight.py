@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from unreset.deploy.policy_input import numbers as numbers_of
 from unreset.errors import UnresetError
-from unreset.policy_input import numbers as numbers_of
 
 Weights = Mapping[str, np.ndarray]
 _SAME = 1e-3  # between a goal and one that it has a picture of, at goals of about 1

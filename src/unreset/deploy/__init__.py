@@ -1,0 +1,1 @@
+"""The policy that acts with NumPy alone, for robots: nothing here needs JAX."""
