@@ -12,8 +12,8 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from unreset.core import model as dynamics
-from unreset.core.model import Dynamics, Rows
+from unreset.models import dynamics
+from unreset.models.dynamics import Dynamics, Rows
 from unreset.tasks.tabletop import tabletop
 
 TASK = tabletop.tabletop()
@@ -60,7 +60,7 @@ def wrong(config, seed):
         at = jax.random.randint(jax.random.fold_in(key, number), shape, 0, TRANSITIONS)
         return dynamics.update(config, TASK, model, jax.tree.map(lambda x: x[at], rows))[0]
 
-    model = jax.lax.fori_loop(0, UPDATES, one, dynamics.init(config, TASK, key))
+    model = jax.lax.fori_loop(0, UPDATES, one, dynamics.fresh_model(config, TASK, key))
     chosen = dynamics.elites(config, model)
     steps = fresh.observation, fresh.action, fresh.goal
     found = dynamics.predict(config, TASK, model, chosen, *steps, key, sampled=False)

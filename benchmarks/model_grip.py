@@ -12,8 +12,8 @@ import jax
 import numpy as np
 
 import unreset
-from unreset.core.fitting import MODEL
 from unreset.evaluation import dynamics
+from unreset.models.dynamics import MODEL
 from unreset.tasks.tabletop.tabletop_expert import tabletop_demonstrations
 
 EPISODES, FRESH, BOUND = 40, 7, 2.576
@@ -36,7 +36,8 @@ def judged(training, seed):
         steps = dynamics._windows(trajectories, 1, 1)
         seen, action, after = steps.begin, steps.action[:, 0], steps.after[:, 0]
         mean, spread = map(
-            np.asarray, dynamics._mixture(method.model, task, model, seen, action, steps.goal)
+            np.asarray,
+            dynamics._mixture(method.models[MODEL], task, model, seen, action, steps.goal),
         )
         guess = np.asarray(dynamics.dynamics.reached(model, seen, mean))
         error = ((guess - after) / deviation) ** 2

@@ -18,12 +18,14 @@ import pytest
 import toy
 import unreset
 from unreset import registry
-from unreset.core import batches, fitting
-from unreset.core.asking import ASKING
+from unreset.core.context import Context
 from unreset.core.phases import switch
 from unreset.core.practice import view
+from unreset.core.protocols import Draws, Scope, Wanted
 from unreset.core.types import Transition
 from unreset.errors import UnresetError
+from unreset.interventions import help as helping
+from unreset.interventions.stuck_labels import ASKING
 from unreset.runs.configured import fitted_method
 from unreset.runs.folder import Configuration
 from unreset.tasks.tabletop import tabletop_edge
@@ -382,8 +384,9 @@ def test_phases_and_resets_are_those_of_the_benchmarks_task(task, steps, resets)
 )
 def test_qwale_adds_the_tasks_reward_where_it_is_dense(task, added):
     made = registry.task(task)
-    assert registry.settings("qwale", "paper").method(made).roles[0].task_reward == added
-    assert registry.settings("qwale").method(made).roles[0].task_reward  # ours: always
+    for preset, wanted in (("paper", added), ("default", True)):  # ours: always
+        method = registry.settings("qwale", preset).method(made)
+        assert ("environment" in method.reward_of(0).uses) == wanted
 
 
 # --- PAINT --------------------------------------------------------------------------------------
@@ -422,8 +425,15 @@ def begun(settings, task, trajectories=None):
 
 def taught(method, task, run):
     """Whether the classifier has seen a stuck state after an update."""
-    asked, _ = fitting._fit_asking(method, task, run, jnp.int32(0), jax.random.key(1))
-    return bool(asked.classifier.taught)
+    return bool(fitted(method, task, run).classifier.taught)
+
+
+def fitted(method, task, run):
+    """The state of asking for help after an update."""
+    scope = Scope(Context(method, task), ASKING, run.signals)
+    draws = Draws(run.replay, run.learners, 0)
+    help_ = method.interventions[ASKING]
+    return help_.fit(scope, draws, jnp.asarray(True), jax.random.key(1)).state
 
 
 def test_the_classifier_knows_stuck_states_from_the_start():
@@ -451,14 +461,14 @@ def test_what_is_shown_counts_among_stuck_states_as_often_as_it_is_many(monkeypa
     method, run = begun(dataclasses.replace(settings, asking=asking), alone)
     seen = []
     known = jnp.zeros(2000, int), jnp.zeros(2000, int), jnp.int32(15)
-    monkeypatch.setattr(fitting.asking, "known_rows", lambda *_: known)
+    monkeypatch.setattr(helping, "known_rows", lambda *_: known)
     monkeypatch.setattr(
-        fitting.reversibility,
+        helping.stuck_classifier,
         "update",
         lambda config, state, free, stuck, some: (state, seen.append(stuck) or {}),
     )
     with jax.disable_jit():
-        fitting._fit_asking(method, alone, run, jnp.int32(0), jax.random.key(1))
+        fitted(method, alone, run)
     assert float((seen[0] == 9.0).mean()) == pytest.approx(0.25, abs=0.03)
 
 
@@ -492,7 +502,9 @@ def test_imagined_rollouts_begin_with_demonstrations_as_often_as_those_are_rows(
         rows=replay.rows._replace(observation=mark), heads=replay.heads.at[0].set(3 * known)
     )
     run = run._replace(replay=replay)
-    first, _ = batches._draw_starts(method, TOY, run, (0,), (4, 2000), jax.random.key(0))
+    scope = Scope(Context(method, TOY), "imagination", run.signals)
+    wanted = Wanted((0,), (4, 2000), jnp.int32(0), jax.random.key(0))
+    first, _ = settings.imagination._starts(scope, run, wanted, 2000, jax.random.key(0))
     assert float((first == 7.0).mean()) == pytest.approx(0.25, abs=0.03)
 
 

@@ -18,21 +18,23 @@ from gymnasium import spaces
 
 from unreset import cli, registry
 from unreset.core import practice
-from unreset.core.asking import Asking
-from unreset.core.imagination import Imagination
+from unreset.core.batches import draw_batches
+from unreset.core.context import Context
 from unreset.core.method import Practice
-from unreset.core.model import Dynamics
-from unreset.core.planning import Planning
 from unreset.core.signals.curriculum import Curriculum
-from unreset.core.signals.reversibility import Reversibility
 from unreset.core.types import Task
+from unreset.data.imagined import Imagination
 from unreset.demos import store
 from unreset.demos.store import BACKWARD, FORWARD, Trajectory
 from unreset.drivers.fused import Fused
 from unreset.evaluation import deployed
+from unreset.interventions.help import Help
+from unreset.interventions.stuck_classifier import StuckClassifier
 from unreset.learners.sac import SAC
 from unreset.methods.medalpp import MedalPP
 from unreset.methods.settings import Settings
+from unreset.models.dynamics import Dynamics
+from unreset.models.planning import Planning
 from unreset.networks.views import Vision
 from unreset.rewards import RND, Discriminator
 from unreset.runs.configured import with_sight
@@ -207,7 +209,7 @@ def tiny(settings: Settings, **practice) -> Settings:
             changes[field.name] = dataclasses.replace(value, hidden=(8,), batch_size=16, interval=3)
         if isinstance(value, Discriminator):
             changes[field.name] = dataclasses.replace(changes[field.name], trunk=4)
-        if isinstance(value, Asking):
+        if isinstance(value, Help):
             changes[field.name] = dataclasses.replace(
                 value, patience=4, visit_after=20, stretches=16, classifier=_classifier()
             )
@@ -230,8 +232,8 @@ def tiny(settings: Settings, **practice) -> Settings:
     return dataclasses.replace(settings, **changes)
 
 
-def _classifier() -> Reversibility:
-    return Reversibility(hidden=(8,), octaves=2, batch_size=16)
+def _classifier() -> StuckClassifier:
+    return StuckClassifier(hidden=(8,), octaves=2, batch_size=16)
 
 
 def fused(method, task, seeds=(0,), trajectories=None, capacity=600, learner=None) -> Fused:
@@ -240,6 +242,11 @@ def fused(method, task, seeds=(0,), trajectories=None, capacity=600, learner=Non
     given, task = with_sight(given, task, method)
     rows, last = store.pinned_rows(given, task)
     return Fused(method, task, seeds, rows, last, capacity, learner=learner)
+
+
+def drawn(method, task, run, roles, updates, key):
+    """Batches [updates, B, ...] for the learner of some roles."""
+    return draw_batches(Context(method, task), run, roles, updates, (key, jnp.int32(0)))
 
 
 def leaf_bytes(tree) -> dict[str, bytes]:

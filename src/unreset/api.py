@@ -10,7 +10,6 @@ import jax
 import numpy as np
 
 from unreset import places, registry
-from unreset.core.fitting import MODEL
 from unreset.core.types import Task
 from unreset.demos import formats, pictures, scripts, store, units
 from unreset.demos.store import FORWARD, Trajectory
@@ -22,6 +21,7 @@ from unreset.evaluation import discriminators, dynamics
 from unreset.evaluation.discriminators import Judgement
 from unreset.evaluation.dynamics import Quality
 from unreset.methods.settings import Settings
+from unreset.models.dynamics import MODEL
 from unreset.networks.encoders import STRIDES
 from unreset.networks.views import Vision
 from unreset.report.report import write_page

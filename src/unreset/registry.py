@@ -110,14 +110,7 @@ def method(settings: Settings, task: Task) -> Method:
         raise UnresetError(f"{kind}.method() raises {places.told(error)}") from error
     if not isinstance(made, Method):
         raise UnresetError(f"{kind}.method() returns {type(made).__name__}, not a Method")
-    imagines = settings.imagination.share or settings.planning.planner != "none"
-    return dataclasses.replace(
-        made,
-        asking=settings.asking,
-        imagination=settings.imagination,
-        model=settings.model if imagines else None,
-        planning=settings.planning,
-    )
+    return settings.completed(made)
 
 
 def task(name: str, reward: str | None = None) -> Task:

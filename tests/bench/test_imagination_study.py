@@ -10,10 +10,10 @@ from unreset import cli
 from unreset.bench import imagination_page, imagination_run
 from unreset.bench.imagination import Study
 from unreset.bench.output import write_csv
-from unreset.core.model import Dynamics
-from unreset.core.planning import Planning
 from unreset.errors import UnresetError
 from unreset.learners.sac import SAC
+from unreset.models.dynamics import Dynamics
+from unreset.models.planning import Planning
 
 TINY = Study(
     sizes=(30, 60),

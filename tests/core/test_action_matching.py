@@ -7,7 +7,6 @@ import pytest
 
 import judges as matching
 import toy
-from unreset.core.batches import draw_batches
 from unreset.core.context import Context
 from unreset.core.protocols import Scope
 from unreset.core.types import Transition
@@ -46,7 +45,7 @@ def test_experts_rows_are_those_acted_from(practised):
 
 def test_a_reward_is_for_the_action_where_it_wastaken(practised):
     method, task, run = practised
-    batch = jax.tree.map(lambda x: x[0], draw_batches(method, task, run, (0,), 1, KEY))
+    batch = jax.tree.map(lambda x: x[0], toy.drawn(method, task, run, (0,), 1, KEY))
     signal = method.rewards["prior"]
     seen = jnp.concatenate([batch.inputs, batch.action], axis=-1)
     assert seen.shape[-1] == 3  # where it is, where it shall be, and what it does

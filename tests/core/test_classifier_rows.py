@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 import toy
-from unreset.core import batches as drawing
 from unreset.core import fitting
 from unreset.core.context import Context
 from unreset.core.protocols import Scope
@@ -62,7 +61,7 @@ def taken(method, task, run):
     drawn = expert_rows.drawn
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(expert_rows, "drawn", spy)
-        fitting.fit_signals(method, task, run, jnp.int32(0), KEY)
+        fitting.fit_states(Context(method, task), run, jnp.int32(0), KEY)
     return seen[-1][1]
 
 
@@ -115,7 +114,7 @@ def test_a_classifier_of_pairs_says_where_pictures_of_hindsight_are_reached():
     found = {}
     for pairs in (0.0, 0.5):
         method, task, run = practised(settings(hindsight=1.0, pairs=pairs, scale=3.0))
-        batch = drawing.draw_batches(method, task, run, (0, 1), 20, KEY)
+        batch = toy.drawn(method, task, run, (0, 1), 20, KEY)
         same = (batch.next_inputs.image[..., :3] == batch.next_inputs.image[..., 3:]).all(
             (-1, -2, -3)
         )
@@ -176,7 +175,7 @@ def test_a_classifier_may_see_the_goal_in_another_way_than_the_policy():
 def test_a_shared_encoder_is_the_policys(shared):
     method, task, run = practised(settings(shared_encoder=shared))
     before = jax.tree.map(lambda x: x[0], run.learners.encoder)
-    told, _ = fitting.fit_signals(method, task, run, jnp.int32(0), KEY)
+    told, _ = fitting.fit_states(Context(method, task), run, jnp.int32(0), KEY)
     state = told.signals["classifier"]
     assert "encoder" not in state.params["params"]
     jax.tree.map(np.testing.assert_array_equal, state.encoder, before)

@@ -11,7 +11,7 @@ import toy
 from unreset import registry
 from unreset.core.context import Context
 from unreset.core.fitting import observed
-from unreset.core.protocols import Scope, Steps
+from unreset.core.protocols import Fresh, Scope, Steps
 from unreset.core.types import Transition
 from unreset.errors import UnresetError
 from unreset.methods.mbarl import PRESETS
@@ -53,7 +53,8 @@ def test_only_the_steps_of_the_explorer_move_its_multiplier(practised):
     step = Transition(*(jnp.ones(1),) * 3, jnp.float32(0), *(jnp.bool_(False),) * 3)
     for role in range(3):
         phase = run.phase._replace(role=jnp.int32(role))
-        moved = observed(METHOD, TOY, states, phase, step)["explore"] != states["explore"]
+        fresh = Fresh(phase.role, phase.goal, step)
+        moved = observed(Context(METHOD, TOY), states, fresh)["explore"] != states["explore"]
         assert moved == (role == EXPLORER)
 
 

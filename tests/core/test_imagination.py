@@ -9,18 +9,19 @@ import pytest
 
 import toy
 from unreset import registry
-from unreset.core import asking, batches, imagination
-from unreset.core.asking import Asking
-from unreset.core.fitting import MODEL
-from unreset.core.imagination import Imagination
+from unreset.core.context import Context
 from unreset.core.method import Practice, without_relabelling
-from unreset.core.model import Dynamics, Prediction
+from unreset.core.protocols import Scope, Wanted
+from unreset.data.imagined import Imagination
 from unreset.errors import UnresetError
+from unreset.interventions.help import Help
 from unreset.methods.bc import BC
 from unreset.methods.fbrl import FBRL
 from unreset.methods.mbarl import Mbarl
 from unreset.methods.r3l import R3L
 from unreset.methods.vaprl import VaPRL
+from unreset.models import rollouts
+from unreset.models.dynamics import MODEL, Dynamics, Prediction
 
 TOY = toy.point()
 KEY = jax.random.key(0)
@@ -35,24 +36,28 @@ def exact(monkeypatch):
         after = jax.vmap(TOY.step)(observation, action)
         return Prediction(after, jnp.zeros(len(after)), (after[:, 0] > 0).astype(jnp.float32))
 
-    monkeypatch.setattr(imagination, "predict", predict)
-    monkeypatch.setattr(imagination, "elites", lambda config, model: None)
+    monkeypatch.setattr(rollouts, "predict", predict)
+    monkeypatch.setattr(rollouts, "elites", lambda config, model: None)
 
 
 def rolled(config, starts, goals, length, ends=True):
     """Four turns of going right by 0.25."""
     starts, goals = (jnp.array(x, jnp.float32)[..., None] for x in (starts, goals))
-    return imagination.imagine(
-        config,
-        DYNAMICS,
-        TOY,
-        None,
+    return rollouts.imagine(
+        rollouts.Modelled(DYNAMICS, TOY, None),
         lambda observation, goal, key: jnp.ones_like(observation),
         (starts, goals),
-        length,
-        ends,
+        rollouts.End(length, ends, config.disagreement),
         KEY,
     )
+
+
+def begun(config, method, run, roles):
+    """Where 2 x 50 rollouts begin."""
+    scope = Scope(Context(method, TOY), "imagination", run.signals)
+    wanted = Wanted(roles, (2, 50), jnp.int32(0), KEY)
+    config = dataclasses.replace(config, length=1, last_length=2)
+    return config._starts(scope, run, wanted, 50, KEY)
 
 
 def test_a_rollout_that_has_ended_gives_way_to_the_next_start(exact):
@@ -88,7 +93,7 @@ def test_lengths_grow_in_whole_steps_between_two_times():
 def test_rows_without_a_known_model_are_not_imagined_and_shares_are_kept():
     method = registry.method(toy.tiny(FBRL(imagination=Imagination(share=0.75))), TOY)
     run = jax.tree.map(lambda x: x[0], toy.fused(method, TOY).carry.run)
-    batch = batches.draw_batches(method, TOY, run, (0, 1), 3, KEY)
+    batch = toy.drawn(method, TOY, run, (0, 1), 3, KEY)
     assert batch.reward.shape == (3, 8)
     # Two of eight rows are real, one of them a demonstration; imagined ones are nobody's example.
     assert (np.asarray(batch.imitate).sum(axis=1) <= 2).all()
@@ -98,7 +103,7 @@ def test_rows_without_a_known_model_are_not_imagined_and_shares_are_kept():
 def test_each_reward_has_its_part_real_and_imagined():
     method = registry.method(toy.tiny(Mbarl()), TOY)
     run = jax.tree.map(lambda x: x[0], toy.fused(method, TOY).carry.run)
-    batch = batches.draw_batches(method, TOY, run, (0, 1), 5, KEY)
+    batch = toy.drawn(method, TOY, run, (0, 1), 5, KEY)
     told = np.asarray(batch.inputs)[..., -2:]
     # Rows of forward and of backward, real and then imagined, two of each.
     order = np.repeat([0, 1, 0, 1], 2)
@@ -114,11 +119,10 @@ def test_initial_states_and_demonstrations_are_starts():
     shares = Imagination(share=0.5, initial=1.0, demonstrations=0.0)
     method = registry.method(toy.tiny(FBRL(imagination=shares)), TOY)
     run = jax.tree.map(lambda x: x[0], toy.fused(method, TOY).carry.run)
-    seen, goal = batches._draw_starts(method, TOY, run, (0, 1), (2, 50), KEY)
+    seen, goal = begun(shares, method, run, (0, 1))
     assert seen.shape == goal.shape == (2, 50, 1)
     assert (np.asarray(seen) == toy.START).all() and (np.asarray(goal) == toy.GOAL).all()
-    shown = dataclasses.replace(method, imagination=Imagination(share=0.5, demonstrations=1.0))
-    seen, _ = batches._draw_starts(shown, TOY, run, (0, 1), (2, 50), KEY)
+    seen, _ = begun(Imagination(share=0.5, demonstrations=1.0), method, run, (0, 1))
     given = {float(x) for one in toy.demonstrations() for x in one.observations[:-1, 0]}
     assert set(np.asarray(seen).ravel().tolist()) <= given
 
@@ -128,18 +132,18 @@ def test_a_role_without_demonstrations_of_its_own_begins_in_any_of_them():
     method = registry.method(toy.tiny(R3L(imagination=shown)), TOY)
     run = jax.tree.map(lambda x: x[0], toy.fused(method, TOY).carry.run)
     role = next(n for n, role in enumerate(method.roles) if not role.demonstrations)
-    seen, _ = batches._draw_starts(method, TOY, run, (role,), (2, 50), KEY)
+    seen, _ = begun(shown, method, run, (role,))
     given = {float(x) for one in toy.demonstrations() for x in one.observations[:-1, 0]}
     assert set(np.asarray(seen).ravel().tolist()) == given
 
 
 def test_imagined_states_that_seem_stuck_are_worth_what_those_are(monkeypatch):
-    asks = Asking(rule="classifier", stuck_reward=-0.1)
+    asks = Help(rule="classifier", stuck_reward=-0.1)
     settings = toy.tiny(FBRL(imagination=Imagination(share=1.0), asking=asks))
     method = registry.method(settings, TOY)
     run = jax.tree.map(lambda x: x[0], toy.fused(method, TOY).carry.run)
-    monkeypatch.setattr(asking, "probability", lambda *arguments: 1.0)
-    batch = batches.draw_batches(method, TOY, run, (0, 1), 2, KEY)
+    monkeypatch.setattr(Help, "probability", lambda *arguments: 1.0)
+    batch = toy.drawn(method, TOY, run, (0, 1), 2, KEY)
     np.testing.assert_allclose(batch.reward, -0.1 / (1 - method.learner.discount), rtol=1e-4)
     assert (np.asarray(batch.discount) == 0).all()
     assert (np.asarray(batch.stuck) == -1).all()
@@ -158,7 +162,7 @@ def test_where_rewards_are_observed_the_model_predicts_them():
         outputs=model.outputs._replace(low=half, high=half),
     )
     run = run._replace(signals=run.signals | {MODEL: model})
-    batch = batches.draw_batches(method, task, run, (0, 1), 2, KEY)
+    batch = toy.drawn(method, task, run, (0, 1), 2, KEY)
     np.testing.assert_allclose(batch.reward, 0.5 * method.learner.reward_scale)
     assert (np.asarray(batch.discount) == 1).all()  # and nobody knows of success
 

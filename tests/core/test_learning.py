@@ -12,9 +12,11 @@ from test_practice import TOY, batches, filled, method, undecided
 import toy
 from unreset import registry
 from unreset.core import fitting, practice
+from unreset.core.context import Context
 from unreset.core.method import Order, without_relabelling
 from unreset.core.phases import first_phase
 from unreset.core.practice import Run
+from unreset.core.protocols import Fresh
 from unreset.core.teaching import clone
 from unreset.demos import store
 from unreset.drivers.live import Live
@@ -99,7 +101,9 @@ def test_fresh_states_are_judged_while_their_role_acts(bias):
     phase = first_phase(chosen, TOY, jax.random.key(0))
     for role in (0, 1):
         acting = phase._replace(role=jnp.int32(role))
-        found = fitting.freshly_judged(chosen, TOY, states, acting, practice._blank(TOY, {}))
+        found = fitting.freshly_judged(
+            Context(chosen, TOY), states, Fresh(acting.role, acting.goal, practice._blank(TOY, {}))
+        )
         value, weight = found["discriminator_fresh_accuracy"]
         assert float(weight) == role  # only the backward role is judged
         assert float(value) == (bias < 0)

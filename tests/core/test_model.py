@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 import toy
-from unreset.core import model as dynamics
-from unreset.core.model import Dynamics, Rows
 from unreset.core.types import Transition
 from unreset.errors import UnresetError
+from unreset.models import dynamics, gaussians
+from unreset.models.dynamics import Dynamics, Rows
 
 TOY = toy.point()
 KEY = jax.random.key(0)
@@ -32,7 +32,7 @@ def rows(key, shape, held_out=0.25):
 
 
 def fitted(config, updates=400, rewards=False):
-    state = dynamics.init(config, TOY, KEY, rewards)
+    state = dynamics.fresh_model(config, TOY, KEY, rewards)
 
     def one(number, state):
         taken = rows(jax.random.fold_in(KEY, number), (config.members, config.batch_size))
@@ -57,9 +57,9 @@ def test_the_loss_is_the_likelihood_weighted_by_a_power_of_the_variance():
 
 
 def test_the_moments_are_those_of_all_rows_so_far():
-    moments = dynamics._moments(1)
-    moments = dynamics._moved(moments, jnp.array([[100.0], [102.0]]), jnp.int32(0))
-    moments = dynamics._moved(moments, jnp.array([[104.0], [106.0]]), jnp.int32(1))
+    moments = gaussians.fresh(1)
+    moments = gaussians.moved(moments, jnp.array([[100.0], [102.0]]), jnp.int32(0))
+    moments = gaussians.moved(moments, jnp.array([[104.0], [106.0]]), jnp.int32(1))
     # 100, 102, 104, 106: mean 103, variance 5.
     assert float(moments.mean[0]) == pytest.approx(103.0)
     assert float(moments.deviation[0]) == pytest.approx(5**0.5, rel=1e-5)
@@ -67,7 +67,7 @@ def test_the_moments_are_those_of_all_rows_so_far():
 
 
 def test_the_elites_are_the_members_with_the_least_error_on_held_out_rows():
-    state = dynamics.init(SMALL, TOY, KEY)._replace(held_out=jnp.array([0.3, 0.1, 0.2]))
+    state = dynamics.fresh_model(SMALL, TOY, KEY)._replace(held_out=jnp.array([0.3, 0.1, 0.2]))
     chosen = dynamics.elites(SMALL, state)
     jax.tree.map(
         lambda x, y: np.testing.assert_array_equal(x, y[jnp.array([1, 2])]), chosen, state.params
@@ -75,7 +75,7 @@ def test_the_elites_are_the_members_with_the_least_error_on_held_out_rows():
 
 
 def test_held_out_rows_teach_nothing():
-    state = dynamics.init(SMALL, TOY, KEY)
+    state = dynamics.fresh_model(SMALL, TOY, KEY)
     some = rows(KEY, (3, 8))._replace(held_out=jnp.zeros((3, 8), bool).at[:, 0].set(True))
     wild = some._replace(next_observation=some.next_observation.at[:, 0].add(0.1))
     first, second = (
@@ -122,7 +122,7 @@ def test_it_predicts_rewards_where_it_is_asked_to():
 
 @pytest.mark.parametrize("number", [1, 2, 5])
 def test_predictions_of_any_number_of_rows_stay_in_the_range_that_was_seen(number):
-    state = dynamics.init(SMALL, TOY, KEY)
+    state = dynamics.fresh_model(SMALL, TOY, KEY)
     state = dynamics.update(SMALL, TOY, state, rows(KEY, (3, 8)))[0]
     seen = 5 * jax.random.normal(KEY, (number, 1))
     found = dynamics.predict(
@@ -136,7 +136,7 @@ def test_predictions_of_any_number_of_rows_stay_in_the_range_that_was_seen(numbe
 
 
 def test_a_number_that_nothing_changes_stays_where_it_is_also_outside_of_what_was_seen():
-    state = dynamics.init(SMALL, TOY, KEY)
+    state = dynamics.fresh_model(SMALL, TOY, KEY)
     state = dynamics.update(SMALL, TOY, state, rows(KEY, (3, 8)))[0]
     still = jnp.zeros(1)
     outputs = state.outputs._replace(mean=still, square=still, origin=still, low=still, high=still)

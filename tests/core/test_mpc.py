@@ -9,14 +9,15 @@ import pytest
 
 import toy
 from unreset import registry
-from unreset.core import mpc, practice
-from unreset.core.model import Prediction
+from unreset.core import practice
 from unreset.core.phases import act
-from unreset.core.planning import Planning
 from unreset.errors import UnresetError
+from unreset.interventions import planner as mpc
 from unreset.learners.sac import SAC
 from unreset.methods.fbrl import FBRL
 from unreset.methods.medal import Medal
+from unreset.models.dynamics import Prediction
+from unreset.models.planning import Planning
 from unreset.rewards import Discriminator
 
 TOY = toy.point()
@@ -83,4 +84,4 @@ def test_nobody_plans_before_the_seed_steps_are_over(exact):
 def test_planning_needs_a_model():
     method = planner(FBRL())
     with pytest.raises(UnresetError, match="plans with shooting: it needs a model"):
-        dataclasses.replace(method, model=None)
+        dataclasses.replace(method, models={})

@@ -9,7 +9,6 @@ import pytest
 
 import toy
 from unreset import registry
-from unreset.core import batches as drawing
 from unreset.core import replay as replays
 from unreset.drivers.fused import Remembered, look, remembering
 from unreset.errors import UnresetError
@@ -54,7 +53,7 @@ def test_batches_hold_the_pictures_that_were_acted_on():
     driver.advance(0, 40)
     run = jax.tree.map(lambda x: x[0], driver.carry.run)
     assert run.replay.rows.frames["third"].shape[-1] == 3
-    batch = drawing.draw_batches(chosen, TOY, run, (0,), 40, jax.random.key(1))
+    batch = toy.drawn(chosen, TOY, run, (0,), 40, jax.random.key(1))
     image = np.asarray(batch.inputs.image).reshape(-1, *batch.inputs.image.shape[2:])
     after = np.asarray(batch.next_inputs.image).reshape(image.shape)
     np.testing.assert_array_equal(after[..., 3:], image[..., :3])

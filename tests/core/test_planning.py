@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from unreset.core.planning import Planning, Search, plan, refit, returns, search, shifted
 from unreset.errors import UnresetError
+from unreset.models.planning import Planning, Search, plan, refit, returns, search, shifted
 
 PLANNERS = {
     "cem": Planning("cem", horizon=2, iterations=8, least_deviation=0.01),
@@ -132,7 +132,7 @@ def test_a_plan_goes_on_where_it_was():
 
 
 def test_noise_is_correlated_in_time_and_of_the_deviation_asked_for():
-    from unreset.core.planning import _noise  # noqa: PLC0415
+    from unreset.models.planning import _noise  # noqa: PLC0415
 
     noise = _noise(Planning(smoothing=0.8), (20_000, 4, 1), jax.random.key(0))[..., 0]
     np.testing.assert_allclose(noise.std(axis=0), 1.0, atol=0.03)

@@ -11,9 +11,9 @@ import pytest
 import judges as matching
 import toy
 from unreset import registry
-from unreset.core import batches as drawing
 from unreset.core import fitting, phases, practice
 from unreset.core import replay as replays
+from unreset.core.context import Context
 from unreset.core.phases import Phase, View
 from unreset.core.types import Transition
 from unreset.demos import store
@@ -47,7 +47,7 @@ def switched(
     **ends,
 ):
     """The next phase, whether this one ended, and whether to reset; ``state`` goes to the View."""
-    source = jnp.int32(method.sources((role,))[0])
+    source = jnp.int32(method.sources_of((role,))[0])
     count = map(jnp.int32, (steps, since_reset, 5))
     goal, roles = jnp.asarray(KEPT[: task.goal_size]), len(method.roles)
     phase = Phase(
@@ -60,7 +60,6 @@ def switched(
         goal,
         jnp.full(roles, 0.5) if rates is None else jnp.array(rates),
         jnp.full(roles, failures, jnp.int32),
-        jnp.int32(0),
     )
     flags = {"terminated": False, "truncated": False} | ends
     seen, action = jnp.zeros(task.observation_size), jnp.zeros(task.action_size)
@@ -88,7 +87,7 @@ def undecided(method, task):
     key = jax.random.key(0)
     learners = [practice.fresh_learner(method, task, key, {}) for _ in method.learners]
     learners = jax.tree.map(lambda *x: jnp.stack(x), *learners)
-    fresh = fitting.init_signals(method, task, rows, last, learners, key)
+    fresh = fitting.init_states(Context(method, task), rows, last, (learners, False), key)
     return jax.tree.map(jnp.zeros_like, fresh)
 
 
@@ -242,11 +241,11 @@ def batches(chosen, task, run, roles, updates=30):
 
     @jax.jit
     def draw(run):
-        drawn = drawing.draw_batches(chosen, task, run, roles, updates, jax.random.key(1))
+        drawn = toy.drawn(chosen, task, run, roles, updates, jax.random.key(1))
         return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), drawn), seen[0]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(drawing.replays, "following", spy)
+        patch.setattr(replays, "following", spy)
         return jax.tree.map(np.asarray, draw(run))
 
 

@@ -10,7 +10,6 @@ import pytest
 
 import toy
 from unreset import registry
-from unreset.core import batches as drawing
 from unreset.core import phases, practice, refusals
 from unreset.core import replay as replays
 from unreset.core.context import Context
@@ -79,11 +78,11 @@ def batch(method, task, run):
     @jax.jit
     def draw(run):
         roles = tuple(range(len(method.roles)))
-        drawn = drawing.draw_batches(method, task, run, roles, 30, jax.random.key(1))
+        drawn = toy.drawn(method, task, run, roles, 30, jax.random.key(1))
         return jax.tree.map(lambda x: x.reshape(len(seen[0]), *x.shape[2:]), drawn), seen[0]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(drawing.replays, "following", spy)
+        patch.setattr(replays, "following", spy)
         return jax.tree.map(np.asarray, draw(run))
 
 

@@ -9,8 +9,6 @@ import pytest
 
 import toy
 from unreset import registry
-from unreset.core import asking
-from unreset.core.asking import ASKING, FREE, UNKNOWN
 from unreset.demos import store
 from unreset.drivers.live import Live
 from unreset.drivers.supervisor import (
@@ -21,6 +19,7 @@ from unreset.drivers.supervisor import (
     Request,
     Terminal,
 )
+from unreset.interventions.stuck_labels import ASKING, FREE, UNKNOWN
 
 LIMIT = -1.2  # to this person, a point further left is stuck
 POINT = dataclasses.replace(
@@ -171,4 +170,4 @@ def test_a_person_is_asked_by_a_method_that_says_so_alone():
     settings = toy.tiny(registry.settings("fbrl"))
     rows, last = store.pinned_rows(toy.demonstrations(), POINT)
     assert Live(settings.method(POINT), POINT, [0], rows, last, 60)._helping is None
-    assert asking.misfit(registry.settings("fbrl").asking, POINT, acts=True) is None
+    assert not registry.method(settings, POINT).interventions

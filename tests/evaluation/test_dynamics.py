@@ -7,11 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from unreset.core import model as dynamics
-from unreset.core.model import Dynamics
 from unreset.core.types import Trajectory
 from unreset.errors import UnresetError
 from unreset.evaluation.dynamics import quality
+from unreset.models import dynamics
+from unreset.models.dynamics import Dynamics
 from unreset.tasks.pointmass.pointmass import pointmass
 
 CONFIG = Dynamics(members=3, elites=2, hidden=(8,), octaves=0)
@@ -22,7 +22,7 @@ SPREAD = np.array([2.0, 4.0, 1.0, 1.0], np.float32)  # of the observation's numb
 @pytest.fixture
 def still():
     """A model whose every member expects each number to grow by .5, .9 deviations unsure."""
-    fresh = dynamics.init(CONFIG, TASK, jax.random.key(0))
+    fresh = dynamics.fresh_model(CONFIG, TASK, jax.random.key(0))
     flat = jax.tree_util.tree_map_with_path(_silent, fresh.params)
     spread = jnp.concatenate([SPREAD, jnp.ones(2)])
     far = jnp.full(6, 1e6)

@@ -13,10 +13,12 @@ import pytest
 
 import toy
 from unreset import registry
-from unreset.core import asking, practice
-from unreset.core.asking import ASKING, Asking
-from unreset.core.batches import draw_batches
+from unreset.core import practice
+from unreset.core.context import Context
+from unreset.core.protocols import Scope
 from unreset.core.types import Batch, Transition
+from unreset.interventions.help import Help
+from unreset.interventions.stuck_labels import ASKING
 from unreset.learners import events
 from unreset.learners.actor_critic import UNSURE
 from unreset.learners.sac import SAC
@@ -92,7 +94,7 @@ def test_before_anything_is_learned_nothing_is_foreseen():
 
 def safety(task=TOY, **changes):
     settings = toy.tiny(registry.settings("fbrl"))
-    asks = Asking(rule="safety", patience=3, visit_after=20, classifier=toy._classifier())
+    asks = Help(rule="safety", patience=3, visit_after=20, classifier=toy._classifier())
     asks = dataclasses.replace(asks, **changes)
     return registry.method(dataclasses.replace(settings, asking=asks), task)
 
@@ -107,11 +109,12 @@ def test_an_alarm_is_on_where_the_critics_mean_is_above_the_threshold(log_odds, 
     critics = run.learners.events["stuck"]
     critics = critics._replace(params=constant_stacked(critics.params, log_odds))
     learners = run.learners._replace(events={"stuck": critics})
-    phase = run.phase._replace(alarm=jnp.int32(before))
-    view = practice.view(method, run._replace(learners=learners, phase=phase))
+    view = practice.view(method, run._replace(learners=learners))
+    asked = run.signals[ASKING]._replace(since=jnp.int32(before))
+    scope = Scope(Context(method, TOY), ASKING, {ASKING: asked})
     seen = jnp.zeros(1)
     step = Transition(seen, seen, seen, 0, jnp.asarray(False), False, False)
-    found, visit = asking.alarm(method, TOY, view, step, jnp.int32(100))
+    found, visit = method.interventions[ASKING].alarm(scope, view, step, jnp.int32(100))
     assert (int(found), bool(visit)) == (since, False)
 
 
@@ -131,7 +134,7 @@ def test_batches_say_which_rows_lead_to_stuck_states():
     driver = toy.fused(method, task)
     driver.advance(0, 200)
     run = jax.tree.map(lambda x: x[0], driver.carry.run)
-    drawn = draw_batches(method, task, run, (0, 1), 100, jax.random.key(0))
+    drawn = toy.drawn(method, task, run, (0, 1), 100, jax.random.key(0))
     stuck, led = np.asarray(drawn.stuck), np.asarray(run.signals[ASKING].requests)
     assert led > 0
     assert set(np.unique(stuck)) == {-1, 0, 1}

@@ -12,10 +12,10 @@ import pytest
 import toy
 from unreset import api, cli, registry
 from unreset.core import replay as replays
-from unreset.core.asking import FREE, UNKNOWN
 from unreset.core.replay import LOST
 from unreset.demos import store
 from unreset.errors import Failure, UnresetError
+from unreset.interventions.stuck_labels import FREE, UNKNOWN
 from unreset.methods import fbrl
 from unreset.runs import checkpoint, priors, salvage, starting
 from unreset.runs.folder import Configuration, read_summary, write_json

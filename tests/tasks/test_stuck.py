@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from unreset import registry
-from unreset.core.asking import Asking
 from unreset.demos import store
+from unreset.interventions.help import Help
 from unreset.tasks.sticky_maze import sticky_maze as maze
 from unreset.tasks.sticky_maze.sticky_maze import State
 from unreset.tasks.tabletop import tabletop, tabletop_edge
@@ -46,8 +46,8 @@ def test_the_maze_has_as_many_free_cells_and_as_short_a_way_as_the_released_one(
     ],
 )
 def test_being_stuck_is_worth_what_paint_has_it_be_in_each_task(task, worth):
-    assert Asking().worth(registry.task(task), 0.99) == pytest.approx(worth)
-    assert Asking(stuck_reward=-0.02).worth(registry.task(task), 0.99) == pytest.approx(-2)
+    assert Help().worth(registry.task(task), 0.99) == pytest.approx(worth)
+    assert Help(stuck_reward=-0.02).worth(registry.task(task), 0.99) == pytest.approx(-2)
 
 
 def test_a_step_is_a_tenth_of_the_action_and_no_more():

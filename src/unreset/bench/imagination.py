@@ -16,16 +16,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from unreset.core import model as dynamics
-from unreset.core import planning
-from unreset.core.imagination import Imagination, Imagined, imagine
 from unreset.core.method import Method, Practice, Role
-from unreset.core.model import Dynamics, Model
-from unreset.core.planning import Planner, Planning, World
 from unreset.core.types import FORWARD, Array, Batch, Task
 from unreset.evaluation import deployed
 from unreset.learners.actor_critic import State
 from unreset.learners.sac import SAC
+from unreset.models import dynamics, planning
+from unreset.models.dynamics import Dynamics, Model
+from unreset.models.planning import Planner, Planning, World
+from unreset.models.rollouts import End, Imagined, Modelled, imagine
 from unreset.tasks.pointmass import pointmass_walls as walls
 
 STARTS = ("narrow", "demonstrations")
@@ -127,7 +126,7 @@ def fitted(study: Study, task: Task, size: Array, key: Array) -> Model:
         drawn = jax.tree.map(lambda column: column[at], rows)
         return dynamics.update(study.dynamics, task, model, drawn)[0], None
 
-    first = dynamics.init(study.dynamics, task, model_key)
+    first = dynamics.fresh_model(study.dynamics, task, model_key)
     return jax.lax.scan(body, first, jax.random.split(row_key, study.model_updates))[0]
 
 
@@ -154,17 +153,8 @@ def _imagined(
 
     at = jax.random.randint(start_key, (study.turns, study.worlds), 0, len(begin))
     goals = jnp.broadcast_to(jnp.asarray(task.goals[0]), (*at.shape, task.goal_size))
-    return imagine(
-        Imagination(),
-        study.dynamics,
-        task,
-        model,
-        policy,
-        (begin[at], goals),
-        length,
-        True,
-        key,
-    )
+    end = End(length, success=True, disagreement=0.0)
+    return imagine(Modelled(study.dynamics, task, model), policy, (begin[at], goals), end, key)
 
 
 def practised(

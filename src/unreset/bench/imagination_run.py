@@ -30,12 +30,12 @@ from unreset.bench.imagination import (
     starts,
 )
 from unreset.bench.output import write_csv
-from unreset.core.model import Model
-from unreset.core.planning import Planner, Planning
 from unreset.core.types import Array, Task
 from unreset.errors import UnresetError
 from unreset.evaluation import dynamics
 from unreset.evaluation.dynamics import LEVELS
+from unreset.models.dynamics import Model
+from unreset.models.planning import Planner, Planning
 from unreset.reading import read_json
 from unreset.runs import machine
 from unreset.runs.files import write_json

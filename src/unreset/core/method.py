@@ -10,13 +10,18 @@ import jax
 import jax.numpy as jnp
 
 from unreset.core import foresight
-from unreset.core.asking import Asking
 from unreset.core.context import Context
 from unreset.core.environment import ENVIRONMENT, Environment
-from unreset.core.imagination import Imagination
-from unreset.core.model import Dynamics
-from unreset.core.planning import Planning
-from unreset.core.protocols import Discriminates, Fresh, Learner, Reward, Scope
+from unreset.core.protocols import (
+    Discriminates,
+    Fresh,
+    Intervention,
+    Learner,
+    Part,
+    Reward,
+    Scope,
+    Source,
+)
 from unreset.core.replay import GOAL_SOURCES
 from unreset.core.signals.confidence import Confidence
 from unreset.core.signals.curriculum import Curriculum
@@ -142,14 +147,12 @@ class Method:
     """Which demonstrated states are goals; needed where a role's goals are demonstrated states."""
     order: Order | None = None
     """Which role acts next; None: they take turns."""
-    asking: Asking = field(default_factory=Asking)
-    """When a person is asked for help."""
-    model: Dynamics | None = None
-    """The model of the world that all roles share, if it has one."""
-    imagination: Imagination = field(default_factory=Imagination)
-    """How a model is rolled out."""
-    planning: Planning = field(default_factory=lambda: Planning(planner="none"))
-    """How its roles plan their actions in the model, if they do."""
+    models: Mapping[str, Part] = field(default_factory=dict)
+    """What predicts the world, by name; all roles share it."""
+    sources: Mapping[str, Source] = field(default_factory=dict)
+    """Where rows of batches come from beside the replay, by name."""
+    interventions: Mapping[str, Intervention] = field(default_factory=dict)
+    """What may replace actions, ask for help, or say what rows are worth, by name."""
     one_goal: bool = False
     """Whether the task asks for one of its goals for good, as in a life, whatever is reset."""
 
@@ -190,12 +193,18 @@ class Method:
     @property
     def events(self) -> tuple[str, ...]:
         """Events that its learners shall foresee."""
-        confident, careful = self.practice.switch == "confidence", self.asking.rule == "safety"
-        return (foresight.SUCCESS,) * confident + (foresight.STUCK,) * careful
+        confident = (foresight.SUCCESS,) * (self.practice.switch == "confidence")
+        wanted = [event for part in self.parts.values() for event in part.foresees]
+        return tuple(dict.fromkeys([*confident, *wanted]))
 
     def learner_of(self, role: Array | int) -> Array | int:
         """The number of the learner that acts in a role []."""
         return 0 if self.shared else role
+
+    @property
+    def parts(self) -> dict[str, Part]:
+        """All parts that have a state, by name."""
+        return {**self.rewards, **self.interventions, **self.models, **self.sources}
 
     def reward_of(self, role: int) -> Reward:
         """A role's reward."""
@@ -219,7 +228,7 @@ class Method:
         """The learner whose encoder a reward may share: that of the first role it serves."""
         return 0 if self.shared else self.rewarded(name)[0]
 
-    def sources(self, roles: tuple[int, ...]) -> list[int]:
+    def sources_of(self, roles: tuple[int, ...]) -> list[int]:
         """Where the goals that some roles are taught come from, as indices into GOAL_SOURCES."""
         named = [name for r in roles for name in (self.roles[r].goals, *self.roles[r].other_goals)]
         return [GOAL_SOURCES.index(name) for name in dict.fromkeys(named)]

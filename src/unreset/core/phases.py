@@ -8,10 +8,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from unreset.core import asking, foresight, mpc
-from unreset.core.fitting import CURRICULUM, reach
+from unreset.core import foresight
+from unreset.core.context import Context
+from unreset.core.fitting import reach
 from unreset.core.method import Method, draw_goal
-from unreset.core.protocols import Discriminates
+from unreset.core.parts_names import CURRICULUM
+from unreset.core.protocols import Discriminates, Now, Scope
 from unreset.core.replay import GOAL_SOURCES
 from unreset.core.signals import confidence, curriculum
 from unreset.core.types import Array, Task, Transition
@@ -34,7 +36,6 @@ class Phase(NamedTuple):
     next_goal: Array  # [goal] of the task, for the next role that keeps one
     success_rate: Array  # [roles], running
     failures: Array  # [roles] int32, failed phases in a row
-    alarm: Array  # [] int32, steps since the agent first seemed to be stuck; 0: it does not
 
 
 class View(NamedTuple):
@@ -63,7 +64,7 @@ def first_phase(method: Method, task: Task, key: Array) -> Phase:
     # The same goal, unless the first role's is not drawn from the task's.
     asked = draw_goal(task, jnp.int32(0), key) if method.one_goal else goal
     rates, failures = jnp.full(count, 0.5, jnp.float32), jnp.zeros(count, jnp.int32)
-    return Phase(zero, goal, source, zero, zero, zero, asked, zero, asked, rates, failures, zero)
+    return Phase(zero, goal, source, zero, zero, zero, asked, zero, asked, rates, failures)
 
 
 def act(
@@ -80,9 +81,9 @@ def act(
     seen = method.inputs(task, observation, view.phase.goal, view.phase.role, frames)
     key = step_keys(view.key, step)[0]
     action = method.learner.act(actor, seen, key)
-    if method.planning.planner != "none":
-        plan = mpc.planned(method, task, view, observation, key)
-        action = jnp.where(step < method.practice.seed_steps, action, plan)
+    now = Now(observation, frames, step, key)
+    for name, one in method.interventions.items():
+        action = one.propose(Scope(Context(method, task), name, view.signals), view, now, action)
     if method.practice.seed_actions == "uniform":
         anything = jax.random.uniform(key, action.shape, minval=-1.0, maxval=1.0)
         action = jnp.where(step < method.practice.seed_steps, anything, action)
@@ -100,11 +101,9 @@ def switch(
         reset = reset | (phase.since_reset + 1 >= due)
     if method.practice.seed_reset:
         reset = reset | (step + 1 == method.practice.seed_steps)
-    if method.asking.asks:
-        since, _ = asking.alarm(method, task, view, transition, step)
-        phase = phase._replace(alarm=since)
-        if method.asking.supervisor == "simulated":
-            reset = reset | (since > method.asking.patience)
+    for name, one in method.interventions.items():
+        scope = Scope(Context(method, task), name, view.signals)
+        reset = reset | one.asks(scope, view, transition, step)
     switch_key = step_keys(view.key, step)[2]
     asked, since_asked = ask(method, task, phase, reset, jax.random.fold_in(switch_key, 1))
     # A role that pursues what the task asks for begins anew when the task asks for something else.
@@ -250,8 +249,7 @@ def next_phase(
         next_goal=wanted,
     )
     chosen_phase: Phase = jax.tree.map(lambda a, b: jnp.where(end, a, b), fresh, same)
-    since_reset, alarm = (jnp.where(reset, 0, x) for x in (chosen_phase.since_reset, phase.alarm))
-    return chosen_phase._replace(since_reset=since_reset, alarm=alarm)
+    return chosen_phase._replace(since_reset=jnp.where(reset, 0, chosen_phase.since_reset))
 
 
 def _next_role(method: Method, phase: Phase, key: Array) -> Array:

@@ -13,11 +13,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from unreset.core import asking
 from unreset.core import replay as replays
 from unreset.core.context import Context
-from unreset.core.fitting import freshly_judged, init_signals
-from unreset.core.fitting import observed as reward_states
+from unreset.core.fitting import freshly_judged, init_states
+from unreset.core.fitting import observed as observed_by_parts
 from unreset.core.method import Method
 from unreset.core.phases import (
     Phase,
@@ -29,7 +28,7 @@ from unreset.core.phases import (
     step_keys,
     switch,
 )
-from unreset.core.protocols import Beginning, Scope
+from unreset.core.protocols import Beginning, Fresh, Recorded, Scope
 from unreset.core.refusals import misfit
 from unreset.core.replay import Replay
 from unreset.core.teaching import learn
@@ -92,16 +91,17 @@ def init(
     if known:
         learners = jax.tree.map(lambda x, y: jnp.broadcast_to(y, x.shape), learners, learner)
     direction = np.asarray(pinned.role)
-    # One list for each role, and those of the rewards.
+    # One list for each role, and those of parts.
     pinned_lists = [np.flatnonzero(np.isin(direction, r.demonstrations)) for r in method.roles]
     start = Beginning(pinned, pinned_last, None, known)
-    for name, reward in method.rewards.items():
-        pinned_lists += reward.lists(Scope(Context(method, task), name), start)
+    context = Context(method, task)
+    for name, part in method.parts.items():
+        pinned_lists += part.lists(Scope(context, name), start)
     none = jnp.zeros(len(method.roles), jnp.int32)
     run = Run(
         key=run_key,
         learners=learners,
-        signals=init_signals(method, task, pinned, pinned_last, learners, signal_key, known),
+        signals=init_states(context, pinned, pinned_last, (learners, known), signal_key),
         replay=replays.init(pinned, pinned_last, pinned_lists, len(method.roles), capacity),
         phase=first_phase(method, task, goal_key),
         ledger=Ledger(jnp.int32(not method.practice.offline), none, none),
@@ -185,14 +185,13 @@ def advance(
     replay = replays.record(
         run.replay, transition, phase.goal, phase.role, phase.source, end, phase.segment, reset
     )
-    signals = dict(run.signals)
-    if method.asking.asks:
-        alarm = asking.alarm(method, task, view(method, run), transition, step)
-        signals[asking.ASKING] = asking.lived(
-            method.asking, task, signals[asking.ASKING], replay, transition, *alarm, reset
-        )
-    signals = reward_states(method, task, signals, phase, transition)
-    run = run._replace(replay=replay, signals=signals)
+    context, signals = Context(method, task), dict(run.signals)
+    after = Recorded(replay, transition, step, reset)
+    for name, one in method.interventions.items():
+        scope = Scope(context, name, run.signals)
+        signals[name] = one.recorded(scope, view(method, run), after)
+    fresh = Fresh(phase.role, phase.goal, transition)
+    run = run._replace(replay=replay, signals=observed_by_parts(context, signals, fresh))
     run, metrics = _taught(method, task, run, transition, step)
     acted = jax.nn.one_hot(phase.role, len(method.roles), dtype=jnp.int32)
     ledger = Ledger(
@@ -213,8 +212,8 @@ def _taught(
     method: Method, task: Task, run: Run, transition: Transition, step: Array
 ) -> tuple[Run, dict[str, Measurement]]:
     """The run after one step's learning, and the metrics of that step."""
-    metrics = freshly_judged(method, task, run.signals, run.phase, transition)
-    metrics |= asking.measured(method, task, run.signals, transition)
+    fresh = Fresh(run.phase.role, run.phase.goal, transition)
+    metrics = freshly_judged(Context(method, task), run.signals, fresh)
     run, learned = learn(method, task, run, step, step_keys(run.key, step)[1])
     if method.practice.goal_change_every:
         metrics |= {CONTINUING: Measurement(jnp.asarray(transition.asked_reward), jnp.float32(1))}
@@ -231,11 +230,9 @@ def interrupted(method: Method, task: Task, run: Run) -> Run:
     phase = phase._replace(asked=asked, since_asked=since_asked, failures=none)
     begun = phase.since_reset > 0
     replay = jax.tree.map(partial(jnp.where, begun), replays.cut(run.replay), run.replay)
-    signals = dict(run.signals)
-    if method.asking.asks:
-        fresh = asking.next_stretch(signals[asking.ASKING], replay)
-        fresh = jax.tree.map(partial(jnp.where, begun), fresh, signals[asking.ASKING])
-        signals[asking.ASKING] = fresh
+    signals, context = dict(run.signals), Context(method, task)
+    for name, one in method.interventions.items():
+        signals[name] = one.begun(Scope(context, name, run.signals), replay, begun)
     return run._replace(
         signals=signals,
         replay=replay,

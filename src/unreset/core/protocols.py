@@ -93,21 +93,13 @@ class Fitted(NamedTuple):
     metrics: dict[str, Measurement]
 
 
-class Reward:
-    """What a role is rewarded for, computed whenever a batch is drawn, from the state of now."""
+class Part:
+    """What every part may have. The defaults are those of one that learns nothing."""
 
     interval: int = 0
     """Environment steps between its updates; 0: it does not learn."""
-
-    @property
-    def uses(self) -> tuple[str, ...]:
-        """Names of the method's other rewards that it is made of."""
-        return ()
-
-    @property
-    def told(self) -> bool:
-        """Whether it is the task's own for the goal that was pursued, not one that is learned."""
-        return False
+    waits: bool = True
+    """Whether it learns once the seed steps are over, like the learners, or from the first step."""
 
     @property
     def from_demonstrations(self) -> bool:
@@ -116,13 +108,6 @@ class Reward:
 
     def needs(self, method: Any, name: str) -> str | None:
         """The reason why a method cannot have it under this name; None where it can."""
-
-    def sight(self, vision: Vision) -> Vision | None:
-        """How it looks at pictures, given how the policies do; None where it needs no more."""
-
-    def relabels(self, context: Context) -> bool:
-        """Whether it can judge a goal that was chosen in hindsight."""
-        return False
 
     @property
     def own_lists(self) -> int:
@@ -137,10 +122,6 @@ class Reward:
         """Its state before the first step."""
         return ()
 
-    def reward(self, scope: Scope, steps: Steps) -> tuple[Array, Array]:
-        """Rewards [N] as the learner sees them, and where [N] a success ends the bootstrap."""
-        raise NotImplementedError
-
     def observe(self, scope: Scope, fresh: Fresh) -> Any:
         """Its state after a step."""
         return scope.state
@@ -152,6 +133,44 @@ class Reward:
     def measured(self, scope: Scope, fresh: Fresh) -> dict[str, Measurement]:
         """Metrics of a fresh step, by name."""
         return {}
+
+    def misfit(self, context: Context) -> str | None:
+        """The reason why it is of no use for a task; None where it is."""
+
+    @property
+    def foresees(self) -> tuple[str, ...]:
+        """Events that learners shall have critics of: "success", "stuck"."""
+        return ()
+
+    @property
+    def asks_critics(self) -> bool:
+        """Whether it asks the learners' critics what a state is worth."""
+        return False
+
+
+class Reward(Part):
+    """What a role is rewarded for, computed whenever a batch is drawn, from the state of now."""
+
+    @property
+    def uses(self) -> tuple[str, ...]:
+        """Names of the method's other rewards that it is made of."""
+        return ()
+
+    @property
+    def told(self) -> bool:
+        """Whether it is the task's own for the goal that was pursued, not one that is learned."""
+        return False
+
+    def sight(self, vision: Vision) -> Vision | None:
+        """How it looks at pictures, given how the policies do; None where it needs no more."""
+
+    def relabels(self, context: Context) -> bool:
+        """Whether it can judge a goal that was chosen in hindsight."""
+        return False
+
+    def reward(self, scope: Scope, steps: Steps) -> tuple[Array, Array]:
+        """Rewards [N] as the learner sees them, and where [N] a success ends the bootstrap."""
+        raise NotImplementedError
 
 
 class Discriminates(Reward):
@@ -276,3 +295,94 @@ class Learner(Protocol):
         Its state holds nothing that this one's lacks. None where there are no critics to begin
         with.
         """
+
+
+class Wanted(NamedTuple):
+    """Rows that a source is asked for."""
+
+    roles: tuple[int, ...]  # whom they teach, all of one reward
+    shape: tuple[int, int]  # how many: (updates, rows of each)
+    step: Array  # [] the environment step
+    key: Array
+
+
+class Drawn(NamedTuple):
+    """N = updates x rows of a source, before they are rewarded."""
+
+    steps: Steps
+    terminal: Array  # [N] bool: the bootstrap ends there, whatever the reward
+    imitate: Array  # [N] bool: the action is an expert's, and right for the goal
+    view_keys: Array | None = None  # [2], by which pictures of both ends are varied at random
+    positions: Array | None = None  # [N] in the replay; None for what was never recorded
+
+
+class Source(Part):
+    """Where rows of a batch come from."""
+
+    share: float = 0.0
+    """Its share of a batch; the replay gives the rest."""
+
+    def draw(self, scope: Scope, run: Any, wanted: Wanted) -> Drawn:
+        """Rows of a :class:`unreset.core.practice.Run`."""
+        raise NotImplementedError
+
+
+class Now(NamedTuple):
+    """The moment before an action."""
+
+    observation: Array  # [observation]
+    frames: Frames | None
+    step: Array  # [] its number
+    key: Array  # from which the policy's action was drawn
+
+
+class Recorded(NamedTuple):
+    """A step after it was recorded."""
+
+    replay: Replay
+    transition: Transition
+    step: Array  # [] its number
+    reset: Array  # [] bool: a hard reset follows
+
+
+class Intervention(Part):
+    """What may replace an action, ask for a hard reset, or say what rows are worth.
+
+    All of it is pure, so that it runs inside the compiled step; what a person or a device says
+    comes through a driver, which changes the state.
+    """
+
+    @property
+    def resets(self) -> bool:
+        """Whether it may ask for hard resets."""
+        return False
+
+    @property
+    def of_the_host(self) -> bool:
+        """Whether somebody outside has to answer, which takes the live driver."""
+        return False
+
+    def propose(self, scope: Scope, view: Any, now: Now, action: Array) -> Array:
+        """The action [action] to take instead of the one proposed so far, before the step.
+
+        ``view`` is a :class:`unreset.core.phases.View`.
+        """
+        return action
+
+    def asks(self, scope: Scope, view: Any, transition: Transition, step: Array) -> Array | bool:
+        """Whether [] a hard reset shall follow this step."""
+        return False
+
+    def recorded(self, scope: Scope, view: Any, after: Recorded) -> Any:
+        """Its state after a step was recorded; ``view`` is from before."""
+        return scope.state
+
+    def begun(self, scope: Scope, replay: Replay, acted: Array) -> Any:
+        """Its state after a reset from outside; ``acted`` [] says whether anybody had moved."""
+        return scope.state
+
+    def relabel(
+        self, scope: Scope, replay: Replay, drawn: Drawn, told: tuple[Array, Array, Array | None]
+    ) -> tuple[Array, Array, Array | None]:
+        """Rewards, discounts and labels [N] of drawn rows, given those so far."""
+        return told

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from itertools import chain
 
-from unreset.core import asking
 from unreset.core.context import Context
 from unreset.core.environment import ENVIRONMENT
 from unreset.core.method import Method
@@ -15,7 +14,7 @@ from unreset.core.types import Task
 
 def incoherent(method: Method) -> str | None:
     """Why the parts of a method do not go together, if they do not."""
-    parts = (_roles, _rewards, _model, _curriculum, _order, _batches)
+    parts = (_roles, _rewards, _others, _curriculum, _order, _batches)
     return next(chain.from_iterable(part(method) for part in parts), None)
 
 
@@ -54,20 +53,14 @@ def _rewards(method: Method) -> Iterator[str]:
         yield f"reward {min(idle)!r} of {method.name} rewards no role"
 
 
-def _model(method: Method) -> Iterator[str]:
-    name, practice = method.name, method.practice
-    if method.model is None:
-        if method.planning.planner != "none":
-            yield f"{name} plans with {method.planning.planner}: it needs a model"
-        return
-    if practice.offline:
-        yield f"{name} is offline, and a model learns from practice"
-    if method.vision.pixels:
-        yield (
-            f"the model of {name} predicts numbers, not pictures: it cannot practise with pixels"
-        )
-    if practice.goals_per_row > 1 and method.imagination.share:
-        yield f"{name} imagines each row for one goal: goals_per_row must be 1"
+def _others(method: Method) -> Iterator[str]:
+    kinds = (method.rewards, method.interventions, method.models, method.sources)
+    names = [name for kind in kinds for name in kind]
+    if twice := {name for name in names if names.count(name) > 1}:
+        yield f"two parts of {method.name} are named {min(twice)!r}: every part has its own name"
+    for name, part in method.parts.items():
+        if name not in method.rewards and (reason := part.needs(method, name)):
+            yield reason
 
 
 def _curriculum(method: Method) -> Iterator[str]:
@@ -108,7 +101,8 @@ def _batches(method: Method) -> Iterator[str]:
         yield f"{name} learns by {learner}, which teaches no {event} critics"
     if practice.cloning_updates and method.learner.cloner() is None:
         yield f"{name} learns by {learner}, which cannot clone: cloning_updates must be 0"
-    valued = method.curriculum is not None or method.planning.planner != "none"
+    valued = method.curriculum is not None
+    valued |= any(part.asks_critics for part in method.parts.values())
     valued |= any(role.return_within for role in method.roles)
     if valued and method.learner.successor() is None:
         yield f"{name} asks critics what a state is worth, and {learner} has none"
@@ -147,30 +141,15 @@ def misfit(method: Method, task: Task, shown: Collection[int]) -> str | None:
             f"{name} counts steps by the value of a reward of 1 on success, and that of task "
             f"{task.name!r} is another one"
         )
-    judges = any(reward.from_demonstrations for reward in method.rewards.values())
+    judges = any(part.from_demonstrations for part in method.parts.values())
     if (judges and 0 not in shown) or (method.curriculum is not None and not {0, 1} & set(shown)):
         return f"{name} needs forward demonstrations, and there are none"
     imitated = {way for role in method.roles for way in role.imitate}
     if (practice.offline or practice.cloning_updates) and not imitated & set(shown):
         return f"{name} has to clone demonstrations first, and there are none for it"
-    unanswered = asking.misfit(method.asking, task, acts=not practice.offline)
-    if method.asking.asks and method.asking.examples and method.vision.pixels:
-        unanswered = "its first stuck states are no pictures: asking.examples must be 0"
-    helpless = f"{name} asks for help: {unanswered}" if unanswered else None
-    reason = helpless or _beginless(method, task) or _blindness(method, task)
+    misfits = (part.misfit(Context(method, task)) for part in method.parts.values())
+    reason = next(filter(None, misfits), None) or _blindness(method, task)
     return reason or method.learner.needs(Context(method, task))
-
-
-def _beginless(method: Method, task: Task) -> str | None:
-    """Why a method cannot imagine from initial states."""
-    if not (method.model is not None and method.imagination.initial):
-        return None
-    if task.reset is not None or task.beginnings is not None:
-        return None
-    return (
-        f"{method.name} imagines from initial states, and task {task.name!r} does not say which "
-        "those are: imagination.initial must be 0"
-    )
 
 
 def _blindness(method: Method, task: Task) -> str | None:

@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from unreset.core.batches import draw_batches
-from unreset.core.fitting import fit_signals
+from unreset.core.context import Context
+from unreset.core.fitting import fit_states
 from unreset.core.method import Method
 from unreset.core.types import Array, Batch, Measurement, Metrics, Task, when
 
@@ -25,7 +26,7 @@ def learn(
 ) -> tuple[Run, dict[str, Measurement]]:
     """The updates of one step, on batches drawn and rewarded with the current signals."""
     signal_key, batch_key, update_key = jax.random.split(key, 3)
-    run, metrics = fit_signals(method, task, run, step, signal_key)
+    run, metrics = fit_states(Context(method, task), run, step, signal_key)
     learners, found = _teach(method, task, run, step, batch_key, update_key)
     return run._replace(learners=learners), metrics | found
 
@@ -34,10 +35,10 @@ def _teach(
     method: Method, task: Task, run: Run, step: Array, batch_key: Array, update_key: Array
 ) -> tuple[Any, dict[str, Measurement]]:
     """The learners [learners] after one step's updates."""
-    practice, groups = method.practice, method.learners
+    context, practice, groups = Context(method, task), method.practice, method.learners
     if practice.teach == "acting" and len(groups) > 1:
         branches = [
-            draw_batches(method, task, run, roles, method.updates_each, key, step)
+            draw_batches(context, run, roles, method.updates_each, (key, step))
             for roles, key in zip(groups, jax.random.split(batch_key, len(groups)), strict=True)
         ]
         batches = jax.tree.map(lambda *x: jnp.stack(x)[run.phase.role], *branches)
@@ -50,9 +51,8 @@ def _teach(
     draw_keys = jax.random.split(batch_key, len(groups))
     update_keys = jax.random.split(update_key, len(groups))
     for number, roles in enumerate(groups):
-        batches = draw_batches(
-            method, task, run, roles, method.updates_each, draw_keys[number], step
-        )
+        now = draw_keys[number], step
+        batches = draw_batches(context, run, roles, method.updates_each, now)
         learner = jax.tree.map(lambda x, n=number: x[n], run.learners)
         learner, learner_metrics = _update(method, learner, batches, step, update_keys[number])
         taught.append(learner)
@@ -87,7 +87,7 @@ def clone(method: Method, task: Task, run: Run) -> Run:
     )
     learner = method.learner.cloner()
     assert learner is not None
-    cloner = replace(method, practice=practice, learner=learner, model=None)
+    cloner = replace(method, practice=practice, learner=learner, sources={})
 
     def once(number: Array, learners: Any) -> Any:
         batch_key, update_key = jax.random.split(jax.random.fold_in(key, number))

@@ -103,7 +103,7 @@ class Fused:
         start: str = "initial",
         learner: Any = None,
     ) -> None:
-        if method.asking.asks and method.asking.supervisor == "person":
+        if any(one.of_the_host for one in method.interventions.values()):
             raise UnresetError(
                 "a person cannot be asked in a compiled loop: practise with driver='live', or say "
                 "--asking.supervisor simulated"

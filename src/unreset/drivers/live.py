@@ -83,7 +83,7 @@ class Live:
         self._method, self._task, self._once = method, task, once
         self.restored = True
         self._helping: Helping | None = None
-        if method.asking.asks and method.asking.supervisor == "person":
+        if any(one.of_the_host for one in method.interventions.values()):
             self._helping = Helping(method, supervisor or Terminal())
         self._segment = -1
         self.done = 0  # steps that are recorded, also where the environment breaks

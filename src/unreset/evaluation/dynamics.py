@@ -15,13 +15,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from unreset.core import model as dynamics
 from unreset.core.method import Method
-from unreset.core.model import Dynamics, Model
 from unreset.core.types import FORWARD, Array, Task, Trajectory
 from unreset.errors import UnresetError
 from unreset.evaluation import deployed
 from unreset.evaluation.blocks import in_blocks
+from unreset.models import dynamics
+from unreset.models.dynamics import MODEL, Dynamics, Model
 
 HORIZONS = (1, 2, 5, 10, 20, 50)
 LEVELS = (0.5, 0.9, 0.95)
@@ -64,12 +64,13 @@ def dynamics_of(method: Method) -> Dynamics:
     Raises:
         UnresetError: where it has none.
     """
-    if method.model is None:
+    found = method.models.get(MODEL)
+    if not isinstance(found, Dynamics):
         raise UnresetError(
             f"{method.name} has no model that could be judged; mbarl has one, and every method "
             "with --imagination.share above 0"
         )
-    return method.model
+    return found
 
 
 def judge(

@@ -13,13 +13,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from unreset.core.imagination import Imagination
 from unreset.core.method import Method, Practice, Role
-from unreset.core.planning import Planning
 from unreset.core.types import Task
+from unreset.data.imagined import Imagination
 from unreset.methods import fbrl, mbpo, medal
 from unreset.methods.medal import Medal
 from unreset.methods.settings import Settings, published_learner, published_practice
+from unreset.models.planning import Planning
 from unreset.rewards import RND, Constrained, Constraint, Discriminator
 
 _BASES: Mapping[str, Mapping[str, Settings]] = {"medal": medal.PRESETS, "fbrl": fbrl.PRESETS}

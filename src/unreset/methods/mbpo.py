@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from unreset.core.imagination import Imagination
 from unreset.core.method import Method, Practice
-from unreset.core.model import Dynamics
 from unreset.core.types import Task
+from unreset.data.imagined import Imagination
 from unreset.learners.sac import SAC
 from unreset.methods.oracle import Oracle
 from unreset.methods.settings import Settings
+from unreset.models.dynamics import Dynamics
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 Whatever way of practising is taken, the agent learns from few labels which states nobody leaves
 without help, keeps away from them, and asks for a reset once it is in one. All of that is
-:class:`unreset.core.asking.Asking`, which every method has (``--asking.rule classifier``); here it
-is on from the beginning.
+:class:`unreset.interventions.help.Help`, which every method may have (``--asking.rule
+classifier``); here it is on from the beginning.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from unreset.core.asking import Asking
 from unreset.core.method import Method
-from unreset.core.signals.reversibility import Reversibility
 from unreset.core.types import Task
+from unreset.interventions.help import Help
+from unreset.interventions.stuck_classifier import StuckClassifier
 from unreset.methods import fbrl, medal, naive, oracle
 from unreset.methods.settings import Settings, published_learner, published_practice
 
@@ -34,7 +34,7 @@ _HORIZONS = {"tabletop_edge": 1000}
 class Paint(Settings):
     """A method that asks for help when it is stuck, and keeps away from where it would be."""
 
-    asking: Asking = field(default_factory=lambda: Asking(rule="classifier"))
+    asking: Help = field(default_factory=lambda: Help(rule="classifier"))
     """When to ask for help."""
     base: Literal["fbrl", "medal", "naive", "oracle"] = "fbrl"
     """How it practises otherwise; to change what only that method has, say --asking.rule
@@ -49,12 +49,12 @@ class Paint(Settings):
     def method(self, task: Task) -> Method:
         base = _BASES[self.base]["paper" if self.published else "default"]
         base = replace(base, practice=self.practice, learner=self.learner)
-        return replace(base.method(task), name="paint", asking=self.asking)
+        return replace(base.method(task), name="paint")
 
 
 PRESETS = {
     "default": Paint(),
-    "safety": Paint(asking=Asking(rule="safety")),
+    "safety": Paint(asking=Help(rule="safety")),
     "paper": Paint(
         base="medal",
         published=True,
@@ -66,14 +66,14 @@ PRESETS = {
             phase_length=300,
         ),
         learner=published_learner(),
-        asking=Asking(
+        asking=Help(
             rule="classifier",
             patience=300,
             withdraw=False,
             visit_after=0,
             visit_growth=1.0,
             examples=1_000,
-            classifier=Reversibility(octaves=0, batch_size=64),
+            classifier=StuckClassifier(octaves=0, batch_size=64),
         ),
         steps=3_000_000,
     ),

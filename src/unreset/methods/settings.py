@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from unreset.core.asking import Asking
-from unreset.core.imagination import Imagination
 from unreset.core.method import Method, Practice
-from unreset.core.model import Dynamics
-from unreset.core.planning import Planning
 from unreset.core.types import Task
+from unreset.data.imagined import Imagination
+from unreset.interventions.help import Help
+from unreset.interventions.planner import Planner
 from unreset.learners.sac import SAC
+from unreset.models.dynamics import MODEL, Dynamics
+from unreset.models.planning import Planning
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Settings:
     """The learner."""
     steps: int = 30_000
     """Environment steps of each seed."""
-    asking: Asking = field(default_factory=Asking)
+    asking: Help = field(default_factory=Help)
     """Whether, when and whom to ask for help."""
     imagination: Imagination = field(default_factory=Imagination)
     """How much it learns from what a model imagines, and of what."""
@@ -35,6 +36,27 @@ class Settings:
     def method(self, task: Task) -> Method:
         """The method for a task."""
         raise NotImplementedError
+
+    def completed(self, method: Method) -> Method:
+        """A method with help, imagination and planning as these settings have them.
+
+        What the method has already under their names stays as it is.
+        """
+        help_, models, sources = {}, {}, {}
+        if self.asking.asks_anybody:
+            help_["asking"] = self.asking
+        plans = self.planning.planner != "none"
+        planner = {"planning": Planner(self.planning)} if plans else {}
+        if self.imagination.share:
+            sources["imagination"] = self.imagination
+        if self.imagination.share or plans:
+            models[MODEL] = self.model
+        return replace(
+            method,
+            models={**models, **method.models},
+            sources={**sources, **method.sources},
+            interventions={**planner, **help_, **method.interventions},
+        )
 
     def resets_to(self, task: Task) -> str:
         """Where hard resets put a task, one of its ``starts``, unless somebody says otherwise."""

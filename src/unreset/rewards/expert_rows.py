@@ -73,7 +73,7 @@ def contrasted(config: Any, scope: Scope, draws: Draws, rows: Taken, key: Array)
     They are states well before the last ones and, by turns, last ones with another goal.
     """
     method, task, first = scope.method, scope.task, draws.first_list
-    sources = method.sources(method.rewarded(scope.name))
+    sources = method.sources_of(method.rewarded(scope.name))
     known = jnp.concatenate([(task.goals, task.initial_goals)[source] for source in sources])
     number = round(config.contrast * rows.goal.shape[1])
     keys = jax.random.split(jax.random.fold_in(key, 1), 3)

@@ -22,9 +22,9 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from unreset.core.asking import ASKING
 from unreset.core.replay import Replay, columns, from_columns
 from unreset.errors import UnresetError
+from unreset.interventions.stuck_labels import ASKING
 from unreset.reading import read_json, told
 from unreset.runs import housekeeping, salvage
 from unreset.runs.files import discard, flush, set_aside

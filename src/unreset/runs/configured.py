@@ -37,7 +37,7 @@ def fitted_method(method: Method, task: Task, config: Configuration) -> tuple[Me
         raise UnresetError(f"{method.name} never acts: its evaluation can only be deployed")
     if config.evaluation == "life":
         resets = any(role.reset_at_end or role.reset_after_failures for role in method.roles)
-        if resets or method.asking.asks:
+        if resets or any(one.resets for one in method.interventions.values()):
             raise UnresetError(f"{method.name} asks for resets, and a life has none")
         if practice.goal_change_every:
             raise UnresetError(

@@ -14,8 +14,8 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from unreset.core.asking import FREE, UNKNOWN, Asked
 from unreset.core.replay import LOST, Replay, columns, from_columns
+from unreset.interventions.stuck_labels import FREE, UNKNOWN, Asked
 
 Part = dict[str, np.ndarray]  # of a segment: arrays by name
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from unreset.core.asking import ASKING
 from unreset.core.method import Method
 from unreset.core.practice import Run
 from unreset.evaluation.statistics import WINDOW, first_passage
+from unreset.interventions.stuck_labels import ASKING
 from unreset.runs.folder import Configuration
 
 

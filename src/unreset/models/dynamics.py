@@ -10,26 +10,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 
-from unreset.core.types import Array, Metrics, Task, Transition
+from unreset.core import replay as replays
+from unreset.core.protocols import Beginning, Draws, Fitted, Fresh, Part, Scope
+from unreset.core.replay import Replay
+from unreset.core.types import Array, Measurement, Metrics, Task, Transition, when
 from unreset.errors import UnresetError
-from unreset.networks.mlp import MLP, octaves
+from unreset.models.gaussians import Gaussian, Moments, fresh, moved
+from unreset.networks.mlp import octaves
 
-LEAST_STD = 1e-4  # of a number that hardly changes, so that dividing by it stays finite
-MOVING = 1e-3  # least share of the newest rows in the running moments
-LOG_VARIANCE = (-10.0, 0.5)  # bounds to begin with (MBPO)
+MODEL = "model"  # its name in every method
 BOUND_PENALTY = 0.01  # weight of their distance in the loss (MBPO)
 REMEMBERED = 0.98  # share of the held-out error so far in the next one
 
 
 @dataclass(frozen=True)
-class Dynamics:
-    """Hyper-parameters of the model."""
+class Dynamics(Part):
+    """A model of the task, learned from everybody's rows, in seed steps too."""
 
     members: int = 5
     """Networks in the ensemble (MBPO: 7)."""
@@ -65,21 +66,60 @@ class Dynamics:
         if not 0 < self.held_out < 1:
             raise UnresetError(f"held_out={self.held_out} must be between 0 and 1")
 
-
-class Moments(NamedTuple):
-    """Running mean and variance, and the range, of the numbers of some rows."""
-
-    mean: Array  # [n]
-    square: Array  # [n], mean of squares about the origin of the first rows' mean
-    low: Array  # [n]
-    high: Array  # [n]
-    origin: Array  # [n]
-
     @property
-    def deviation(self) -> Array:
-        """Standard deviation [n]."""
-        variance = self.square - (self.mean - self.origin) ** 2
-        return jnp.maximum(jnp.sqrt(jnp.maximum(variance, 0.0)), LEAST_STD)
+    def waits(self) -> bool:  # type: ignore[override]
+        return False
+
+    def needs(self, method: Any, name: str) -> str | None:
+        if method.practice.offline:
+            return f"{method.name} is offline, and a model learns from practice"
+        if method.vision.pixels:
+            return (
+                f"the model of {method.name} predicts numbers, not pictures: it cannot practise "
+                "with pixels"
+            )
+        return None
+
+    def init(self, scope: Scope, start: Beginning, key: Array) -> Model:
+        """A fresh model, which predicts rewards where the task cannot compute them."""
+        return fresh_model(self, scope.task, key, rewards=not scope.task.pure)
+
+    def measured(self, scope: Scope, fresh: Fresh) -> dict[str, Measurement]:
+        found = error(self, scope.task, scope.state, fresh.transition, fresh.goal)
+        return {"fresh_error": Measurement(found, jnp.float32(1))}
+
+    def fit(self, scope: Scope, draws: Draws, due: Array, key: Array) -> Fitted:
+        """An update on everyone's rows and the demonstrations', by their shares of all."""
+        rows = self._drawn(scope, draws.replay, jax.random.split(jax.random.fold_in(key, 3), 3))
+
+        def step(state: Model) -> tuple[Model, Metrics]:
+            return update(self, scope.task, state, rows)
+
+        state, found = when(due, step, scope.state)
+        return Fitted(state, draws.learners, found)
+
+    def _drawn(self, scope: Scope, replay: Replay, keys: Array) -> Rows:
+        everyone = tuple(range(len(scope.method.roles)))
+        shape = (self.members, self.batch_size)
+        at = replays.sample(replay, everyone, shape[0] * shape[1], keys[0])
+        if replay.pinned:
+            shown = replays.sample_pinned(replay, (replays.EVERY,), len(at), keys[1])
+            practised = (replay.heads - replay.tails).sum()
+            known = replay.pinned_count[replays.EVERY]
+            share = known / jnp.maximum(known + practised, 1)
+            at = jnp.where(jax.random.uniform(keys[2], at.shape) < share, shown, at)
+        at = at.reshape(shape)
+        # Always the same rows are held out: those whose scattered position is a low number.
+        scattered = at.astype(jnp.uint32) * jnp.uint32(2654435761) / jnp.float32(2**32)
+        rows = replay.rows
+        return Rows(
+            observation=rows.observation[at],
+            action=rows.action[at],
+            next_observation=rows.observation[replays.following(replay, at)],
+            goal=rows.goal[at],
+            reward=rows.reward[at],
+            held_out=scattered < self.held_out,
+        )
 
 
 class Model(NamedTuple):
@@ -114,33 +154,15 @@ class Prediction(NamedTuple):
     )
 
 
-class _Gaussian(nn.Module):
-    """Means and bounded log variances [..., output]: one member."""
-
-    hidden: tuple[int, ...]
-    output: int
-
-    @nn.compact
-    def __call__(self, inputs: Array) -> tuple[Array, Array]:
-        both = MLP(self.hidden, 2 * self.output, activation=nn.silu)(inputs)
-        mean, raw = jnp.split(both, 2, axis=-1)
-        low, high = (
-            self.param(name, nn.initializers.constant(value), (self.output,))
-            for name, value in zip(("low", "high"), LOG_VARIANCE, strict=True)
-        )
-        raw = high - nn.softplus(high - raw)
-        return mean, low + nn.softplus(raw - low)
-
-
-def _network(config: Dynamics, output: int) -> _Gaussian:
-    return _Gaussian(config.hidden, output)
+def _network(config: Dynamics, output: int) -> Gaussian:
+    return Gaussian(config.hidden, output)
 
 
 def _optimizer(config: Dynamics) -> optax.GradientTransformation:
     return optax.adamw(config.learning_rate, weight_decay=config.weight_decay)
 
 
-def init(config: Dynamics, task: Task, key: Array, rewards: bool = False) -> Model:
+def fresh_model(config: Dynamics, task: Task, key: Array, rewards: bool = False) -> Model:
     """A fresh model of a task; with ``rewards`` it also predicts those for a goal."""
     inputs = task.observation_size + len(_differences(config, task)) + task.action_size
     inputs += rewards * task.goal_size
@@ -153,29 +175,10 @@ def init(config: Dynamics, task: Task, key: Array, rewards: bool = False) -> Mod
     return Model(
         params,
         _optimizer(config).init(params),
-        _moments(inputs),
-        _moments(output),
+        fresh(inputs),
+        fresh(output),
         jnp.zeros(config.members),
         jnp.int32(0),
-    )
-
-
-def _moments(size: int) -> Moments:
-    nothing, most = jnp.zeros(size), jnp.full(size, jnp.inf, jnp.float32)
-    return Moments(nothing, nothing, most, -most, nothing)
-
-
-def _moved(moments: Moments, values: Array, updates: Array) -> Moments:
-    """The moments after rows [N, n]."""
-    share = jnp.maximum(1.0 / (updates + 1), MOVING)
-    origin = jnp.where(updates == 0, values.mean(axis=0), moments.origin)
-    square = ((values - origin) ** 2).mean(axis=0)
-    return Moments(
-        moments.mean + share * (values.mean(axis=0) - moments.mean),
-        moments.square + share * (square - moments.square),
-        jnp.minimum(moments.low, values.min(axis=0)),
-        jnp.maximum(moments.high, values.max(axis=0)),
-        origin,
     )
 
 
@@ -233,7 +236,7 @@ def update(config: Dynamics, task: Task, model: Model, rows: Rows) -> tuple[Mode
     if predicts_rewards(task, model):
         change = jnp.concatenate([change, rows.reward[..., None]], axis=-1)
     moments = [
-        _moved(old, values.reshape(-1, values.shape[-1]), model.updates)
+        moved(old, values.reshape(-1, values.shape[-1]), model.updates)
         for old, values in ((model.inputs, inputs), (model.outputs, change))
     ]
     model = model._replace(inputs=moments[0], outputs=moments[1])

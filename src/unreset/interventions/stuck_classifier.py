@@ -18,7 +18,7 @@ from unreset.networks.mlp import MLP, octaves
 
 
 @dataclass(frozen=True)
-class Reversibility:
+class StuckClassifier:
     """Hyper-parameters of the classifier."""
 
     hidden: tuple[int, ...] = (128, 128)
@@ -41,29 +41,29 @@ class Classifier(NamedTuple):
     taught: Array  # [] bool, whether it has ever seen a stuck state
 
 
-def _network(config: Reversibility) -> MLP:
+def _network(config: StuckClassifier) -> MLP:
     return MLP(config.hidden, 1)
 
 
-def init(config: Reversibility, key: Array, input_size: int) -> Classifier:
+def init(config: StuckClassifier, key: Array, input_size: int) -> Classifier:
     """A fresh classifier for inputs [input_size]."""
     params = _network(config).init(key, octaves(jnp.zeros(input_size), config.octaves))
     optimizer = optax.adam(config.learning_rate).init(params)
     return Classifier(params, optimizer, jnp.asarray(False))
 
 
-def _logits(config: Reversibility, params: Any, inputs: Array) -> Array:
+def _logits(config: StuckClassifier, params: Any, inputs: Array) -> Array:
     found: Any = _network(config).apply(params, octaves(inputs, config.octaves))
     return found[..., 0]
 
 
-def probability(config: Reversibility, state: Classifier, inputs: Array) -> Array:
+def probability(config: StuckClassifier, state: Classifier, inputs: Array) -> Array:
     """That inputs [..., input] are stuck [...]; 0 as long as no stuck state is known."""
     return state.taught * jax.nn.sigmoid(_logits(config, state.params, inputs))
 
 
 def update(
-    config: Reversibility, state: Classifier, free: Array, stuck: Array, known: Array
+    config: StuckClassifier, state: Classifier, free: Array, stuck: Array, known: Array
 ) -> tuple[Classifier, Metrics]:
     """One step on rows [N, input] of either kind, if there are any stuck ones (``known`` [])."""
 

@@ -1,0 +1,3 @@
+"""Names of states that are not those of parts yet."""
+
+CURRICULUM = "curriculum"

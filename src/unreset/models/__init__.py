@@ -1,0 +1,1 @@
+"""Models of the world, rollouts in them, and planning."""
