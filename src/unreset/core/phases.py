@@ -36,6 +36,7 @@ class Phase(NamedTuple):
     next_goal: Array  # [goal] of the task, for the next role that keeps one
     success_rate: Array  # [roles], running
     failures: Array  # [roles] int32, failed phases in a row
+    alarm: Array  # [] int32, nothing any more: it goes with the next change of results
 
 
 class View(NamedTuple):
@@ -64,7 +65,7 @@ def first_phase(method: Method, task: Task, key: Array) -> Phase:
     # The same goal, unless the first role's is not drawn from the task's.
     asked = draw_goal(task, jnp.int32(0), key) if method.one_goal else goal
     rates, failures = jnp.full(count, 0.5, jnp.float32), jnp.zeros(count, jnp.int32)
-    return Phase(zero, goal, source, zero, zero, zero, asked, zero, asked, rates, failures)
+    return Phase(zero, goal, source, zero, zero, zero, asked, zero, asked, rates, failures, zero)
 
 
 def act(
@@ -249,7 +250,8 @@ def next_phase(
         next_goal=wanted,
     )
     chosen_phase: Phase = jax.tree.map(lambda a, b: jnp.where(end, a, b), fresh, same)
-    return chosen_phase._replace(since_reset=jnp.where(reset, 0, chosen_phase.since_reset))
+    since_reset, alarm = (jnp.where(reset, 0, x) for x in (chosen_phase.since_reset, phase.alarm))
+    return chosen_phase._replace(since_reset=since_reset, alarm=alarm)
 
 
 def _next_role(method: Method, phase: Phase, key: Array) -> Array:

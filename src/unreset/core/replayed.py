@@ -30,26 +30,32 @@ class Replayed(Source):
         method, task, replay, roles = scope.method, scope.task, run.replay, wanted.roles
         practice, rows = method.practice, replay.rows
         row_key, goal_key = jax.random.split(wanted.key)
+        view_keys = jax.random.split(jax.random.fold_in(wanted.key, 1))
         at = _draw_rows(method, replay, wanted, row_key)
         at = jnp.repeat(at, practice.goals_per_row)
+        observation, action = rows.observation[at], rows.action[at]
         following = replays.following(replay, at)
+        next_observation = rows.observation[following]
+        frames = replays.pictures(replay, at, method.vision.stack)
+        next_frames = replays.pictures(replay, following, method.vision.stack)
         aims = draw_goals(scope.context, run, roles, at, goal_key)
         shown = None
         if practice.hindsight and method.vision.pixels and method.relabels(scope.context, roles[0]):
             reached = replays.pictures(replay, aims.reached)
             shown = Shown(aims.hindsight, reached, rows.observation[aims.reached])
-        success = rows.success[at]
         if task.pure:
-            success = jax.vmap(task.success)(rows.observation[following], aims.goal)
+            success = jax.vmap(task.success)(next_observation, aims.goal)
+        else:
+            success = rows.success[at]
         steps = Steps(
-            observation=rows.observation[at],
-            action=rows.action[at],
-            next_observation=rows.observation[following],
+            observation=observation,
+            action=action,
+            next_observation=next_observation,
             goal=aims.goal,
             reward=rows.reward[at],
             success=success,
-            frames=replays.pictures(replay, at, method.vision.stack),
-            next_frames=replays.pictures(replay, following, method.vision.stack),
+            frames=frames,
+            next_frames=next_frames,
             shown=shown,
             arrived=aims.reached == following,
         )
@@ -59,7 +65,6 @@ class Replayed(Source):
         imitated = {direction for role in roles for direction in method.roles[role].imitate}
         imitate = (at < replay.pinned) & aims.expected
         imitate &= jnp.isin(rows.role[at], jnp.array(sorted(imitated) or [-2]))
-        view_keys = jax.random.split(jax.random.fold_in(wanted.key, 1))
         return Drawn(steps, terminal, imitate, view_keys, at)
 
 
