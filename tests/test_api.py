@@ -18,6 +18,8 @@ from unreset.errors import Failure, UnresetError
 from unreset.evaluation import deployed
 from unreset.methods import naive
 from unreset.runs import checkpoint, starting
+from unreset.runs.folder import Configuration, read_configuration
+from unreset.runs.training import Training
 
 QUICK = {"eval_every": 20, "checkpoint_every": 20, "wide_starts": 2, "report": False}
 
@@ -83,7 +85,7 @@ def test_the_configuration_says_everything_that_was_asked_for(run):
     asked = {"method": "naive", "task": "toy", "seed": 3, "seeds": 2, "steps": 60, "eval_every": 20}
     assert {name: stored[name] for name in asked} == asked
     assert stored["settings"]["learner"]["hidden"] == [8]
-    assert api.folders.read_configuration(run.folder).settings == registry.settings("naive")
+    assert read_configuration(run.folder).settings == registry.settings("naive")
 
 
 def test_the_summary_agrees_with_the_run(run):
@@ -185,7 +187,7 @@ def test_every_architecture_can_be_exported(variant, tmp_path, monkeypatch):
         settings, learner=dataclasses.replace(settings.learner, **variant)
     )
     configuration = dataclasses.replace(_configuration(), settings=settings)
-    training = api.Training(tmp_path, configuration, toy.demonstrations())
+    training = Training(tmp_path, configuration, toy.demonstrations())
     noise = np.random.default_rng(0)
     carry = training.driver.carry
     learners = jax.tree.map(
@@ -204,7 +206,7 @@ def test_every_architecture_can_be_exported(variant, tmp_path, monkeypatch):
 
 
 def _configuration():
-    return api.Configuration(
+    return Configuration(
         "naive", "toy", "default", 0, 1, 20, 20, 0, 20, "fused", registry.settings("naive")
     )
 

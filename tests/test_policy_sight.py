@@ -12,6 +12,8 @@ import unreset
 from unreset import api
 from unreset.errors import UnresetError
 from unreset.evaluation import deployed
+from unreset.runs.folder import Configuration
+from unreset.runs.training import Training
 
 
 @pytest.fixture(autouse=True)
@@ -25,10 +27,10 @@ def fresh(folder, **vision):
     seen = dataclasses.replace(settings.learner.vision, **vision)
     learner = dataclasses.replace(settings.learner, vision=seen)
     settings = dataclasses.replace(settings, learner=learner)
-    configuration = api.Configuration(
+    configuration = Configuration(
         "medalpp", "toy", "default", 0, 1, 20, 20, 0, 20, "fused", settings
     )
-    return api.Run(api.Training(folder, configuration, toy.demonstrations()))
+    return api.Run(Training(folder, configuration, toy.demonstrations()))
 
 
 SIGHTS = [

@@ -27,11 +27,12 @@ __all__ = [
 
 if TYPE_CHECKING:
     from unreset import learners, rewards
-    from unreset.api import load, train
+    from unreset.api import train
     from unreset.core.method import Method, Role
     from unreset.core.types import Task, Trajectory
     from unreset.deploy.policy import Policy
     from unreset.errors import UnresetError
+    from unreset.run import load
     from unreset.single_life import life
     from unreset.tasks.environments.adapter import from_environment
 
@@ -44,7 +45,7 @@ _HOMES = {
     "UnresetError": "errors",
     "from_environment": "tasks.environments.adapter",
     "life": "single_life",
-    "load": "api",
+    "load": "run",
     "train": "api",
 }
 _ROOMS = ("learners", "rewards")  # packages of parts

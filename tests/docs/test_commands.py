@@ -85,7 +85,7 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
     monkeypatch.setattr(api, "train", train_little)
     monkeypatch.setattr(api.Run, "resume", resume_little)
-    monkeypatch.setattr(api, "write_videos", lambda *_: [])  # they have tests of their own
+    monkeypatch.setattr("unreset.run.write_videos", lambda *_: [])  # they have tests of their own
     monkeypatch.setattr(registry.TASKS, "_entries", dict(registry.TASKS._entries))
     monkeypatch.chdir(tmp_path)
 

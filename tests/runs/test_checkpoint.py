@@ -17,6 +17,7 @@ from unreset.drivers.fused import Carry
 from unreset.errors import Failure, UnresetError
 from unreset.methods import fbrl
 from unreset.runs import checkpoint
+from unreset.runs.files import write_json
 from unreset.runs.folder import Configuration
 from unreset.runs.training import Training
 
@@ -239,7 +240,7 @@ def training(tmp_path, monkeypatch):
     folder = tmp_path / "run"
     folder.mkdir()
     made = Training(folder, configuration, toy.demonstrations())
-    api.folders.write_json(folder / "config.json", configuration.dictionary())
+    write_json(folder / "config.json", configuration.dictionary())
     store.save(folder / "demonstrations.safetensors", toy.demonstrations())
     return made
 
