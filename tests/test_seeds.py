@@ -7,7 +7,6 @@ import pytest
 import toy
 import unreset
 from unreset import bench, cli, registry
-from unreset.bench import imagination_run
 from unreset.demos import recording, scripts
 from unreset.errors import UnresetError
 from unreset.seeds import MOST, checked
@@ -50,7 +49,6 @@ def test_what_is_no_seed_is_refused_everywhere(tmp_path, seed, message):
         lambda: unreset.train("naive", "toy", seed=seed, out=tmp_path / "run"),
         lambda: unreset.life("finetuning", "toy", seed=seed, out=tmp_path / "run"),
         lambda: bench.run("tabletop", tmp_path / "run", first_seed=seed),
-        lambda: imagination_run.run(tmp_path / "run", first_seed=seed),
         lambda: scripts.batch(task, seed),
         lambda: next(scripts.scripted(task, None, seed)),
         lambda: next(iter([recording.from_script(task, 0, seed)(0, False)])),
@@ -81,12 +79,6 @@ def test_the_last_of_some_seeds_counts_too(tmp_path, seeds, message):
     assert not (tmp_path / "run").exists()
 
 
-def test_the_study_leaves_room_for_its_fresh_seeds(tmp_path):
-    with pytest.raises(UnresetError, match=r"the last seed .* from 0 to .*, not 4,294,968,295"):
-        imagination_run.run(tmp_path / "out", seeds=1, first_seed=MOST - 1_999_000)
-    assert not (tmp_path / "out").exists()
-
-
 @pytest.mark.parametrize(
     "words",
     [
@@ -98,7 +90,6 @@ def test_the_study_leaves_room_for_its_fresh_seeds(tmp_path):
         "life finetuning toy --demos none --seed -1 --out run",
         "prior toy --seed 4294967296 --out run",
         "bench tabletop --first-seed 4294967295 --seeds 2 --out run",
-        "bench imagination --first-seed -1 --out run",
         "demos script tabletop --seed -1 --out run",
         "demos script tabletop --number 2 --seed 4294967296 --out run",
         "demos record tabletop --policy script --seed -1 --episodes 1 --yes --out run.npz",

@@ -26,7 +26,7 @@ from PIL import Image
 import toy
 import unreset
 from unreset import bench, registry
-from unreset.bench import imagination_page, manifest
+from unreset.bench import manifest
 from unreset.bench import output as tables
 from unreset.bench.plan import Job, practised
 from unreset.bench.suites import Cell, Suite
@@ -358,25 +358,6 @@ def _tables(folder: Path, _: random.Random) -> None:
         sound(path.is_relative_to(folder) or path.parent == folder.parent, f"wrote {path}")
 
 
-def _study(folder: Path) -> None:
-    folder.mkdir()
-    about = {"version": "1", "machine": "m", "called": "c", "study": {"planned_steps": 5}}
-    write_json(folder / "study.json", about)
-    starts = ("narrow", "demonstrations")
-    cells = [(s, n, k, b) for s in (0, 1) for n in (10, 20) for k in (1, 5) for b in starts]
-    text = "".join(f"{s},{n},{k},{b},-1.{s},0.{k}\n" for s, n, k, b in cells)
-    (folder / "policies.csv").write_text("seed,size,length,start,return,success\n" + text)
-    text = "".join(f"{s},{n},0.1,1.0,0.5,0.9\n" for s in (0, 1) for n in (10, 20))
-    (folder / "models.csv").write_text("seed,size,error_1,unchanged_1,within_50,within_90\n" + text)
-    text = "".join(f"{s},cem,{n},-2.0,0.5,{5 * s}\n" for s in (0, 1) for n in (0, 10, 20))
-    (folder / "planners.csv").write_text("seed,planner,size,return,success,steps\n" + text)
-
-
-def _imagination(folder: Path, _: random.Random) -> None:
-    with mock.patch.object(imagination_page, "to_png", return_value=b""):
-        imagination_page.write(folder)
-
-
 WHOLE = "run"  # the one that is slow
 LOADERS: dict[str, Loader] = {
     "npz": Loader(_written, _read, "demonstrations.npz"),
@@ -394,7 +375,6 @@ LOADERS: dict[str, Loader] = {
     "page": Loader(_part("summary.json videos " + " ".join(LOGS)), _record, "run"),
     WHOLE: Loader(_run, _whole, "run", _resign),
     "bench": Loader(_bench, _tables, "bench"),
-    "study": Loader(_study, _imagination, "study"),
 }
 
 

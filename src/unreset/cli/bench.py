@@ -4,27 +4,13 @@ from __future__ import annotations
 
 import shlex
 import sys
-from dataclasses import fields
 from pathlib import Path
 
 from unreset import bench
-from unreset.bench import imagination_page, imagination_run
 from unreset.bench.grid_display import GridDisplay
 from unreset.bench.suites import find, suites
 from unreset.cli.options import BenchOptions
-from unreset.errors import UnresetError
 from unreset.runs import compilation
-
-STUDY = "imagination"
-_ABOUT = "policies that practise in a model alone: its data, rollouts' lengths and starts (offline)"
-_OF_STUDY = {
-    "suite",
-    "seeds",
-    "first_seed",
-    "out",
-    "tables_only",
-    "compile_cache",
-}  # the options that it has
 
 
 def main(given: tuple[BenchOptions, list[str]]) -> int:
@@ -35,10 +21,7 @@ def main(given: tuple[BenchOptions, list[str]]) -> int:
     if options.suite is None:
         for suite in suites().values():
             print(f"{suite.name:14} {suite.summary}: {len(suite.cells)} cells")
-        print(f"{STUDY:14} {_ABOUT}")
         return 0
-    if options.suite == STUDY:
-        return _study(options, arguments)
     out = options.out or Path("bench") / find(options.suite).name
     if options.tables_only:
         for path in bench.tables(out, options.threshold):
@@ -68,20 +51,3 @@ def main(given: tuple[BenchOptions, list[str]]) -> int:
             f"unreset: {state.job.name} failed: {state.message} ({state.job.log})", file=sys.stderr
         )
     return int(bool(failed))
-
-
-def _study(options: BenchOptions, arguments: list[str]) -> int:
-    """The offline study, which trains no runs."""
-    for field in fields(BenchOptions):
-        if field.name not in _OF_STUDY and getattr(options, field.name) != field.default:
-            flag = field.name.replace("_", "-")
-            raise UnresetError(f"--{flag} is of suites that train methods, not of {STUDY}")
-    out = options.out or Path("bench") / STUDY
-    if options.tables_only:
-        paths = imagination_page.write(out)
-    else:
-        called = shlex.join(["unreset", "bench", *arguments])
-        paths = imagination_run.run(out, options.seeds, options.first_seed, called=called)
-    for path in paths:
-        print(path)
-    return 0

@@ -212,7 +212,6 @@ class BenchOptions:
       unreset bench tabletop --seeds 5
       unreset bench tabletop --methods fbrl my_method:Mine
       unreset bench boundary --out here --tables-only
-      unreset bench imagination
     """
 
     suite: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="[SUITE]")] = None

@@ -1,7 +1,8 @@
 """A point with inertia and drag between walls: the smallest world that no model fits exactly.
 
 It is ours: the point mass on which a model's data, the length of imagined rollouts and their
-starts can be compared (``unreset bench imagination``). A good policy needs about thirty steps, by a
+starts can be compared (``benchmarks/imagination_run.py``).
+A good policy needs about thirty steps, by a
 way that bends round two walls; what a wall does is a jump that a network has to smooth.
 """
 

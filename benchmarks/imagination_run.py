@@ -1,9 +1,17 @@
-"""Runs the offline study seed by seed into a folder, and goes on where it stopped."""
+"""The offline study of imagination: policies that practise in a model alone, seed by seed.
+
+    python benchmarks/imagination_run.py --out benchmarks/results/imagination
+
+The same command again goes on where it stopped; ``--tables-only`` makes tables and plots alone.
+"""
 
 from __future__ import annotations
 
+import argparse
 import itertools
 import json
+import shlex
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
@@ -15,9 +23,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from unreset import __version__
-from unreset.bench import imagination_page
-from unreset.bench.imagination import (
+import imagination_page
+from imagination import (
     STARTS,
     Judged,
     Study,
@@ -29,6 +36,7 @@ from unreset.bench.imagination import (
     real_world,
     starts,
 )
+from unreset import __version__
 from unreset.bench.output import write_csv
 from unreset.core.types import Array, Task
 from unreset.errors import UnresetError
@@ -54,7 +62,7 @@ def run(
     seeds: int = 5,
     first_seed: int = 0,
     study: Study | None = None,
-    called: str = "unreset.bench.imagination_run.run, from Python",
+    called: str = "run, from Python",
     say: Callable[[str], None] = print,
 ) -> list[Path]:
     """Do the study for seeds that the folder does not have yet; returns its tables and plots.
@@ -203,3 +211,22 @@ def _means(found: Judged) -> Row:
         "steps": steps,
         "return": float(np.asarray(found.episode_return).mean()),
     }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=5, help="how many")
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=Path("bench/imagination"), help="the folder")
+    parser.add_argument("--tables-only", action="store_true", help="practise nothing")
+    options = parser.parse_args()
+    if options.tables_only:
+        paths = imagination_page.write(options.out)
+    else:
+        called = shlex.join(["python", *sys.argv])
+        paths = run(options.out, options.seeds, options.first_seed, called=called)
+    print(*paths, sep="\n")
+
+
+if __name__ == "__main__":
+    main()

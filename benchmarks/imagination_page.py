@@ -124,9 +124,9 @@ def write(out: Path) -> list[Path]:
     """
     rows = read_rows(out / "policies.csv")
     if not rows or not (out / "study.json").is_file():
-        raise UnresetError(f"{out} holds nothing of unreset bench imagination")
+        raise UnresetError(f"{out} holds nothing of python benchmarks/imagination_run.py")
     about = read_json(out / "study.json")
-    with reading(out, f"{out} is no study of unreset bench imagination"):
+    with reading(out, f"{out} is no study of python benchmarks/imagination_run.py"):
         policies = Policies(rows)
         models, planners = (read_rows(out / f"{name}.csv") for name in ("models", "planners"))
         if max(map(len, (rows, models, planners))) > _MOST_ROWS:
