@@ -21,7 +21,7 @@ from unreset.core.types import Array, Task
 from unreset.demos import pictures
 from unreset.networks.views import Seen, Vision, looked_at
 from unreset.rewards import Discriminator, judge
-from unreset.tasks.tabletop import tabletop
+from unreset.tasks.tabletop import tabletop, tabletop_task
 from unreset.tasks.tabletop.tabletop_render import CAMERAS
 
 SEED, UPDATES, HALF, LAST, EARLIER, WALK = 0, 1_000, 128, 2, 6, 50
@@ -79,8 +79,8 @@ def asked() -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
 def measured(camera: str, goal_view: Any, shares: tuple[float, ...]) -> dict[str, float]:
     vision = Vision(pixels=True, cameras=(camera,), image_size=32, patch=4, goal_view=goal_view)
-    task: Task = tabletop.tabletop()
-    demonstrations = pictures.seen(tabletop._demonstrations(SEED), task, vision)
+    task: Task = tabletop_task.tabletop()
+    demonstrations = pictures.seen(tabletop_task._demonstrations(SEED), task, vision)
     task = pictures.with_goals(demonstrations, task)
     teacher = Discriminator(spectral_norm=True).teacher(vision)
     draw = jax.jit(jax.vmap(lambda o: {camera: CAMERAS[camera](o, vision.image_size)}))

@@ -14,9 +14,9 @@ import jax.numpy as jnp
 
 from unreset.models import dynamics
 from unreset.models.dynamics import Dynamics, Rows
-from unreset.tasks.tabletop import tabletop
+from unreset.tasks.tabletop import tabletop, tabletop_task
 
-TASK = tabletop.tabletop()
+TASK = tabletop_task.tabletop()
 TRANSITIONS, FRESH, UPDATES, SEEDS = 5_000, 2_000, 4_000, (0, 1, 2)
 KINDS = [
     {"beta": beta, "relative": relative, "octaves": octaves}

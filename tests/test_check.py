@@ -11,8 +11,8 @@ from toy import point
 from unreset import cli, from_environment, registry
 from unreset.demos import store
 from unreset.demos.store import BACKWARD, FORWARD, Trajectory
-from unreset.tasks.tabletop.tabletop import tabletop
-from unreset.validation.environment import Finding, check
+from unreset.tasks.tabletop.tabletop_task import tabletop
+from unreset.validation.check_task import Finding, check
 
 STEP, WALL, RADIUS = 0.1, 1.0, 0.15
 

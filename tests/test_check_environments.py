@@ -10,7 +10,7 @@ from gymnasium import spaces
 
 from unreset import cli, from_environment, registry
 from unreset.cli import check as check_command
-from unreset.validation.environment import check
+from unreset.validation.check_task import check
 
 
 class Own(gymnasium.Env):

@@ -15,7 +15,7 @@ from unreset.drivers import fused
 from unreset.drivers.live import Live
 from unreset.evaluation import deployed
 from unreset.runs.configured import with_sight
-from unreset.tasks.tabletop.tabletop import tabletop
+from unreset.tasks.tabletop.tabletop_task import tabletop
 
 EVERY = [(name, preset) for name, presets in registry.METHODS.items() for preset in presets]
 # Presets that do something else than the default one, or do it another way.

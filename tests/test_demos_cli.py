@@ -16,8 +16,8 @@ from unreset.demos.store import BACKWARD, FORWARD
 from unreset.deploy.policy import Policy
 from unreset.errors import UnresetError
 from unreset.tasks.tabletop import tabletop as rules
-from unreset.tasks.tabletop.tabletop import tabletop
 from unreset.tasks.tabletop.tabletop_expert import tabletop_demonstrations
+from unreset.tasks.tabletop.tabletop_task import tabletop
 
 
 def quick():

@@ -17,8 +17,8 @@ from unreset.deploy.policy import Policy
 from unreset.errors import UnresetError
 from unreset.report import sections
 from unreset.report.record import read_record
-from unreset.tasks.tabletop.tabletop import tabletop
 from unreset.tasks.tabletop.tabletop_expert import tabletop_demonstrations
+from unreset.tasks.tabletop.tabletop_task import tabletop
 
 TASK = tabletop()
 

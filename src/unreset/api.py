@@ -228,4 +228,4 @@ def _prior(
     if not found:
         raise UnresetError(f"{folder} has not practised: there is nothing to begin a life with")
     known = priors.named(jax.tree.map(lambda x: x[0], learner))
-    return found, known, priors.doubts(folder, training)
+    return found, known, priors.doubts(folder, training.task, training.evaluate)

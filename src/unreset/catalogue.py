@@ -83,14 +83,14 @@ METHODS = Catalogue(
 #: What makes each task; a benchmark's task takes the name of its reward.
 TASKS = Catalogue(
     {
-        "tabletop": Place("tasks.tabletop.tabletop:tabletop"),
-        "sawyer_door": Place("tasks.sawyer.sawyer_door:sawyer_door"),
-        "sawyer_peg": Place("tasks.sawyer.sawyer_peg:sawyer_peg"),
+        "tabletop": Place("tasks.tabletop.tabletop_task:tabletop"),
+        "sawyer_door": Place("tasks.sawyer.sawyer_door_task:sawyer_door"),
+        "sawyer_peg": Place("tasks.sawyer.sawyer_peg_task:sawyer_peg"),
         "sawyer_peg_small": Place("tasks.sawyer.sawyer_peg_small:sawyer_peg_small"),
-        "kitchen": Place("tasks.kitchen.kitchen:kitchen"),
+        "kitchen": Place("tasks.kitchen.kitchen_task:kitchen"),
         "minitaur": Place("tasks.minitaur.minitaur:minitaur"),
         "dexterous": Place("tasks.dexterous.dexterous:dexterous"),
-        "cube_grasp": Place("tasks.cube.cube_grasp:cube_grasp"),
+        "cube_grasp": Place("tasks.cube.cube_grasp_task:cube_grasp"),
         "cheetah_velocity": Place("tasks.cheetah.cheetah_velocity:cheetah_velocity"),
         "cheetah": Place("tasks.cheetah.cheetah:cheetah"),
         "cheetah_hurdles": Place("tasks.cheetah.cheetah:cheetah", hurdles=True),

@@ -10,7 +10,8 @@ import pytest
 import toy
 from unreset import api, registry
 from unreset.core.practice import CONTINUING
-from unreset.tasks.tabletop.tabletop import GOALS, INITIAL, tabletop
+from unreset.tasks.tabletop.tabletop import GOALS, INITIAL
+from unreset.tasks.tabletop.tabletop_task import tabletop
 
 TABLETOP = tabletop()
 EVERY, RESETS, STEPS = 20, 75, 150

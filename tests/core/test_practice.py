@@ -18,7 +18,8 @@ from unreset.core.phases import Phase, View
 from unreset.core.types import Transition
 from unreset.demos import store
 from unreset.errors import UnresetError
-from unreset.tasks.tabletop.tabletop import GOALS, INITIAL, tabletop
+from unreset.tasks.tabletop.tabletop import GOALS, INITIAL
+from unreset.tasks.tabletop.tabletop_task import tabletop
 
 LENGTH = 7
 TOY, TABLETOP = toy.point(), tabletop()

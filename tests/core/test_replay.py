@@ -16,7 +16,7 @@ from unreset.core.replay import Rows
 from unreset.core.types import Transition
 from unreset.demos import store
 from unreset.methods import fbrl, medal
-from unreset.tasks.tabletop.tabletop import tabletop
+from unreset.tasks.tabletop.tabletop_task import tabletop
 
 DRAWS = 300  # enough that a uniform draw misses none of nine rows
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from unreset.tasks.tabletop.tabletop import tabletop
 from unreset.tasks.tabletop.tabletop_expert import tabletop_demonstrations
+from unreset.tasks.tabletop.tabletop_task import tabletop
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from unreset.demos.store import BACKWARD, FORWARD, check
-from unreset.tasks.cube import cube_grasp
+from unreset.tasks.cube import cube_grasp, cube_grasp_task
 from unreset.tasks.cube.cube_grasp_expert import attempt, cube_grasp_demonstrations
 
 pytestmark = pytest.mark.skipif(
@@ -22,7 +22,7 @@ def trajectories():
 
 
 def test_they_fit_the_task_and_end_with_their_first_success(trajectories):
-    check(trajectories, cube_grasp.cube_grasp())
+    check(trajectories, cube_grasp_task.cube_grasp())
     assert [t.direction for t in trajectories] == [FORWARD] * NUMBER + [BACKWARD] * NUMBER
     for trajectory in trajectories:
         reached = [cube_grasp.success(o, trajectory.goal) for o in trajectory.observations]

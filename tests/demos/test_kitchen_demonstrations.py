@@ -7,7 +7,7 @@ import pytest
 
 from unreset.demos import store
 from unreset.errors import UnresetError
-from unreset.tasks.kitchen import kitchen
+from unreset.tasks.kitchen import kitchen, kitchen_task
 from unreset.tasks.kitchen.kitchen_expert import kitchen_demonstrations
 
 if not (find_spec("mujoco") and find_spec("gymnasium_robotics")):
@@ -25,7 +25,9 @@ def test_there_are_as_many_back_where_pushing_is_enough(light):
         np.testing.assert_array_equal(one.goal, kitchen.GOALS[0])
         assert one.observations[0, 17] == pytest.approx(-0.69, abs=0.01)
     for one in light[2:]:
-        np.testing.assert_array_equal(one.goal, kitchen.kitchen(tasks="light").initial_goals[0])
+        np.testing.assert_array_equal(
+            one.goal, kitchen_task.kitchen(tasks="light").initial_goals[0]
+        )
         assert one.observations[0, 17] == pytest.approx(0, abs=0.01)
 
 
@@ -44,7 +46,7 @@ def test_replayed_actions_switch_the_light_off(light):
 
 
 def test_they_fit_the_task_and_a_seed_decides_them(light):
-    store.check(light, kitchen.kitchen(reward="sparse", tasks="light"))
+    store.check(light, kitchen_task.kitchen(reward="sparse", tasks="light"))
     again = kitchen_demonstrations("light", per_start=2, seed=0)
     for one, other in zip(light, again, strict=True):
         np.testing.assert_array_equal(one.observations, other.observations)
@@ -53,7 +55,7 @@ def test_they_fit_the_task_and_a_seed_decides_them(light):
 
 
 def test_dense_ones_hold_what_the_simulator_paid(light):
-    dense = kitchen.kitchen(tasks="light")
+    dense = kitchen_task.kitchen(tasks="light")
     with pytest.raises(UnresetError, match="holds no rewards"):
         store.check(light, dense)
     one = kitchen_demonstrations("light", per_start=1, seed=0, reward="dense")[0]

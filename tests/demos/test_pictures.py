@@ -14,11 +14,11 @@ from unreset.demos import pictures
 from unreset.errors import UnresetError
 from unreset.networks.views import Vision
 from unreset.runs.configured import with_sight
-from unreset.tasks.cube.cube_grasp import cube_grasp
 from unreset.tasks.cube.cube_grasp_expert import cube_grasp_demonstrations
+from unreset.tasks.cube.cube_grasp_task import cube_grasp
 from unreset.tasks.sawyer.sawyer_experts import door_demonstrations, peg_demonstrations
-from unreset.tasks.tabletop.tabletop import tabletop
 from unreset.tasks.tabletop.tabletop_expert import tabletop_demonstrations
+from unreset.tasks.tabletop.tabletop_task import tabletop
 
 SIZE = 12
 SHORT = {

@@ -11,8 +11,8 @@ from unreset.demos import quality
 from unreset.demos.store import BACKWARD, FORWARD, Trajectory
 from unreset.errors import UnresetError
 from unreset.report import demonstrations_picture
-from unreset.tasks.tabletop.tabletop import tabletop
 from unreset.tasks.tabletop.tabletop_expert import tabletop_demonstrations
+from unreset.tasks.tabletop.tabletop_task import tabletop
 
 
 def near(observation, goal):

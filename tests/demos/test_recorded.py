@@ -11,7 +11,7 @@ from unreset import api, from_environment
 from unreset.demos import formats
 from unreset.demos.store import BACKWARD, FORWARD, Trajectory
 from unreset.errors import UnresetError
-from unreset.validation.environment import check
+from unreset.validation.check_task import check
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Minari's about authors
 

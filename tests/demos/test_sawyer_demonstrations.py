@@ -8,7 +8,7 @@ import pytest
 
 from unreset.demos.replaying import replay
 from unreset.demos.store import BACKWARD, FORWARD, check
-from unreset.tasks.sawyer import sawyer_door, sawyer_peg
+from unreset.tasks.sawyer import sawyer_door, sawyer_door_task, sawyer_peg, sawyer_peg_task
 from unreset.tasks.sawyer.sawyer_experts import (
     DOOR,
     PEG,
@@ -31,9 +31,9 @@ LENGTHS = {  # of the benchmark's demonstrations, and half as much again
     ("put_down", BACKWARD): (40, 260),
 }
 TASKS = {
-    "door": sawyer_door.sawyer_door,
-    "peg": sawyer_peg.sawyer_peg,
-    "put_down": partial(sawyer_peg.sawyer_peg, "put_down"),
+    "door": sawyer_door_task.sawyer_door,
+    "peg": sawyer_peg_task.sawyer_peg,
+    "put_down": partial(sawyer_peg_task.sawyer_peg, "put_down"),
 }
 ENVIRONMENTS = {
     "door": sawyer_door.SawyerDoorEnv,
@@ -126,7 +126,7 @@ def test_a_seed_decides_them(make):
 
 
 def test_the_pegs_bring_its_dense_rewards_which_need_the_simulator():
-    factory = sawyer_peg.sawyer_peg
+    factory = sawyer_peg_task.sawyer_peg
     trajectory = factory(reward="dense").demonstrations(1)[0]
     assert trajectory.rewards.shape == (len(trajectory.actions),)
     assert trajectory.rewards[0] < 3.0

@@ -6,7 +6,7 @@ import pytest
 
 from unreset.demos import store
 from unreset.errors import UnresetError
-from unreset.tasks.tabletop import tabletop
+from unreset.tasks.tabletop import tabletop, tabletop_task
 from unreset.tasks.tabletop.tabletop_expert import tabletop_demonstrations
 
 
@@ -17,7 +17,7 @@ def demonstrations():
 
 @pytest.fixture(scope="module")
 def task():
-    return tabletop.tabletop()
+    return tabletop_task.tabletop()
 
 
 @jax.jit

@@ -14,7 +14,7 @@ from unreset.cli import demos
 from unreset.demos import formats, store, units
 from unreset.demos.store import FORWARD, Normalized, Trajectory
 from unreset.errors import UnresetError
-from unreset.validation import environment
+from unreset.validation import check_task
 
 LOW, HIGH = np.array([-0.05, 0.0]), np.array([0.05, 0.2])  # not symmetric
 SHARES = np.array([[1.0, -1.0], [0.5, 0.0], [-0.25, 1.0], [0.75, -0.5]], np.float32)
@@ -204,10 +204,10 @@ def test_arrays_from_python_are_doubted_too(task, tmp_path, monkeypatch):
 def test_the_check_finds_them(task):
     for given in (task, replace(task, demonstrations=lambda: [shown(OWN)])):
         trajectories = [shown(OWN)] if given.demonstrations is None else None
-        found = {one.what: one for one in environment.check(given, trajectories, steps=50)}
+        found = {one.what: one for one in check_task.check(given, trajectories, steps=50)}
         assert found["demonstrations"].verdict == "problem"
         assert "seem not to be normalized" in found["demonstrations"].text
-    right = environment.check(task, units.normalized([shown(OWN)], task), steps=50)
+    right = check_task.check(task, units.normalized([shown(OWN)], task), steps=50)
     assert {one.verdict for one in right if one.what == "demonstrations"} == {"ok"}
 
 

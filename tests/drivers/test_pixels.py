@@ -17,8 +17,8 @@ from unreset.errors import Failure, UnresetError
 from unreset.evaluation.deployed import Simulated
 from unreset.report.films import Camera
 from unreset.runs.configured import with_sight
-from unreset.tasks.tabletop.tabletop import tabletop
 from unreset.tasks.tabletop.tabletop_expert import tabletop_demonstrations
+from unreset.tasks.tabletop.tabletop_task import tabletop
 
 SIZE = toy.tiny(toy.seeing()).learner.vision.image_size
 

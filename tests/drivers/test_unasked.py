@@ -12,7 +12,7 @@ import toy
 from unreset import from_environment
 from unreset.drivers.world import World
 from unreset.errors import Failure
-from unreset.validation.environment import check
+from unreset.validation.check_task import check
 
 TASK = dataclasses.replace(
     toy.point(), step=None, environment=lambda render_mode=None: toy.PointEnv()

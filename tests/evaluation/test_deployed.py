@@ -12,7 +12,7 @@ from unreset import registry
 from unreset.evaluation import deployed
 from unreset.evaluation.deployed import JAX_EPISODES, Simulated, evaluator, varies
 from unreset.tasks.change import Change, changed
-from unreset.tasks.tabletop.tabletop import tabletop
+from unreset.tasks.tabletop.tabletop_task import tabletop
 
 
 @pytest.fixture(scope="module")

@@ -417,7 +417,10 @@ def test_a_prior_run_that_was_judged_by_one_of_many_starts_is_judged_anew(
     monkeypatch.setitem(registry.TASKS, "toy", lambda: task)
     training = api.load(folder)._training
     (folder / "summary.json").write_text(json.dumps({"final_success_per_seed": [0.2]}))
-    assert priors.doubts(folder, training) == []
+    assert priors.doubts(folder, training.task, training.evaluate) == []
     facts = {"final_success_per_seed": [0.2], "evaluation_episodes": 50}
     (folder / "summary.json").write_text(json.dumps(facts))
-    assert "20% of its last evaluation (50 episodes)" in priors.doubts(folder, training)[0]
+    assert (
+        "20% of its last evaluation (50 episodes)"
+        in priors.doubts(folder, training.task, training.evaluate)[0]
+    )

@@ -20,7 +20,7 @@ from unreset.methods.finetuning import FineTuning
 from unreset.runs import folder as folders
 from unreset.tasks.change import Change, ChangedEnv, changed, enters
 from unreset.tasks.pointmass.pointmass import pointmass
-from unreset.tasks.tabletop.tabletop import tabletop
+from unreset.tasks.tabletop.tabletop_task import tabletop
 
 KEY = jax.random.key(3)
 SHORT = {"eval_every": 20, "checkpoint_every": 20}

@@ -11,7 +11,7 @@ from gymnasium.utils.env_checker import check_env
 import unreset.tasks  # noqa: F401 - registers the environment
 from unreset.core.types import Task
 from unreset.errors import UnresetError
-from unreset.tasks.cube import cube_grasp
+from unreset.tasks.cube import cube_grasp, cube_grasp_task
 from unreset.tasks.cube.cube_grasp import GOALS, PLACES, CubeGraspEnv
 from unreset.tasks.cube.cube_grasp_model import REACH
 
@@ -43,7 +43,7 @@ def random_actions(steps, seed=0):
 
 
 def test_the_task_needs_no_simulator():
-    task = cube_grasp.cube_grasp()
+    task = cube_grasp_task.cube_grasp()
     assert isinstance(task, Task)
     assert (task.goal_size, task.horizon, task.train_reset_every) == (3, 100, 100_000)
     assert task.pure
@@ -51,7 +51,7 @@ def test_the_task_needs_no_simulator():
     assert (np.abs(PLACES[:, :2]) <= REACH).all()
     assert (PLACES[:, 2] == np.float32(0.025)).all()
     with pytest.raises(UnresetError, match="reward of cube_grasp must be one of"):
-        cube_grasp.cube_grasp(reward="shaped")
+        cube_grasp_task.cube_grasp(reward="shaped")
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_the_dense_reward_by_hand():
 def test_offsets_by_hand():
     observation = np.arange(14, dtype=np.float32)
     goal = np.float32([1, 2, 3])
-    task = cube_grasp.cube_grasp()
+    task = cube_grasp_task.cube_grasp()
     offsets = np.asarray(task.seen(observation, goal, relative=True))
     hand_to_cube, cube_to_goal = [40, 40, 40], [-30, -30, -30]
     expected = [*hand_to_cube, *cube_to_goal, 30, 60, *range(7, 14)]

@@ -8,7 +8,7 @@ from gymnasium import spaces
 from unreset import cli, from_environment
 from unreset.drivers.world import World
 from unreset.errors import Failure, Notice, UnresetError
-from unreset.validation.environment import check
+from unreset.validation.check_task import check
 
 
 class Point(gymnasium.Env):

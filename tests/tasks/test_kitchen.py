@@ -12,7 +12,7 @@ from gymnasium.utils.env_checker import check_env
 from unreset import registry
 from unreset.errors import UnresetError
 from unreset.tasks import extras
-from unreset.tasks.kitchen import kitchen
+from unreset.tasks.kitchen import kitchen, kitchen_task
 from unreset.tasks.kitchen.kitchen import GOALS, INITIAL, KitchenEnv
 
 if not (find_spec("mujoco") and find_spec("gymnasium_robotics")):
@@ -266,7 +266,7 @@ def test_missing_models_are_named(monkeypatch):
     monkeypatch.setattr(extras, "find_spec", lambda name: None)
     with pytest.raises(UnresetError, match=r"pip install 'unreset\[kitchen\]'"):
         extras.folder("gymnasium_robotics", "kitchen")
-    assert kitchen.kitchen().observation_size == 23  # the task itself needs no simulator
+    assert kitchen_task.kitchen().observation_size == 23  # the task itself needs no simulator
 
 
 @pytest.mark.parametrize(
@@ -277,23 +277,23 @@ def test_unknown_tasks_are_refused(tasks):
     with pytest.raises(ValueError, match="tasks must be 'all_pairs', one of"):
         KitchenEnv(tasks=tasks)
     with pytest.raises(UnresetError, match="tasks must be"):
-        kitchen.kitchen(tasks=tasks)
+        kitchen_task.kitchen(tasks=tasks)
 
 
 def test_the_task(env):
-    task = kitchen.kitchen()
+    task = kitchen_task.kitchen()
     assert (task.horizon, task.train_reset_every, task.goal_change_every) == (400, 100_000, 800)
     assert not task.pure
-    assert kitchen.kitchen("sparse").pure
+    assert kitchen_task.kitchen("sparse").pure
     np.testing.assert_array_equal(task.initial_goals, INITIAL)
-    assert kitchen.kitchen(tasks="light").initial_goals[0, 17] == np.float32(-0.69)
+    assert kitchen_task.kitchen(tasks="light").initial_goals[0, 17] == np.float32(-0.69)
     made = task.environment()
     seen, _ = made.reset(seed=0)
     assert task.score(made, seen["observation"], INITIAL[2]) == made.unwrapped.score(INITIAL[2])
     offsets = task.seen(seen["observation"], GOALS[0], True)
     assert np.abs(offsets).max() < 4
     with pytest.raises(UnresetError, match="reward of kitchen must be one of"):
-        kitchen.kitchen("shaped")
+        kitchen_task.kitchen("shaped")
 
 
 def test_pictures():

@@ -16,7 +16,7 @@ from unreset.errors import UnresetError
 from unreset.tasks.minitaur import minitaur
 from unreset.tasks.minitaur.minitaur import GOALS, MinitaurEnv
 from unreset.tasks.minitaur.minitaur_motor import Motors, motor_angles
-from unreset.validation.environment import check
+from unreset.validation.check_task import check
 
 EIGHT = np.ones(8)
 

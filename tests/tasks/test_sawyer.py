@@ -16,7 +16,7 @@ from gymnasium.utils.env_checker import check_env
 
 import unreset.tasks  # noqa: F401 - registers the environments
 from unreset.errors import UnresetError
-from unreset.tasks.sawyer import sawyer, sawyer_door, sawyer_peg
+from unreset.tasks.sawyer import sawyer, sawyer_door, sawyer_door_task, sawyer_peg, sawyer_peg_task
 from unreset.tasks.sawyer.sawyer_door import SawyerDoorEnv
 from unreset.tasks.sawyer.sawyer_experts import Lost, SawyerHand, insert_peg
 from unreset.tasks.sawyer.sawyer_peg import SawyerPegEnv
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 CLASSES = {"door": SawyerDoorEnv, "peg": SawyerPegEnv}
-FACTORIES = {"door": sawyer_door.sawyer_door, "peg": sawyer_peg.sawyer_peg}
+FACTORIES = {"door": sawyer_door_task.sawyer_door, "peg": sawyer_peg_task.sawyer_peg}
 INITIAL = {"door": sawyer_door.INITIAL, "peg": sawyer_peg.INITIAL}
 OPENED, TWENTIETH = -math.pi / 3, math.pi / 20
 
@@ -82,9 +82,9 @@ def test_the_task_has_the_benchmarks_numbers(name, goals):
 def test_the_tasks_need_neither_simulator_nor_scenes():
     code = (
         "import sys; sys.modules['mujoco'] = sys.modules['metaworld'] = None\n"
-        "from unreset.tasks.sawyer import sawyer_door, sawyer_peg\n"
+        "from unreset.tasks.sawyer import sawyer_door_task, sawyer_peg_task\n"
         "from unreset.errors import UnresetError\n"
-        "for task in (sawyer_door.sawyer_door(), sawyer_peg.sawyer_peg(reward='dense')):\n"
+        "for task in (sawyer_door_task.sawyer_door(), sawyer_peg_task.sawyer_peg('dense')):\n"
         "    try: task.environment()\n"
         "    except UnresetError as error: assert 'unreset[sawyer]' in str(error)\n"
         "    else: raise SystemExit(1)\n"
@@ -249,7 +249,7 @@ def test_a_peg_is_put_down_once_the_hand_has_let_go(height, opening, goal, expec
     seen = np.array([0.0, 0.6, height, opening, *goal[4:7]], np.float32)
     assert sawyer_peg.success(seen, goal)
     assert bool(sawyer_peg.put_down(seen, goal)) == expected
-    assert bool(jax.jit(sawyer_peg.sawyer_peg("put_down").success)(seen, goal)) == expected
+    assert bool(jax.jit(sawyer_peg_task.sawyer_peg("put_down").success)(seen, goal)) == expected
     assert sawyer_peg.put_down_reward(seen, goal) == expected
 
 
@@ -276,7 +276,7 @@ def test_an_environment_asks_for_the_success_of_its_reward(peg):
 def test_a_peg_beyond_the_hands_reach_is_stuck(head, expected):
     seen = np.array([*sawyer_peg.GOALS[0][:4], *head], np.float32)
     assert bool(sawyer_peg.stuck(seen)) == expected
-    assert bool(jax.jit(sawyer_peg.sawyer_peg().stuck)(seen)) == expected
+    assert bool(jax.jit(sawyer_peg_task.sawyer_peg().stuck)(seen)) == expected
 
 
 @pytest.mark.parametrize(("place", "reached"), [((0, 0.375), 0), ((0, 0.4), 1), ((-0.1, 0.93), 0)])

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unreset.errors import UnresetError
-from unreset.tasks.tabletop import tabletop
+from unreset.tasks.tabletop import tabletop, tabletop_task
 from unreset.tasks.tabletop.tabletop import State
 
 step = jax.jit(tabletop.step)
@@ -40,7 +40,7 @@ def test_larger_actions_are_clipped():
 
 
 def test_only_the_sparse_reward_is_one_for_success_alone():
-    assert tabletop.tabletop().sparse and not tabletop.tabletop("dense").sparse
+    assert tabletop_task.tabletop().sparse and not tabletop_task.tabletop("dense").sparse
 
 
 def test_gripping_far_from_the_mug_holds_nothing():
@@ -176,21 +176,21 @@ def test_what_is_achieved_is_a_goal_that_succeeds():
 def test_offsets_are_differences_of_positions():
     observation = np.array([1.0, 2.0, 0.5, -1.0, 0.0, 0.0], np.float32)
     goal = np.array([0.0, 0.0, -2.5, 1.0, -1.0, -1.0], np.float32)
-    offsets = tabletop.tabletop().seen(observation, goal, relative=True)
+    offsets = tabletop_task.tabletop().seen(observation, goal, relative=True)
     np.testing.assert_allclose(offsets, [0.5, 3.0, 3.0, -2.0, 1.0, 2.0, 0.0], atol=1e-6)
-    both = tabletop.tabletop().seen(observation, goal, relative=False)
+    both = tabletop_task.tabletop().seen(observation, goal, relative=False)
     np.testing.assert_array_equal(both, [*observation, *goal])
 
 
 def test_offsets_must_fit_observation_and_goal():
     with pytest.raises(UnresetError, match=r"offsets of task 'tabletop' have shape \(7, 11\).* 12"):
-        dataclasses.replace(tabletop.tabletop(), offsets=tabletop.OFFSETS[:, 1:])
+        dataclasses.replace(tabletop_task.tabletop(), offsets=tabletop.OFFSETS[:, 1:])
 
 
 @given(shift=st.tuples(st.floats(-3, 3), st.floats(-3, 3)))
 @settings(deadline=None)
 def test_offsets_are_the_same_anywhere_on_the_table(shift):
-    task = tabletop.tabletop()
+    task = tabletop_task.tabletop()
     observation = np.array([1.0, 2.0, 0.5, -1.0, -1.0, -1.0], np.float32)
     by = np.array([*shift, *shift, 0.0, 0.0], np.float32)
     here = task.seen(observation, task.goals[0], relative=True)
@@ -214,7 +214,7 @@ def test_wide_starts_keep_their_distances_and_cover_the_table():
 
 
 def test_the_task_describes_itself():
-    task = tabletop.tabletop()
+    task = tabletop_task.tabletop()
     assert task.goals.shape == (4, task.goal_size)
     now = task.reset(jax.random.key(0))
     now = task.step(now, jnp.zeros(task.action_size))
@@ -223,7 +223,7 @@ def test_the_task_describes_itself():
     assert task.achieved(seen).shape == (task.goal_size,)
     assert task.render(seen, task.goals[0], 32).shape == (32, 32, 3)
     with pytest.raises(UnresetError, match=r"reward of tabletop must be one of .*'dense'"):
-        tabletop.tabletop("shaped")
+        tabletop_task.tabletop("shaped")
 
 
 edge = float(np.float32(tabletop.ARENA))

@@ -10,7 +10,7 @@ from unreset import from_environment
 from unreset.drivers.world import World
 from unreset.errors import UnresetError
 from unreset.tasks.environments.told_success import told_success
-from unreset.validation.environment import check
+from unreset.validation.check_task import check
 
 
 @pytest.mark.parametrize(

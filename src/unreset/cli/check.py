@@ -15,7 +15,7 @@ from rich.text import Text
 from unreset import registry
 from unreset.api import demonstrations_of
 from unreset.cli.options import CheckOptions
-from unreset.validation.environment import Finding, check
+from unreset.validation.check_task import Finding, check
 
 STYLES = {"ok": "green", "warning": "yellow", "problem": "bold red"}
 PLAIN_WIDTH = 100  # of the output where there is no terminal

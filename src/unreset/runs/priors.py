@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import numpy as np
@@ -19,9 +19,6 @@ from unreset.evaluation import deployed
 from unreset.reading import reading
 from unreset.runs.folder import read_summary
 from unreset.serialization import save_file
-
-if TYPE_CHECKING:
-    from unreset.runs.training import Training
 
 FILE = "prior.safetensors"
 KNOWN = 0.5  # share of success from which on a prior run is taken to know its task
@@ -53,19 +50,19 @@ def trajectories(replay: Replay, number: int) -> list[Trajectory]:
     ]
 
 
-def doubts(folder: Path, training: Training) -> list[str]:
+def doubts(folder: Path, task: Task, evaluate: Callable[[], Mapping[str, Any]]) -> list[str]:
     """Why a life should perhaps not begin from a run: that the run does not know its own task.
 
-    ``training`` is that run as loaded: one of an earlier version, whose last evaluation may rest on
-    a single start of many, is evaluated anew.
+    A run of an earlier version, whose last evaluation may rest on a single start of many, is
+    evaluated anew by ``evaluate``.
     """
     summary = read_summary(folder)
     success = (summary.get("final_success_per_seed") or [None])[0]
     if not isinstance(success, int | float):
         return []
-    episodes, task = summary.get("evaluation_episodes"), training.task
+    episodes = summary.get("evaluation_episodes")
     if episodes is None and task.step is not None and deployed.varies(task):
-        found = training.evaluate()
+        found = evaluate()
         success, episodes = float(found["success"][0]), int(found["episodes"][0])
     if success >= KNOWN:
         return []

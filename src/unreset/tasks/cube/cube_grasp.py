@@ -14,11 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from unreset.core.types import Task
 from unreset.tasks.benchmarks import OURS
 from unreset.tasks.cube.cube_grasp_model import CAMERAS, EXTRA, HALF, MIDDLE, REACH, model_xml
 from unreset.tasks.simulation.mujoco_env import MujocoEnv, import_mujoco
-from unreset.tasks.simulation.simulated import simulated
 
 PROTOCOL = OURS["cube_grasp"]
 
@@ -210,31 +208,3 @@ class CubeGraspEnv(MujocoEnv):
             data.ctrl[:] = 0.0
             self.mujoco.mj_step(self.model, data, _SQUEEZE * SUBSTEPS)
         self._place()
-
-
-def _demonstrations(seed: int = 0) -> Any:
-    from unreset.tasks.cube.cube_grasp_expert import cube_grasp_demonstrations  # noqa: PLC0415 - uses this file
-
-    return cube_grasp_demonstrations(seed=seed)
-
-
-def cube_grasp(reward: str = "sparse") -> Task:
-    """The task, with its "sparse" or "dense" reward; simulating needs the extra ``cube``.
-
-    Raises:
-        UnresetError: if there is no such reward.
-    """
-    return simulated(
-        "cube_grasp",
-        "unreset/CubeGrasp-v0",
-        CubeGraspEnv,
-        PROTOCOL,
-        reward,
-        summary="grasp a cube and lift it (as MEDAL++'s robot; MuJoCo)",
-        lasting=True,
-        demonstrations=_demonstrations,
-        proprioception=(0, 1, 2, 3, 7, 8, 9, 10),  # hand, opening, and their velocities
-        offsets=OFFSETS,
-        position=(4, 5),
-        position_name="cube position",
-    )

@@ -6,18 +6,14 @@ al. (2019, arXiv 1910.11956), with the models that gymnasium-robotics ships.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import numpy as np
 
-from unreset.core.types import Task
-from unreset.errors import UnresetError
 from unreset.tasks.benchmarks import EARL
 from unreset.tasks.kitchen.kitchen_model import CAMERAS, kitchen_model
 from unreset.tasks.kitchen.kitchen_starts import ALL_PAIRS, EVERY, PAIRS, check_tasks, opened
 from unreset.tasks.simulation.mujoco_env import MujocoEnv, import_mujoco
-from unreset.tasks.simulation.simulated import ask, simulated
 
 PROTOCOL = EARL["kitchen"]
 FRAME_SKIP = 40
@@ -239,43 +235,3 @@ class KitchenEnv(MujocoEnv):
     def _look(self) -> np.ndarray:
         noise = NOISE * self.np_random.uniform(-1.0, 1.0, 23)
         return np.asarray(self.data.qpos + noise, np.float32)
-
-
-def _demonstrations(tasks: str, reward: str, seed: int = 0) -> list[Any]:
-    from unreset.tasks.kitchen.kitchen_expert import kitchen_demonstrations  # noqa: PLC0415 - it needs this module
-
-    return kitchen_demonstrations(tasks, seed=seed, reward=reward)
-
-
-def kitchen(reward: str = "dense", tasks: str = ALL_PAIRS) -> Task:
-    """The task, with the benchmark's dense reward or a sparse one.
-
-    Args:
-        reward: "dense" needs the simulator (where hand and handles are); "sparse" does not.
-        tasks: see :class:`KitchenEnv`; the initial states are those of these tasks alone.
-
-    Raises:
-        UnresetError: if an argument is not one of these.
-    """
-    try:
-        named = check_tasks(tasks)
-    except ValueError as error:
-        raise UnresetError(str(error)) from error
-    initial = [[*SETTLED_ROBOT, *opened(one)] for one in named]
-    return simulated(
-        "kitchen",
-        "unreset/Kitchen-v0",
-        KitchenEnv,
-        PROTOCOL,
-        reward,
-        arguments={"tasks": tasks},
-        summary="close doors, switch off the light of a kitchen with an arm (EARL; MuJoCo)",
-        lasting=True,
-        initial_goals=np.array(initial, np.float32),
-        score=ask if reward == "dense" else None,
-        demonstrations=partial(_demonstrations, tasks, reward),
-        proprioception=tuple(range(9)),
-        offsets=OFFSETS,
-        position=(22, 21),
-        position_name="microwave and hinged door",
-    )

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from unreset.core.types import Task
 from unreset.tasks.benchmarks import SINGLE_LIFE
-from unreset.tasks.kitchen.kitchen import kitchen
+from unreset.tasks.kitchen.kitchen_task import kitchen
 
 PROTOCOL = SINGLE_LIFE["kitchen"]
 ALONE, TOGETHER = "microwave,hinge", "microwave+hinge"  # as options of KitchenEnv

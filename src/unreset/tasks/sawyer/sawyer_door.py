@@ -12,11 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from unreset.core.types import Task
 from unreset.tasks.benchmarks import EARL
 from unreset.tasks.sawyer import sawyer
 from unreset.tasks.sawyer.sawyer import HAND, OBJECT, SawyerEnv
-from unreset.tasks.simulation.simulated import simulated
 
 PROTOCOL = EARL["sawyer_door"]
 DOOR = (0.1, 0.95, 0.1)  # the door frame's position
@@ -120,28 +118,3 @@ class SawyerDoorEnv(SawyerEnv):
         else:
             self._settle(HOME)
             self._turn(OPENED + self.np_random.uniform(0.0, SPREAD))
-
-
-def sawyer_door(reward: str = "sparse") -> Task:
-    """The task, with its "sparse" or "dense" reward.
-
-    Raises:
-        UnresetError: if there is no such reward.
-    """
-    from unreset.tasks.sawyer.sawyer_experts import door_demonstrations  # noqa: PLC0415 - it needs this module
-
-    return simulated(
-        "sawyer_door",
-        "unreset/SawyerDoor-v0",
-        SawyerDoorEnv,
-        PROTOCOL,
-        reward,
-        summary="close a door (EARL; MuJoCo)",
-        lasting=True,
-        demonstrations=door_demonstrations,
-        cameras=sawyer.LOOKING,
-        proprioception=sawyer.PROPRIOCEPTION,
-        offsets=sawyer.OFFSETS,
-        position=(4, 5),
-        position_name="handle position",
-    )

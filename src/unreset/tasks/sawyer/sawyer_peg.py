@@ -10,17 +10,14 @@ fingers cage the peg is still judged by the fingertips.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from math import dist
 from typing import Any
 
 import numpy as np
 
-from unreset.core.types import Task
 from unreset.tasks.benchmarks import EARL
 from unreset.tasks.sawyer import sawyer
 from unreset.tasks.sawyer.sawyer import HAND, OBJECT, OPENING, SawyerEnv, arrays
-from unreset.tasks.simulation.simulated import ask, simulated
 
 PROTOCOL = EARL["sawyer_peg"]
 RADIUS = PROTOCOL.success_radius
@@ -248,33 +245,3 @@ class SawyerPegEnv(SawyerEnv):
         caging = _both(_both(*sides), above)
         closing = min(max(float(self._commands[0]), 0.0), 1.0) if caging > 0.97 else 0.0
         return 0.5 * (_both(caging, closing) + caging)
-
-
-def sawyer_peg(reward: str = "sparse") -> Task:
-    """The task, with its "sparse", "dense" or "put_down" reward.
-
-    The last one is 1 on success, as the first, but a peg that shall lie on the table has to be put
-    down (:func:`put_down`). That concerns practice alone: the task's goal is in the hole.
-
-    Raises:
-        UnresetError: if there is no such reward.
-    """
-    from unreset.tasks.sawyer.sawyer_experts import peg_demonstrations  # noqa: PLC0415 - it needs this module
-
-    return simulated(
-        "sawyer_peg",
-        "unreset/SawyerPeg-v0",
-        SawyerPegEnv,
-        PROTOCOL,
-        reward,
-        summary="insert a peg into a hole (EARL; MuJoCo)",
-        lasting=True,
-        score=ask if reward == "dense" else None,
-        demonstrations=partial(peg_demonstrations, reward=reward),
-        cameras=sawyer.LOOKING,
-        proprioception=sawyer.PROPRIOCEPTION,
-        offsets=sawyer.OFFSETS,
-        stuck=stuck,
-        position=(4, 5),
-        position_name="peg head position",
-    )

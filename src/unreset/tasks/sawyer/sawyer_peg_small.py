@@ -14,7 +14,8 @@ from typing import Any
 from unreset.core.types import Task
 from unreset.tasks.benchmarks import PAINT
 from unreset.tasks.sawyer.sawyer import OBJECT
-from unreset.tasks.sawyer.sawyer_peg import SawyerPegEnv, sawyer_peg
+from unreset.tasks.sawyer.sawyer_peg import SawyerPegEnv
+from unreset.tasks.sawyer.sawyer_peg_task import sawyer_peg
 from unreset.tasks.simulation.mujoco_env import delete
 from unreset.tasks.simulation.simulated import make
 

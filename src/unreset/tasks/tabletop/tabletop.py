@@ -6,16 +6,14 @@ thresholds, clips, goals, both rewards and both success predicates.
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from unreset.core.types import Array, Task
+from unreset.core.types import Array
 from unreset.tasks.benchmarks import EARL
-from unreset.tasks.simulation.simulated import chosen, make
 
 STEP = 0.2  # largest displacement of the gripper per axis and step
 ARENA = 2.8  # positions are clipped to [-ARENA, ARENA]
@@ -115,48 +113,4 @@ def achieved(observation: Array) -> Array:
     return jnp.concatenate([observation[0:4], -jnp.ones(2)])
 
 
-def _demonstrations(seed: int = 0) -> list[Any]:
-    from unreset.tasks.tabletop.tabletop_expert import tabletop_demonstrations  # noqa: PLC0415
-
-    return tabletop_demonstrations(seed=seed)
-
-
 REWARDS = {"sparse": sparse_reward, "dense": dense_reward}
-
-
-def tabletop(reward: str = "sparse") -> Task:
-    """The task, with its "sparse" or "dense" reward.
-
-    Raises:
-        UnresetError: if there is no such reward.
-    """
-    from unreset.tasks.tabletop.tabletop_render import CAMERAS, looks, render  # noqa: PLC0415 - it needs the constants above
-
-    return Task(
-        name="tabletop",
-        summary="carry a mug to one of four coasters and return (EARL; JAX)",
-        observation_size=6,
-        action_size=3,
-        goals=GOALS,
-        initial_goals=INITIAL,
-        **PROTOCOL.periods(),
-        achieved=achieved,
-        reward=chosen("tabletop", REWARDS, reward),
-        sparse=reward == "sparse",
-        success=success,
-        wide_success=mug_success,
-        lasting=True,
-        environment=partial(make, "unreset/Tabletop-v0", reward_type=reward),
-        starts=STARTS,
-        demonstrations=_demonstrations,
-        reset=reset,
-        step=step,
-        observe=observe,
-        render=render,
-        cameras=tuple(CAMERAS),
-        look=looks,
-        proprioception=(0, 1, 4),
-        offsets=OFFSETS,
-        position=(2, 3),
-        position_name="mug position",
-    )

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from unreset.core.types import Array, Task
 from unreset.tasks.benchmarks import PAINT
-from unreset.tasks.tabletop import tabletop
+from unreset.tasks.tabletop import tabletop, tabletop_task
 from unreset.tasks.tabletop.tabletop import State
 
 EDGE = tabletop.ARENA  # the table reaches from -EDGE to EDGE
@@ -56,7 +56,7 @@ def stuck_examples(key: Array, number: int) -> Array:
 def tabletop_edge() -> Task:
     """The task."""
     return replace(
-        tabletop.tabletop(),
+        tabletop_task.tabletop(),
         name="tabletop_edge",
         summary="the tabletop with an edge over which the mug can fall (PAINT; JAX)",
         **PROTOCOL.periods(),

@@ -14,7 +14,7 @@ import numpy as np
 
 from unreset.core.types import Array, Task
 from unreset.tasks.benchmarks import SINGLE_LIFE
-from unreset.tasks.tabletop import tabletop
+from unreset.tasks.tabletop import tabletop, tabletop_task
 
 PROTOCOL = SINGLE_LIFE["tabletop"]
 NEW_MUGS = ((2.7, 1.5), (2.7, -1.5))
@@ -39,7 +39,7 @@ def moved(key: Array, start: str = "initial") -> tabletop.State:
 
 def tabletop_placing(new_mug: bool = False) -> Task:
     """The task with the mug where EARL has it, or somewhere new and for the two far coasters."""
-    task = tabletop.tabletop()
+    task = tabletop_task.tabletop()
     task = replace(
         task,
         name="tabletop_placing",
@@ -61,7 +61,7 @@ def tabletop_placing(new_mug: bool = False) -> Task:
         reset=moved,
         demonstrations=lambda seed=0: [
             one
-            for one in tabletop._demonstrations(seed)
+            for one in tabletop_task._demonstrations(seed)
             if (np.abs(tabletop.GOALS[:2] - one.goal).max(axis=1) < SPREAD).any()
         ],
     )
