@@ -40,8 +40,8 @@ from unreset import __version__
 from unreset.bench.output import write_csv
 from unreset.core.types import Array, Task
 from unreset.errors import UnresetError
-from unreset.evaluation import dynamics
-from unreset.evaluation.dynamics import LEVELS
+from unreset.evaluation import models
+from unreset.evaluation.models import LEVELS
 from unreset.models.dynamics import Model
 from unreset.models.planning import Planner, Planning
 from unreset.reading import read_json
@@ -141,7 +141,7 @@ class _Program:
 
     def _model_row(self, number: int, shown: Any) -> Row:
         model = jax.tree.map(lambda x: x[number], self._models)
-        found = dynamics.quality(self._study.dynamics, self._task, model, shown)
+        found = models.quality(self._study.dynamics, self._task, model, shown)
         row: Row = {"size": self._study.sizes[number]}
         for name, values in (("error", found.error), ("unchanged", found.unchanged)):
             row |= {

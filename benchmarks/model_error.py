@@ -7,7 +7,7 @@ import csv
 import sys
 
 import unreset
-from unreset.evaluation.dynamics import LEVELS
+from unreset.evaluation.models import LEVELS
 
 
 def main(folder, path):

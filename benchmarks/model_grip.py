@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 import unreset
-from unreset.evaluation import dynamics
+from unreset.evaluation import models
 from unreset.models.dynamics import MODEL
 from unreset.tasks.tabletop.tabletop_expert import tabletop_demonstrations
 
@@ -27,19 +27,19 @@ def judged(training, seed):
         lambda x: x[seed], (training.actors, training.driver.run.signals[MODEL])
     )
     along = {
-        f"the policy, {start} starts": dynamics.episodes(method, task, actor, start, EPISODES, 1)
+        f"the policy, {start} starts": models.episodes(method, task, actor, start, EPISODES, 1)
         for start in ("initial", "wide")
     }
     along["fresh demonstrations"] = tabletop_demonstrations(seed=FRESH)
     deviation = np.asarray(model.inputs.deviation)[: task.observation_size]
     for name, trajectories in along.items():
-        steps = dynamics._windows(trajectories, 1, 1)
+        steps = models._windows(trajectories, 1, 1)
         seen, action, after = steps.begin, steps.action[:, 0], steps.after[:, 0]
         mean, spread = map(
             np.asarray,
-            dynamics._mixture(method.models[MODEL], task, model, seen, action, steps.goal),
+            models._mixture(method.models[MODEL], task, model, seen, action, steps.goal),
         )
-        guess = np.asarray(dynamics.dynamics.reached(model, seen, mean))
+        guess = np.asarray(models.dynamics.reached(model, seen, mean))
         error = ((guess - after) / deviation) ** 2
         outside = np.abs(after - seen - mean) > BOUND * spread
         held, holds = seen[:, HELD] > -0.5, after[:, HELD] > -0.5

@@ -12,11 +12,10 @@ TREES = {name: ast.parse(path.read_text()) for name, path in FILES.items()}
 
 #: What does not keep to a rule yet. What does so by now must leave these lists.
 LONG_FILES = {
-    "core/asking.py",
-    "core/batches.py",
     "core/method.py",
-    "core/model.py",
+    "core/protocols.py",
     "core/replay.py",
+    "models/dynamics.py",
     "report/sections.py",
     "rewards/discriminator.py",
     "runs/checkpoint.py",
@@ -25,7 +24,6 @@ LONG_FILES = {
 LONG_FUNCTIONS = {
     "api.py:train",
     "bench/runner.py:run",
-    "core/batches.py:_draw_part",
     "deploy/policy_sight.py:seen",
     "report/maps.py:map_figure",
     "runs/training.py:__init__",
@@ -34,20 +32,13 @@ LONG_FUNCTIONS = {
 }
 TYPE_CHECKING = {
     "__init__.py",  # its names are imported when they are asked for
-    "core/asking.py",
-    "core/batches.py",
-    "core/fitting.py",
     "core/foresight.py",
-    "core/mpc.py",
     "core/teaching.py",
 }
 CIRCLES = {
-    "core/asking.py",
-    "core/batches.py",
     "core/fitting.py",
     "core/foresight.py",
     "core/method.py",
-    "core/mpc.py",
     "core/phases.py",
     "core/practice.py",
     "core/refusals.py",
@@ -118,9 +109,8 @@ def test_no_two_files_of_one_name():
 
 
 def test_files_are_short():
-    assert {
-        n for n, path in FILES.items() if len(path.read_text().splitlines()) > 300
-    } <= LONG_FILES
+    found = {name for name, path in FILES.items() if path.read_text().count("\n") > 300}
+    assert found <= LONG_FILES
 
 
 def test_functions_are_short():

@@ -18,9 +18,9 @@ from unreset.deploy.policy import Policy
 from unreset.drivers.live import Live
 from unreset.drivers.supervisor import Supervisor
 from unreset.errors import Failure, UnresetError
-from unreset.evaluation import discriminators, dynamics
+from unreset.evaluation import discriminators, models
 from unreset.evaluation.discriminators import Judgement
-from unreset.evaluation.dynamics import Quality
+from unreset.evaluation.models import Quality
 from unreset.models.dynamics import MODEL
 from unreset.report.report import write_page
 from unreset.report.videos import write_videos
@@ -168,7 +168,7 @@ class Run:
         training = self._training
         self._check_seed(seed_number)
         method, task = training.method, training.task
-        dynamics.dynamics_of(method)  # refuse before anything takes time
+        models.dynamics_of(method)  # refuse before anything takes time
         self._check_learned()
         episodes = _judged_episodes(task, episodes)
         actor, model = jax.tree.map(
@@ -176,7 +176,7 @@ class Run:
         )
         given = demonstrations is not None or task.demonstrations is not None
         shown = unseen(task, demonstrations) if given else ()
-        return dynamics.judge(method, task, actor, model, shown, episodes, JUDGING_SEED)
+        return models.judge(method, task, actor, model, shown, episodes, JUDGING_SEED)
 
     def resume(
         self,

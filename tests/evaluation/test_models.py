@@ -9,7 +9,7 @@ import pytest
 
 from unreset.core.types import Trajectory
 from unreset.errors import UnresetError
-from unreset.evaluation.dynamics import quality
+from unreset.evaluation.models import quality
 from unreset.models import dynamics
 from unreset.models.dynamics import Dynamics
 from unreset.tasks.pointmass.pointmass import pointmass
