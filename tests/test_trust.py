@@ -13,6 +13,7 @@ import unreset
 from unreset import cli, trust
 from unreset.bench import plan
 from unreset.bench.suites import Cell
+from unreset.errors import UnresetError
 from unreset.report.record import read_record
 
 FILE = """
@@ -132,6 +133,19 @@ def test_a_place_that_one_has_not_named_is_not_ones_own(mine, theirs, monkeypatc
         config.write_text(json.dumps(stored))
         with pytest.raises(trust.Untrusted, match=f"names the {what} '{place}'"):
             unreset.load(theirs / "run")
+
+
+def test_a_part_that_one_has_not_named_is_not_ones_own(theirs, monkeypatch):
+    enter(monkeypatch, theirs)
+    config = theirs / "run" / "config.json"
+    stored = json.loads(config.read_text()) | {"task": "toy"}
+    stored["settings"]["learner"]["class"] = "my_arm:Learner"
+    config.write_text(json.dumps(stored))
+    with pytest.raises(trust.Untrusted, match="names the part 'my_arm:Learner', which would run"):
+        unreset.load(theirs / "run")
+    assert not (theirs / "ran").exists()
+    with pytest.raises(UnresetError, match="my_arm has no class 'Learner'"):
+        unreset.load(theirs / "run", trust=True)
 
 
 def test_nothing_in_the_run_folder_can_stand_in_for_the_users_word(theirs, monkeypatch):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from unreset import api, registry
+from unreset.core.protocols import Learner
 from unreset.demos.store import Trajectory
 from unreset.errors import UnresetError, look_up
 from unreset.learners.actor_critic import ActorCritic
@@ -63,8 +64,11 @@ def life(
                 "a life begins with what a prior run has learned, or with what implicit Q-learning "
                 "makes of demonstrations (prior_learner='iql'), not both"
             )
+        successor = method.learner.successor()
+        if successor is None:
+            raise UnresetError(f"{type(method.learner).__name__} has no critics to live by")
         prior, demonstrations = _learned(method.learner, task, demonstrations, given), None
-        method = dataclasses.replace(method, learner=method.learner.successor())
+        method = dataclasses.replace(method, learner=successor)
     return api.train(
         method,
         task,
@@ -87,15 +91,17 @@ def following(settings: Settings, prior: str | Path, trust: bool = False) -> Set
 
 
 def _learned(
-    learner: ActorCritic,
+    learner: Learner,
     task: str,
     demonstrations: Sequence[Trajectory] | str | Path | None,
     given: Mapping[str, Any],
 ) -> Path:
     """The folder of a new run of implicit Q-learning, by a learner that is like this one."""
-    settings, first = registry.settings("iql"), cast(Any, learner)  # of whichever class theirs is
+    settings, first = registry.settings("iql"), learner
     if not isinstance(learner, ImplicitQLearning):
-        first = dataclasses.replace(settings.learner, **learner.shared())
+        if not isinstance(learner, ActorCritic):
+            raise UnresetError(f"{type(learner).__name__} is unlike implicit Q-learning")
+        first = dataclasses.replace(cast(Any, settings.learner), **learner.shared())
     seed, out = given.get("seed", 0), given.get("out")
     folder = api.new_folder(Path("runs"), "prior-iql", task.rpartition(":")[2], seed)
     folder = folder if out is None else Path(f"{out}-prior")

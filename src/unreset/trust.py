@@ -1,6 +1,6 @@
 """Whose code is imported: what this user named himself, in the place where he did.
 
-A run names its own method or task as ``module:name``, and anybody can write that into a
+A run names its own method, task or parts as ``module:name``, and anybody can write that into a
 ``config.json``. What a user names himself (on the command line, in a script) is noted down with the
 file that it came from, in ``~/.local/state/unreset/code.jsonl`` (or under ``XDG_STATE_HOME``); what
 a run names is imported only if it is noted there, or if the user says so. Nothing in a run's
@@ -14,12 +14,20 @@ import importlib.util
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
 from unreset.errors import UnresetError
+
+CLASS = "class"  # the key under which stored settings name the class of a part
+
+#: Packages whose parts are built in: their names may stand in any ``config.json``.
+ROOMS = tuple(
+    f"unreset.{room}"
+    for room in ("data", "goals", "interventions", "learners", "models", "rewards", "switching")
+)
 
 _here: set[tuple[str, str]] = set()  # what this process knows, where nothing can be written
 
@@ -56,7 +64,7 @@ def source(place: str) -> str | None:
 def remember(place: str) -> None:
     """Note that the user himself named ``module:name``, which comes from where it is found now."""
     entry = (place, source(place) or "")
-    if entry in _noted():
+    if place.partition(":")[0] in ROOMS or entry in _noted():
         return
     _here.add(entry)
     try:
@@ -71,7 +79,7 @@ def remember(place: str) -> None:
 
 
 def check(folder: Path, configuration: Mapping[str, Any], trust: bool = False) -> None:
-    """Refuse a run whose method or task is code that its user has not named himself.
+    """Refuse a run whose method, task or parts are code that its user has not named himself.
 
     Args:
         folder: the run's.
@@ -81,20 +89,37 @@ def check(folder: Path, configuration: Mapping[str, Any], trust: bool = False) -
     Raises:
         Untrusted: it says what would be imported, and from where.
     """
-    for what in ("method", "task"):
-        place = configuration.get(what)
+    named = [(what, configuration.get(what)) for what in ("method", "task")]
+    named += [("part", place) for place in classes(configuration.get("settings"))]
+    for what, place in named:
         if not isinstance(place, str) or ":" not in place:
             continue
         if trust:
             remember(place)
             continue
         file = source(place)
-        if file is not None and (place, file) not in _noted():  # else importing says what is wrong
+        if file is not None and not known(place):  # else importing says what is wrong
             raise Untrusted(
                 f"{folder} names the {what} {place!r}, which would run {file}: that is neither "
                 "built in nor code that you have used from there; if you trust it, say --trust (in "
                 "Python trust=True)"
             )
+
+
+def known(place: str) -> bool:
+    """Whether ``module:name`` is built in as a part, or code that the user has named from there."""
+    return place.partition(":")[0] in ROOMS or (place, source(place)) in _noted()
+
+
+def classes(settings: Any) -> Iterator[str]:
+    """The places of all classes that stored settings name."""
+    if isinstance(settings, Mapping):
+        if isinstance(place := settings.get(CLASS), str):
+            yield place
+        settings = list(settings.values())
+    if isinstance(settings, list):
+        for inner in settings:
+            yield from classes(inner)
 
 
 def _noted() -> set[tuple[str, str]]:

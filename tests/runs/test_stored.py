@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import pytest
@@ -89,6 +89,11 @@ class BigPart(Part):
 
 
 @dataclass(frozen=True)
+class Other:
+    """No part of that kind."""
+
+
+@dataclass(frozen=True)
 class Odd:
     counts: Any = None
 
@@ -108,7 +113,9 @@ class Odd:
         (Whole(part=Part(form="cubic")), r"part.form should be Literal\['log', 'linear'\]"),
         (Whole(width="wide"), "width should be int | tuple"),
         (Whole(pairs=((1, 2), (3,))), r"pairs should be tuple\[int, int\]"),
-        (Whole(part=BigPart()), "Part has no field 'more'"),
+        (Whole(part=Other()), "part should be Part, and test_stored:Other is none"),
+        (Whole(other=Other()), r"other should be Part \| None, and test_stored:Other is none"),
+        (Whole(parts=(Other(),)), "parts should be Part, and test_stored:Other is none"),
         (Whole(names=("a",)), r"names=\('a',\) would not come back from config.json as the same"),
         (Odd({"a": (1,)}), "counts=.* would not come back"),
     ],
@@ -118,6 +125,70 @@ def test_what_would_not_come_back_is_refused(value, message):
     with pytest.raises(UnresetError, match=message) as refusal:
         stored.check(value)
     assert "\n" not in str(refusal.value)
+
+
+class Kind(Protocol):
+    """A protocol that parts follow, whatever they are called."""
+
+    def size(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class Usual:
+    depth: int = 1
+
+    def size(self) -> int:
+        return self.depth
+
+
+@dataclass(frozen=True)
+class Unusual:
+    width: int = 2
+
+    def size(self) -> int:
+        return self.width
+
+
+@dataclass(frozen=True)
+class Open:
+    kind: Kind = field(default_factory=Usual)
+
+
+def test_a_part_of_another_class_is_stored_with_it():
+    many = Whole(part=BigPart(more=3), other=BigPart(), parts=(Part(), BigPart()))
+    many = replace(many, signals={"one": BigPart(more=2), "two": Part()})
+    for value in (many, Open(), Open(Unusual(5))):
+        stored.check(value)
+        assert through_json(value) == value
+    assert stored.plain(Open(), "") == {"kind": {"depth": 1}}
+    assert stored.plain(Open(Unusual()), "")["kind"]["class"] == "test_stored:Unusual"
+    with pytest.raises(UnresetError, match=r"kind should be Usual \| Kind, and test_stored:Other"):
+        stored.check(Open(Other()))
+
+
+@pytest.mark.parametrize("method", ["fbrl", "medal"])
+def test_any_method_may_have_any_learner(method):
+    settings = replace(registry.settings(method), learner=registry.settings("iql").learner)
+    stored.check(settings)
+    assert stored.plain(settings, "")["learner"]["class"] == "unreset.learners:ImplicitQLearning"
+    assert through_json(settings) == settings
+
+
+def test_no_class_is_imported_that_nobody_has_named(tmp_path, monkeypatch):
+    (tmp_path / "strange.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    for place, message in [
+        ("strange:Part", "part names 'strange:Part', which is not code that you have used"),
+        ("os:system", "os:system"),
+        ("unreset.cli:main", "unreset.cli:main"),
+        ("unreset.learners:SAC", "part should be Part, and unreset.learners:SAC is none"),
+        ("nowhere", "part should be Part"),
+        (3, "part should be Part"),
+    ]:
+        with pytest.raises(UnresetError, match=message):
+            stored.build(Whole, {"part": {"class": place}})
+    assert not (tmp_path / "ran").exists()
 
 
 def test_what_was_changed_by_hand_is_refused_with_the_field():

@@ -20,9 +20,7 @@ class BC(Settings):
 
     practice: Practice = field(default_factory=lambda: offline_practice(128, 4))
     """The loop; a step is a round of updates, and nothing moves."""
-    learner: Cloning = field(  # type: ignore[assignment]
-        default_factory=lambda: Cloning(octaves=0)
-    )
+    learner: Cloning = field(default_factory=lambda: Cloning(octaves=0))
     """The learner; sines and cosines only help it to learn the few demonstrations by heart."""
     steps: int = 6_000
     """Rounds of updates of each seed."""

@@ -25,7 +25,7 @@ class IQL(Settings):
 
     practice: Practice = field(default_factory=lambda: offline_practice(256, 4))
     """The loop; a step is a round of updates, and nothing moves."""
-    learner: ImplicitQLearning = field(  # type: ignore[assignment]
+    learner: ImplicitQLearning = field(
         default_factory=lambda: ImplicitQLearning(advantage_scale=10.0, octaves=0)
     )
     """The learner; its networks see plain numbers, as those of a life do."""

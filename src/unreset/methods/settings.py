@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from unreset.core.method import Method, Practice
+from unreset.core.protocols import Learner
 from unreset.core.types import Task
 from unreset.data.imagined import Imagination
 from unreset.interventions.help import Help
@@ -20,7 +21,7 @@ class Settings:
 
     practice: Practice = field(default_factory=Practice)
     """The loop."""
-    learner: SAC = field(default_factory=SAC)
+    learner: Learner = field(default_factory=SAC)
     """The learner."""
     steps: int = 30_000
     """Environment steps of each seed."""

@@ -54,7 +54,8 @@ class Configuration:
 
     def dictionary(self) -> dict[str, Any]:
         """As stored in ``config.json``."""
-        return {"version": __version__, **stored.plain(self, "")}
+        content = {**stored.plain(self, ""), "settings": stored.plain(self.settings, "settings")}
+        return {"version": __version__, **content}
 
 
 def digest(folder: Path) -> str:
