@@ -13,25 +13,31 @@ __version__ = "0.1.0"
 __all__ = [
     "Method",
     "Policy",
+    "Practice",
     "Role",
+    "Settings",
     "Task",
     "Trajectory",
     "UnresetError",
+    "data",
     "from_environment",
+    "interventions",
     "learners",
     "life",
     "load",
+    "models",
     "rewards",
     "train",
 ]
 
 if TYPE_CHECKING:
-    from unreset import learners, rewards
+    from unreset import data, interventions, learners, models, rewards
     from unreset.api import train
-    from unreset.core.method import Method, Role
+    from unreset.core.method import Method, Practice, Role
     from unreset.core.types import Task, Trajectory
     from unreset.deploy.policy import Policy
     from unreset.errors import UnresetError
+    from unreset.methods.settings import Settings
     from unreset.run import load
     from unreset.single_life import life
     from unreset.tasks.environments.adapter import from_environment
@@ -39,7 +45,9 @@ if TYPE_CHECKING:
 _HOMES = {
     "Method": "core.method",
     "Policy": "deploy.policy",
+    "Practice": "core.method",
     "Role": "core.method",
+    "Settings": "methods.settings",
     "Task": "core.types",
     "Trajectory": "core.types",
     "UnresetError": "errors",
@@ -48,7 +56,7 @@ _HOMES = {
     "load": "run",
     "train": "api",
 }
-_ROOMS = ("learners", "rewards")  # packages of parts
+_ROOMS = ("data", "interventions", "learners", "models", "rewards")  # packages of parts
 
 
 def __getattr__(name: str) -> Any:

@@ -64,11 +64,9 @@ def life(
                 "a life begins with what a prior run has learned, or with what implicit Q-learning "
                 "makes of demonstrations (prior_learner='iql'), not both"
             )
-        successor = method.learner.successor()
-        if successor is None:
-            raise UnresetError(f"{type(method.learner).__name__} has no critics to live by")
+        following_learner = _successor(method.learner)
         prior, demonstrations = _learned(method.learner, task, demonstrations, given), None
-        method = dataclasses.replace(method, learner=successor)
+        method = dataclasses.replace(method, learner=following_learner)
     return api.train(
         method,
         task,
@@ -84,10 +82,16 @@ def life(
 def following(settings: Settings, prior: str | Path, trust: bool = False) -> Settings:
     """The settings with the learner that goes on from that of a prior run, given by its folder."""
     learner = folders.read_configuration(Path(prior), trust).settings.learner
+    return dataclasses.replace(settings, learner=_successor(learner, f"{prior} has learned"))
+
+
+def _successor(learner: Learner, what: str = "") -> Learner:
+    """The learner that goes on from what one has learned; refused where that has no critics."""
     successor = learner.successor()
     if successor is None:
-        raise UnresetError(f"{prior} has learned no critics: a life needs some to begin with")
-    return dataclasses.replace(settings, learner=successor)
+        what = what or f"{type(learner).__name__} has"
+        raise UnresetError(f"{what} no critics: a life needs some to begin with")
+    return successor
 
 
 def _learned(

@@ -32,7 +32,7 @@ from unreset.core.protocols import Beginning, Fresh, Recorded, Scope
 from unreset.core.refusals import misfit
 from unreset.core.replay import Replay
 from unreset.core.teaching import learn
-from unreset.core.types import Array, Measurement, Task, Transition, add
+from unreset.core.types import Array, Measurement, Task, Transition, add, joined
 from unreset.errors import UnresetError
 from unreset.networks.views import Frames
 
@@ -217,7 +217,7 @@ def _taught(
     run, learned = learn(method, task, run, step, step_keys(run.key, step)[1])
     if method.practice.goal_change_every:
         metrics |= {CONTINUING: Measurement(jnp.asarray(transition.asked_reward), jnp.float32(1))}
-    return run, learned | metrics
+    return run, joined(learned, metrics)
 
 
 def interrupted(method: Method, task: Task, run: Run) -> Run:

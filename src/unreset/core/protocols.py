@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from unreset.core import replay as replays
 from unreset.core.context import Context
 from unreset.core.replay import Replay, Rows
 from unreset.core.types import Array, Batch, Measurement, Metrics, Task, Transition
@@ -83,6 +84,21 @@ class Draws(NamedTuple):
     replay: Replay
     learners: Any  # the states of the learners, stacked [learners]
     first_list: int  # in the replay, the first of its own lists of demonstration rows
+
+    def steps(self, roles: tuple[int, ...], number: int, key: Array) -> Steps:
+        """Steps [number] of practice by some roles, drawn uniformly, with replacement."""
+        at = replays.sample(self.replay, roles, number, key)
+        rows, after = self.replay.rows, replays.following(self.replay, at)
+        return Steps(
+            rows.observation[at],
+            rows.action[at],
+            rows.observation[after],
+            rows.goal[at],
+            rows.reward[at],
+            rows.success[at],
+            replays.pictures(self.replay, at),
+            replays.pictures(self.replay, after),
+        )
 
 
 class Fitted(NamedTuple):

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from itertools import chain
 
 from unreset.core.context import Context
-from unreset.core.environment import ENVIRONMENT
+from unreset.core.environment import ENVIRONMENT, Environment
 from unreset.core.method import Method
 from unreset.core.protocols import Discriminates
 from unreset.core.types import Task
@@ -42,7 +42,7 @@ def _leads_back(method: Method, role: int) -> bool:
 
 
 def _rewards(method: Method) -> Iterator[str]:
-    if not method.rewards[ENVIRONMENT].told:
+    if method.rewards[ENVIRONMENT] != Environment():
         yield f"a reward of {method.name} is named {ENVIRONMENT!r}, which is the task's own"
     for name, reward in method.rewards.items():
         if reason := reward.needs(method, name):

@@ -13,7 +13,7 @@ from unreset.core.batches import draw_batches
 from unreset.core.context import Context
 from unreset.core.fitting import fit_states
 from unreset.core.method import Method
-from unreset.core.types import Array, Batch, Measurement, Metrics, Task, when
+from unreset.core.types import Array, Batch, Measurement, Metrics, Task, joined, when
 
 if TYPE_CHECKING:
     from unreset.core.practice import Run
@@ -28,7 +28,7 @@ def learn(
     signal_key, batch_key, update_key = jax.random.split(key, 3)
     run, metrics = fit_states(Context(method, task), run, step, signal_key)
     learners, found = _teach(method, task, run, step, batch_key, update_key)
-    return run._replace(learners=learners), metrics | found
+    return run._replace(learners=learners), joined(metrics, found)
 
 
 def _teach(

@@ -34,6 +34,14 @@ def add(totals: dict[str, Measurement], step: dict[str, Measurement]) -> dict[st
     }
 
 
+def joined(*tables: dict[str, Measurement]) -> dict[str, Measurement]:
+    """Metrics of several parts in one table; raises UnresetError where two have one name."""
+    names = [name for table in tables for name in table]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise UnresetError(f"two parts measure {min(twice)!r}: give one of them another name")
+    return {name: value for table in tables for name, value in table.items()}
+
+
 def when(
     due: Array, update: Callable[[State], tuple[State, Metrics]], state: State
 ) -> tuple[State, dict[str, Measurement]]:
