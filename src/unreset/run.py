@@ -9,9 +9,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from unreset import places, registry
+from unreset import places
 from unreset.core.types import Task
-from unreset.demos import pictures, store
+from unreset.demos import pictures
 from unreset.demos.given import JUDGING_SEED, NEEDS_FRESH, unseen
 from unreset.demos.store import FORWARD, Trajectory
 from unreset.deploy.policy import Policy
@@ -24,9 +24,9 @@ from unreset.evaluation.models import Quality
 from unreset.models.dynamics import MODEL
 from unreset.report.report import write_page
 from unreset.report.videos import write_videos
-from unreset.runs import compilation, priors, starting
-from unreset.runs import folder as folders
+from unreset.runs import compilation, starting
 from unreset.runs.exporting import export
+from unreset.runs.loading import loaded
 from unreset.runs.training import Observer, Training
 from unreset.seeds import at_least, whole
 
@@ -206,26 +206,28 @@ class Run:
             restart |= training.restarting
             starting.check_steps(self.folder, steps, restart)
             told = (without_replay, restart) != (training.without_replay, training.restarting)
-            if steps is not None:
-                starting.extend(self.folder, whole("steps", steps))
             if steps is not None or told or training.outdated:
                 # With room in the replay for a new budget.
-                self._training = load(
+                training = loaded(
                     self.folder,
-                    training.environment,
-                    training.supervisor,
+                    (training.environment, training.supervisor),
                     trust=True,
                     without_replay=without_replay,
                     restart=restart,
-                )._training
-            self._training.practise(observer or silent)
+                    steps=None if steps is None else whole("steps", steps),
+                )
+            try:
+                training.practise(observer or silent)
+            finally:
+                if not training.extending:  # else it was refused, and all is as it was
+                    self._training = training
         return self
 
     def report(self) -> Path:
         """Write videos, ``curves.png`` and ``report.html``; the page's path."""
         training = self._training
-        offline = training.method.practice.offline
-        carry = None if offline else jax.tree.map(lambda x: x[0], training.driver.carry)
+        unfilmed = training.method.practice.offline or training.damage
+        carry = None if unfilmed else jax.tree.map(lambda x: x[0], training.driver.carry)
         actor = jax.tree.map(lambda x: x[0], training.actors)
         try:
             self._check_learned()
@@ -286,14 +288,12 @@ def load(
         raise UnresetError("a run goes on without its replay, or begins again, not both")
     places.refuse_while_importing()
     compilation.keep()
-    folder = Path(folder)
-    configuration = folders.read_configuration(folder, trust)
-    task = registry.task(configuration.task, configuration.reward)
-    trajectories = store.load(folder / "demonstrations.safetensors", task)
-    learner = None if configuration.prior is None else priors.load(folder / priors.FILE)
-    training = Training(folder, configuration, trajectories, environment, task, learner, supervisor)
-    if restart:
-        training.restart()
-    else:
-        training.restore(without_replay)
-    return Run(training)
+    return Run(
+        loaded(
+            Path(folder),
+            (environment, supervisor),
+            trust=trust,
+            without_replay=without_replay,
+            restart=restart,
+        )
+    )

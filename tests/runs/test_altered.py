@@ -1,18 +1,27 @@
 """What changes in a run's folder behind its back: it is noticed, and what is whole stays."""
 
+import contextlib
 import errno
 import json
 import os
 import shutil
+import threading
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
-from test_salvage import command, contents, practised
+from test_salvage import command, contents, damage_states, flip, practised
 
 import toy
 from unreset import api, registry
 from unreset.errors import Failure, UnresetError
+from unreset.methods import fbrl, vaprl
+from unreset.runs import training
+from unreset.runs.lock import locked
 from unreset.runs.rows import LOGS, read_log
+from unreset.runs.training import Training
+
+BRIEF = {"steps": 40, "eval_every": 20, "checkpoint_every": 40, "wide_starts": 0}
 
 
 @pytest.fixture(scope="module")
@@ -50,15 +59,148 @@ def test_a_flipped_bit_in_the_demonstrations_is_noticed(run, capsys):
     for words in (["--steps", "80"], ["--restart"]):
         code, _, err = command(capsys, "resume", folder, "--no-report", *words)
         assert code == 1 and f"{shown} is not what this run began from" in err.splitlines()[-1]
-    changed = contents(folder)
-    changed["config.json"] = before["config.json"]
-    assert changed == before
+    assert contents(folder) == before
     code, _, err = command(capsys, "export", folder, policy)
     assert code == 0 and "is not what this run began from" in err and policy.exists()
     assert toy.leaf_bytes(api.load(folder)._training.actors) == toy.leaf_bytes(run.actors)
     shown.write_bytes(sound)
     code, _, err = command(capsys, "resume", folder, "--steps", "80", "--no-report")
     assert code == 0 and "began from" not in err
+
+
+def harmed(path, how):
+    """Damage a file of demonstrations in its header, or wholly."""
+    sound = path.read_bytes()
+    if how == "gone":
+        path.unlink()
+    else:
+        path.write_bytes({"header": b"\xff" * 16 + sound[16:], "cut": sound[:-9], "none": b""}[how])
+    return sound
+
+
+@pytest.mark.parametrize("how", ["header", "cut", "none", "gone"])
+def test_a_policy_needs_no_demonstrations_and_practice_does(run, how, capsys):
+    folder, policy = run.folder, run.folder.parent / "policy.safetensors"
+    shown = folder / "demonstrations.safetensors"
+    sound = harmed(shown, how)
+    before = contents(folder)
+    for words in ([], ["--steps", "80"], ["--restart"], ["--without-replay"]):
+        code, out, err = command(capsys, "resume", folder, "--no-report", *words)
+        last = err.splitlines()[-1]
+        assert (code, out) == (1, "") and str(shown) in last and "put a copy back" in last
+    assert contents(folder) == before
+    code, _, err = command(capsys, "export", folder, policy)
+    assert code == 0 and err.count("put a copy back") == 1 and policy.exists()
+    loaded = api.load(folder)
+    assert toy.leaf_bytes(loaded._training.actors) == toy.leaf_bytes(run.actors)
+    assert loaded.summary["demonstrations"] == 2
+    code, out, err = command(capsys, "eval", folder)
+    assert code == 0 and "success" in out and "put a copy back" in err
+    shown.write_bytes(sound)
+    assert api.load(folder).notes == []
+
+
+def test_states_that_depend_on_the_number_of_demonstrations_are_taken_as_they_are(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setitem(registry.TASKS, "toy", toy.point)
+    settings = toy.tiny(vaprl.PRESETS["default"])
+    run = api.train(settings, "toy", **BRIEF, out=tmp_path / "run", report=False)
+    harmed(tmp_path / "run" / "demonstrations.safetensors", "header")
+    loaded = api.load(tmp_path / "run")
+    assert toy.leaf_bytes(loaded._training.actors) == toy.leaf_bytes(run._training.actors)
+    before, after = (one._training.driver.run.signals for one in (run, loaded))
+    assert toy.leaf_bytes(before) == toy.leaf_bytes(after)
+    with pytest.raises(Failure, match="put a copy back"):
+        loaded.resume(60)
+
+
+def test_a_damaged_learner_of_a_prior_run_costs_practice_alone(tmp_path, monkeypatch):
+    monkeypatch.setitem(registry.TASKS, "toy", toy.point)
+    settings = toy.tiny(fbrl.PRESETS["default"])
+    api.train(settings, "toy", **BRIEF, out=tmp_path / "prior", report=False)
+    run = api.train(
+        settings, "toy", **BRIEF, prior=tmp_path / "prior", out=tmp_path / "run", report=False
+    )
+    harmed(tmp_path / "run" / "prior.safetensors", "header")
+    loaded = api.load(tmp_path / "run")
+    assert toy.leaf_bytes(loaded._training.actors) == toy.leaf_bytes(run._training.actors)
+    with pytest.raises(Failure, match=r"prior\.safetensors holds no learner.*put a copy back"):
+        loaded.resume(60)
+
+
+def test_demonstrations_of_before_the_task_changed_are_no_damage(run, monkeypatch):
+    def changed(*_):
+        return replace(toy.point(), observation_size=7, offsets=None)
+
+    monkeypatch.setitem(registry.TASKS, "toy", changed)
+    with pytest.raises(UnresetError, match="observations have shape"):
+        api.load(run.folder)
+
+
+@pytest.mark.parametrize(
+    "why", ["steps", "locked", "outdated", "replay", "state", "linked", "unwritable"]
+)
+def test_a_refused_budget_is_not_written(run, why, monkeypatch):
+    folder = run.folder
+    before = (folder / "config.json").read_bytes()
+    loaded, steps, kind = api.load(folder), 80, UnresetError
+    with contextlib.ExitStack() as stack:
+        if why == "steps":
+            steps = 40
+        elif why == "locked":
+            stack.enter_context(elsewhere(folder))
+        elif why == "outdated":
+
+            def practised_meanwhile(self):
+                return True
+
+            monkeypatch.setattr(Training, "outdated", property(practised_meanwhile))
+        elif why == "replay":
+            flip(folder / "checkpoints" / "replay" / "000000020.safetensors")
+            kind = Failure
+        elif why == "state":
+            damage_states(folder)
+            kind = Failure
+        elif why == "linked":
+            (folder / "checkpoints").rename(folder.parent / "theirs")
+            (folder / "checkpoints").symlink_to(folder.parent / "theirs")
+        else:
+
+            def full(*_):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+            monkeypatch.setattr(training, "drop_rows_after", full)
+            kind = Failure
+        with pytest.raises(kind):
+            loaded.resume(steps)
+    assert (folder / "config.json").read_bytes() == before
+    assert loaded._training.configuration.steps == 60
+
+
+def test_a_budget_that_is_not_refused_is_written(run):
+    assert api.load(run.folder).resume(80).env_steps == 80
+    assert json.loads((run.folder / "config.json").read_text())["steps"] == 80
+
+
+@contextlib.contextmanager
+def elsewhere(folder):
+    """Has another thread hold the folder."""
+    held, done = threading.Event(), threading.Event()
+
+    def hold():
+        with locked(folder):
+            held.set()
+            done.wait()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
 
 
 def test_manifests_without_sizes_and_files_are_read(run):

@@ -248,14 +248,19 @@ def begun_from(folder: Path) -> dict[str, str]:
     return {}
 
 
-def load(folder: Path, step: int, carry: Any, configuration: str) -> tuple[Any, Saved]:
+def load(
+    folder: Path, step: int, carry: Any, configuration: str, *, loose: bool = False
+) -> tuple[Any, Saved]:
     """The carry saved at ``step``, in the shape of a freshly made ``carry`` (which is consumed).
+
+    ``loose`` takes the states of parts in whatever sizes they have: those of some depend on the
+    number of demonstrations.
 
     Raises :class:`Damaged` where a file is missing, cut short or altered, and
     :class:`UnresetError` where the checkpoint belongs to another configuration.
     """
     place = folder / step_name(step)
-    small, manifest = _state(place, carry, configuration)
+    small, manifest = _state(place, carry, configuration, loose)
     parts, damage = _parts(folder, manifest)
     if damage:
         raise Damaged(f"checkpoint {place} is damaged: {damage[0]}")
@@ -278,7 +283,9 @@ class Salvaged(NamedTuple):
     kept: int  # transitions that are
 
 
-def load_parts(folder: Path, step: int, carry: Any, configuration: str) -> Salvaged:
+def load_parts(
+    folder: Path, step: int, carry: Any, configuration: str, *, loose: bool = False
+) -> Salvaged:
     """The same with those rows of the replay that are whole; the others are as if never made.
 
     Raises:
@@ -286,7 +293,7 @@ def load_parts(folder: Path, step: int, carry: Any, configuration: str) -> Salva
         UnresetError: as :func:`load`.
     """
     place = folder / step_name(step)
-    small, manifest = _state(place, carry, configuration)
+    small, manifest = _state(place, carry, configuration, loose)
     parts, damage = _parts(folder, manifest)
     _, replay = _split(carry)
     replay = replay._replace(
@@ -301,7 +308,7 @@ def load_parts(folder: Path, step: int, carry: Any, configuration: str) -> Salva
     return Salvaged(small._replace(run=run), damage, max(0, had - kept), kept)
 
 
-def _state(place: Path, carry: Any, configuration: str) -> tuple[Any, dict[str, Any]]:
+def _state(place: Path, carry: Any, configuration: str, loose: bool) -> tuple[Any, dict[str, Any]]:
     """A checkpoint's carry without its replay's rows, and its manifest."""
     manifest = _manifest(place)
     if manifest["configuration"] != configuration:
@@ -318,7 +325,8 @@ def _state(place: Path, carry: Any, configuration: str) -> tuple[Any, dict[str, 
     restored = []
     for name, leaf in zip(_leaves(small), leaves, strict=True):
         wanted = jax.random.key_data(leaf) if _is_key(leaf) else leaf
-        if name not in arrays or not _alike(arrays[name], wanted):
+        sizes = not (loose and name.startswith(".run.signals"))
+        if name not in arrays or not _alike(arrays[name], wanted, sizes):
             raise UnresetError(
                 f"checkpoint {place} does not fit this version of the method: "
                 f"{name} should have shape {wanted.shape} and type {wanted.dtype}"
@@ -333,10 +341,13 @@ def _state(place: Path, carry: Any, configuration: str) -> tuple[Any, dict[str, 
     return jax.tree_util.tree_unflatten(structure, restored), manifest
 
 
-def _alike(array: np.ndarray, wanted: Any) -> bool:
-    """Whether an array has the shape of another and its type, which an environment may change."""
+def _alike(array: np.ndarray, wanted: Any, sizes: bool) -> bool:
+    """Whether an array is of the shape of another and its type, which an environment may change.
+
+    Without ``sizes`` it only has as many axes.
+    """
     typed = isinstance(wanted, np.ndarray) or array.dtype == wanted.dtype
-    return typed and array.shape == wanted.shape
+    return typed and (array.shape == wanted.shape if sizes else array.ndim == wanted.ndim)
 
 
 def _as_stored(small: Any, arrays: dict[str, np.ndarray]) -> Any:

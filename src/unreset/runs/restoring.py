@@ -17,7 +17,8 @@ from unreset.runs.rows import LOGS, read_log
 
 CHECKPOINTS = "checkpoints"
 ASIDE = "before-restart"
-_FILES = ("demonstrations.safetensors", priors.FILE)
+DEMONSTRATIONS = "demonstrations.safetensors"
+_FILES = (DEMONSTRATIONS, priors.FILE)
 _RESULTS = (CHECKPOINTS, *LOGS, "curves.png", "report.html", "videos", "summary.json")
 
 
@@ -56,11 +57,14 @@ class Found(NamedTuple):
     refusal: str = ""  # why it does not practise on from there unless it is told to
 
 
-def newest(run: Path, carry: Any, *, without_replay: bool, life: bool) -> Found:
+def newest(
+    run: Path, carry: Any, *, without_replay: bool, life: bool, loose: bool = False
+) -> Found:
     """The newest checkpoint that is whole; else the newest whose replay alone is damaged.
 
     From that one a run practises on only ``without_replay``, which then also comes before older
-    ones that are whole; a ``life``, whose replay says when it succeeded, never does.
+    ones that are whole; a ``life``, whose replay says when it succeeded, never does. ``loose`` as
+    for :func:`checkpoint.load`.
 
     Raises:
         Failure: where there was a checkpoint and nothing of it can be taken up.
@@ -77,11 +81,11 @@ def newest(run: Path, carry: Any, *, without_replay: bool, life: bool) -> Found:
     damages: list[str] = []
     for step in steps:
         try:
-            loaded, saved = checkpoint.load(folder, step, carry, fixed)
+            loaded, saved = checkpoint.load(folder, step, carry, fixed, loose=loose)
         except Damaged as damage:
             damages.append(str(damage))
             if without_replay and not life:
-                found = _without(folder, step, carry, fixed)
+                found = _without(folder, step, carry, fixed, loose)
                 if found is not None:
                     return found._replace(notes=notes + found.notes)
             continue
@@ -90,7 +94,7 @@ def newest(run: Path, carry: Any, *, without_replay: bool, life: bool) -> Found:
     more = f", and {len(damages) - 1} more" if len(damages) > 1 else ""
     what = f"{run}: no checkpoint is whole ({damages[0]}{more})"
     for step in steps:
-        found = _without(folder, step, carry, fixed)
+        found = _without(folder, step, carry, fixed, loose)
         if found is None:
             continue
         whole = f"the policy and what it learned up to step {found.step} are, and {found.notes[0]}"
@@ -117,10 +121,10 @@ def _practised(run: Path) -> str:
     return ""
 
 
-def _without(folder: Path, step: int, carry: Any, fixed: str) -> Found | None:
+def _without(folder: Path, step: int, carry: Any, fixed: str, loose: bool) -> Found | None:
     """The checkpoint with the whole part of its replay; None where more than that is damaged."""
     try:
-        some = checkpoint.load_parts(folder, step, carry, fixed)
+        some = checkpoint.load_parts(folder, step, carry, fixed, loose=loose)
     except Damaged:
         return None
     total = some.kept + some.lost

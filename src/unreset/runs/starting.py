@@ -13,10 +13,9 @@ from unreset.demos import store
 from unreset.demos.store import Trajectory
 from unreset.errors import Failure, UnresetError
 from unreset.runs import checkpoint, files, lock, priors
-from unreset.runs import folder as folders
 from unreset.runs.folder import Configuration
 from unreset.runs.lock import locked
-from unreset.runs.restoring import CHECKPOINTS
+from unreset.runs.restoring import CHECKPOINTS, DEMONSTRATIONS
 from unreset.seeds import whole
 
 
@@ -41,7 +40,7 @@ def begun(
             stack.enter_context(locked(folder))
             check_free(folder)  # nobody else has begun one meanwhile
             try:
-                store.save(folder / "demonstrations.safetensors", trajectories)
+                store.save(folder / DEMONSTRATIONS, trajectories)
                 if learner is not None:
                     priors.save(folder / priors.FILE, learner)
                 files.write_json(folder / "config.json", configuration.dictionary())  # now it is
@@ -70,14 +69,6 @@ def held(folder: Path) -> Iterator[None]:
         except OSError as error:
             raise Failure(f"cannot write to {folder}: {error.strerror or error}") from error
         yield
-
-
-def extend(folder: Path, steps: int) -> None:
-    """Give a run another budget; raises Failure where that cannot be written."""
-    try:
-        folders.extend(folder, steps)
-    except OSError as error:
-        raise Failure(f"cannot write to {folder}: {error.strerror or error}") from error
 
 
 def check_steps(folder: Path, steps: int | None, restart: bool = False) -> None:

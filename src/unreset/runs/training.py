@@ -22,6 +22,7 @@ from unreset.drivers.supervisor import Supervisor
 from unreset.errors import Failure, UnresetError
 from unreset.evaluation import deployed
 from unreset.runs import checkpoint, housekeeping, lives, machine, priors, restoring
+from unreset.runs import folder as folders
 from unreset.runs.configured import fitted_capacity, fitted_method, fitted_task, with_sight
 from unreset.runs.files import FULL, flush, write_json
 from unreset.runs.folder import Configuration, read_summary
@@ -95,6 +96,8 @@ class Training:
         self.trajectories = trajectories
         self.demonstrations = len(trajectories)
         self.refusal = ""  # why it does not practise on
+        self.damage = ""  # why not from what it began from; others take those trajectories' place
+        self.extending = False  # whether the folder is to have the budget of this configuration
         self._saved, self._loaded = checkpoint.NOTHING, 0
         self.without_replay = False  # whether it goes on from a checkpoint whose replay is damaged
         self.unsaved = False  # whether it was loaded before its first checkpoint
@@ -143,12 +146,18 @@ class Training:
         self._present, self.without_replay = restoring.present(self.folder), without_replay
         life = self.configuration.evaluation == "life"
         found = restoring.newest(
-            self.folder, self.driver.carry, without_replay=without_replay, life=life
+            self.folder,
+            self.driver.carry,
+            without_replay=without_replay,
+            life=life,
+            loose=bool(self.damage),
         )
         self.step, self._saved, self.refusal = found.step, found.saved, found.refusal
         self._saved_step = found.step
         self._check_origin()
         self.unsaved = found.carry is None
+        if self.damage:
+            self.demonstrations = read_summary(self.folder).get("demonstrations", 0)
         self._loaded = found.step
         self.notes += found.notes + doubts(self.folder, self.seeds)
         if found.carry is not None:
@@ -167,7 +176,7 @@ class Training:
     def _check_origin(self) -> None:
         """Note what is read of the folder, and refuse to practise from what has changed there."""
         self._origin = restoring.origin(self.folder)
-        if told := restoring.altered(self.folder, self._origin):
+        if told := self.damage or restoring.altered(self.folder, self._origin):
             self.notes.append(told)
             self.refusal = self.refusal or told
 
@@ -203,6 +212,9 @@ class Training:
                 self._origin = self._origin or restoring.origin(self.folder)
                 housekeeping.refuse_links(self.folder / restoring.CHECKPOINTS)
                 drop_rows_after(self.folder, self._complete(), self.seeds)
+                if self.extending:  # now that nothing refuses it any more
+                    folders.extend(self.folder, self.configuration.steps)
+                    self.extending = False
                 with closed(self.folder), deferred() as asked:
                     self._practise(observer, asked)
         except OSError as error:
