@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from unreset import places, registry
+from unreset.core import ranges
 from unreset.demos.given import demonstrations_of
 from unreset.demos.store import Trajectory
 from unreset.drivers.supervisor import Supervisor
@@ -168,6 +169,7 @@ def train(
         evaluation=evaluation,
         change=change or Change(),
     )
+    configuration = ranges.checked(configuration)
     folder = Path(out) if out is not None else new_folder(Path("runs"), name, made.name, seed)
     starting.check_free(folder)
     fitted_task(made, configuration)  # refuses before anything takes long
@@ -203,6 +205,7 @@ def _chosen(method: str | Settings, preset: str) -> tuple[str, Settings]:
     name = registry.method_name(settings)
     if preset != "default":
         look_up("preset", preset, registry.presets(name))
+    settings = ranges.checked(settings)
     stored.check(settings)
     return name, settings
 

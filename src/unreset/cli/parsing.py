@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import difflib
 import importlib
 import inspect
@@ -14,7 +15,14 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple, TypeVar, cast
 
 import tyro
+from tyro.constructors import (
+    ConstructorRegistry,
+    StructConstructorSpec,
+    StructFieldSpec,
+    StructTypeInfo,
+)
 
+from unreset.core import ranges
 from unreset.errors import UnresetError, look_up
 
 Options = TypeVar("Options")
@@ -69,6 +77,7 @@ def parse(
                 description=inspect.getdoc(kind),
                 args=list(arguments),
                 default=default,
+                registry=_RANGED,
             )
             return options
     except SystemExit as stop:
@@ -87,6 +96,40 @@ def parse(
         near = difflib.get_close_matches(unknown, flags, n=1, cutoff=0.5)
         hint = f"; did you mean {near[0]}?" if near else ""
         raise UnresetError(f"{message}{hint} (see unreset {command} --help)") from None
+
+
+_RANGED = ConstructorRegistry()
+_inner: list[StructTypeInfo] = []  # what tyro's own rule is asked for at the moment
+
+
+@_RANGED.struct_rule
+def _with_ranges(info: StructTypeInfo) -> StructConstructorSpec | None:
+    """Describe a dataclass as tyro does, with the ranges of its numbers in the help."""
+    if any(info is one for one in _inner) or not dataclasses.is_dataclass(info.type):
+        return None
+    _inner.append(info)
+    try:
+        made = ConstructorRegistry.get_struct_spec(info)
+    finally:
+        _inner.pop()
+    if not isinstance(made, StructConstructorSpec):
+        return None
+    known = ranges.hints(cast(type, info.type))
+    fields = [_with_range(one, ranges.text(known.get(one.name))) for one in made.fields]
+    return dataclasses.replace(made, fields=tuple(fields))
+
+
+def _with_range(field: StructFieldSpec, text: str) -> StructFieldSpec:
+    """A field whose help ends with its range."""
+    if not text:
+        return field
+    given = field.helptext
+
+    def helptext() -> str:
+        about = (given() if callable(given) else given) or ""
+        return f"{about} {text[0].upper()}{text[1:]}.".strip()
+
+    return dataclasses.replace(field, helptext=helptext)
 
 
 def flag(arguments: Sequence[str], name: str, default: str) -> str:

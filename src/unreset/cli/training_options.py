@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from unreset.cli.parsing import CompileCache, Demonstrations, Trust, parse
+from unreset.core import ranges
+from unreset.core.ranges import Count, Seed, Whole
 from unreset.errors import UnresetError
 from unreset.methods.settings import Settings
 from unreset.networks.views import Vision
@@ -35,15 +37,15 @@ class TrainOptions:
 
     preset: str = "default"
     """"default": the strongest recipe known; "paper": the published settings."""
-    seed: int = 0
+    seed: Seed = 0
     """First seed."""
-    seeds: int = 1
+    seeds: Count = 1
     """How many seeds to train at once, in one process."""
-    eval_every: int | None = None
+    eval_every: Count | None = None
     """Steps between evaluations and log rows; None for 1,000 (JAX tasks) or 5,000."""
-    wide_starts: int | None = None
+    wide_starts: Whole | None = None
     """Rollouts from wide random starts at every evaluation; None for 100 (JAX tasks) or 0."""
-    checkpoint_every: int | None = None
+    checkpoint_every: Count | None = None
     """Steps between checkpoints; None for about 5,000."""
     driver: Literal["fused", "live"] | None = None
     """One compiled loop (JAX tasks), or around the task's Gymnasium environment; None: by task."""
@@ -53,7 +55,7 @@ class TrainOptions:
     """One of the task's rewards; None for its own choice."""
     start: Literal["initial", "goal", "wide"] | None = None
     """Where hard resets put the task; None for the preset's choice, nearly always "initial"."""
-    horizon: int | None = None
+    horizon: Count | None = None
     """Steps of one evaluation episode; None for the benchmark's."""
     demonstrations: Annotated[str | None, Demonstrations] = None
     """Demonstrations: a file, a folder or a Minari id; "none" for none; None for the task's own."""
@@ -102,19 +104,19 @@ class LifeOptions:
     """One of the method's presets."""
     prior: Path | None = None
     """The folder of the run that goes before; None for the task's demonstrations alone."""
-    prior_rows: int = 50_000
+    prior_rows: Count = 50_000
     """How many rows of that run's latest practice are the prior data (QWALE: 50,000)."""
     trust: Trust = False
     prior_learner: Literal["sac", "iql"] = "sac"
     """Without a prior run: begin with fresh networks, or with what implicit Q-learning makes of the
     demonstrations (or of a data set, --demos) first."""
-    seed: int = 0
+    seed: Seed = 0
     """First seed."""
-    seeds: int = 1
+    seeds: Count = 1
     """How many lives at once, in one process."""
-    eval_every: int | None = None
+    eval_every: Count | None = None
     """Steps between log rows; None for 1,000 (JAX tasks) or 5,000."""
-    checkpoint_every: int | None = None
+    checkpoint_every: Count | None = None
     """Steps between checkpoints; None for about 5,000."""
     driver: Literal["fused", "live"] | None = None
     """One compiled loop (JAX tasks), or around the task's Gymnasium environment; None: by task."""
@@ -169,4 +171,12 @@ def parse_training(
     kind.__doc__ = about
     options: Any = parse(kind, command, arguments, kind(**own))
     settings = type(settings)(**{name: getattr(options, name) for name in own})
-    return settings, {name: getattr(options, name) for name in common}
+    told = {name: getattr(options, name) for name in common}
+    ranges.checked(given(**told), spelled=_flag)
+    return ranges.checked(settings, spelled=_flag), told
+
+
+def _flag(name: str) -> str:
+    """The flag of a setting, by the dotted name of its field."""
+    bare = name.removeprefix("practice.").removeprefix("learner.").removeprefix("vision.")
+    return f"--{bare.replace('_', '-')}"

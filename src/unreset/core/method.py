@@ -9,7 +9,7 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 
-from unreset.core import foresight
+from unreset.core import foresight, ranges
 from unreset.core.context import Context
 from unreset.core.environment import ENVIRONMENT, Environment
 from unreset.core.protocols import (
@@ -22,6 +22,7 @@ from unreset.core.protocols import (
     Scope,
     Source,
 )
+from unreset.core.ranges import Count, Positive, Share, Whole
 from unreset.core.replay import GOAL_SOURCES
 from unreset.core.signals.confidence import Confidence
 from unreset.core.signals.curriculum import Curriculum
@@ -40,7 +41,7 @@ class Role:
     name: str
     goals: GoalSource = "task"
     """Where its goals come from: the task's, the initial states, or demonstrated states."""
-    goal: int | None = None
+    goal: Whole | None = None
     """The only one of those goals that it pursues, by number; None for any of them."""
     other_goals: tuple[Literal["task", "initial"], ...] = ()
     """Further goals that its learner is taught to reach, beside its own."""
@@ -48,22 +49,22 @@ class Role:
     """Pursue the task's goal that was drawn when the phase before began (MEDAL, VaPRL)."""
     reward: str = ENVIRONMENT
     """The name of its reward: the environment's for its goal, or another one of the method's."""
-    length: int = 200
+    length: Count = 200
     """Steps after which its phase ends."""
     end_on_success: bool = True
     """Whether reaching the goal ends its phase early."""
-    end_when_expert: float = 1.0
+    end_when_expert: Share = 1.0
     """End its phase once its discriminator takes the state for an expert's with more than this."""
-    return_within: int = 0
+    return_within: Whole = 0
     """End its phase before an action from which the next role's critics see no success within so
     many steps (Leave No Trace, q_min); 0: never."""
     reset_at_end: bool = False
     """Ask for a hard reset whenever a phase ends (oracle)."""
-    reset_after_failures: int = 0
+    reset_after_failures: Whole = 0
     """Ask for a hard reset once so many of its phases in a row have failed; 0: never."""
-    imitate: tuple[int, ...] = ()
+    imitate: tuple[Whole, ...] = ()
     """Directions of demonstrations (0 forward, 1 backward) that its policy clones."""
-    demonstrations: tuple[int, ...] = ()
+    demonstrations: tuple[Whole, ...] = ()
     """Directions of demonstrations among its rows."""
 
 
@@ -71,13 +72,13 @@ class Role:
 class Order:
     """Which role acts next where roles do not just take turns (multi-task practice)."""
 
-    edges: tuple[tuple[int, int], ...] = ()
+    edges: tuple[tuple[Whole, Whole], ...] = ()
     """Pairs of roles: after the first the second may act; without any, every other role may."""
     choice: Literal["uniform", "learnable"] = "learnable"
     """Any of them alike, or rather those that succeed now and then: weight p (1 - p) + floor."""
-    floor: float = 0.05
+    floor: Positive = 0.05
     """Weight of a role that always fails or always succeeds; the most there is beside it is .25."""
-    memory: float = 0.9
+    memory: Share = 0.9
     """Share of the running success rate p of a role that one more phase leaves as it is."""
 
 
@@ -85,47 +86,47 @@ class Order:
 class Practice:
     """Hyper-parameters of the loop, the same for every method."""
 
-    updates_per_step: int = 4
+    updates_per_step: Count = 4
     """Learner updates for each environment step, in all (REDQ: up to 20; MEDAL code: 1)."""
-    batch_size: int = 128
+    batch_size: Count = 128
     """Rows of one update (MEDAL code: 256)."""
-    demonstration_share: float | None = 0.5
+    demonstration_share: Share | None = 0.5
     """Share of a batch that is demonstrations (RLPD: 0.5); None for their share of all rows."""
     teach: Literal["everyone", "acting"] = "everyone"
     """Everyone in turn from everybody's rows (ours), or the acting role from its own (MEDAL)."""
     share_learner: bool = True
     """One learner for all roles (RISC); it is told who acts where their rewards differ."""
-    hindsight: float = 0.3
+    hindsight: Share = 0.3
     """Share of a batch whose goal becomes a state reached later (HER, Andrychowicz et al. 2017)."""
-    other_goals: float = 0.1
+    other_goals: Share = 0.1
     """Share of a batch whose goal is drawn anew from the role's own goals."""
-    goals_per_row: int = 1
+    goals_per_row: Count = 1
     """Goals with which each drawn row is taught, its own and others drawn anew (VaPRL)."""
     boundary: Boundary = "terminal_on_success"
     """What ends the bootstrap: nothing, success, or success and every end of a phase."""
-    phase_length: int | None = None
+    phase_length: Count | None = None
     """Steps after which a phase ends; None for ``phase_share`` of an evaluation episode."""
-    phase_share: float = 0.75
+    phase_share: Positive = 0.75
     """That share (ours: 3/4; published, as far as it is known: all of it)."""
     switch: Literal["time", "confidence"] = "time"
     """What ends a phase besides its role's rules: its time, or also a sure success (RISC)."""
     confidence: Confidence = field(default_factory=Confidence)
     """When a success counts as sure."""
-    cloning_updates: int = 0
+    cloning_updates: Whole = 0
     """Updates of behaviour cloning before the first step."""
     offline: bool = False
     """Learn from the demonstrations without ever acting: a step is one round of updates."""
-    seed_steps: int = 0
+    seed_steps: Whole = 0
     """Steps before the first update (MEDAL code: 10,000)."""
     seed_actions: Literal["policy", "uniform"] = "policy"
     """Who acts in them: the fresh policy (MEDAL code), or chance (MEDAL++)."""
     seed_reset: bool = False
     """Whether a hard reset follows them (PAINT)."""
-    reset_every: int | None = 0
+    reset_every: Whole | None = 0
     """Steps between hard resets, 0 for never; None for the benchmark's period of the task."""
-    goal_change_every: int = 0
+    goal_change_every: Whole = 0
     """Steps for which the task asks for one goal (continuing evaluation); 0: for one phase."""
-    replay_capacity: int = 1_000_000
+    replay_capacity: Count = 1_000_000
     """Most rows of practice kept (MEDAL code: 10 million)."""
 
     def length(self, task: Task) -> int:
@@ -158,6 +159,7 @@ class Method:
 
     def __post_init__(self) -> None:
         """Add the environment's reward; refuse parts that do not go together."""
+        ranges.checked(self, self.name)
         rewards = {ENVIRONMENT: Environment(), **self.rewards}
         object.__setattr__(self, "rewards", rewards)
         from unreset.core import refusals  # noqa: PLC0415 - it needs what is defined here

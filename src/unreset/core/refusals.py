@@ -80,8 +80,6 @@ def _order(method: Method) -> Iterator[str]:
     name, number = method.name, len(method.roles)
     if method.order is None:
         return
-    if method.order.floor <= 0:
-        yield f"floor={method.order.floor} of {name} must be above 0"
     for pair in method.order.edges:
         if not all(0 <= role < number for role in pair):
             yield f"edge {pair} of {name}: its roles are numbered 0 to {number - 1}"
@@ -106,6 +104,12 @@ def _batches(method: Method) -> Iterator[str]:
     valued |= any(role.return_within for role in method.roles)
     if valued and method.learner.successor() is None:
         yield f"{name} asks critics what a state is worth, and {learner} has none"
+    if method.learner.discount >= 1 and (practice.boundary == "bootstrap" or practice.hindsight):
+        yield (
+            f"discount={method.learner.discount} of {name} must be below 1 with "
+            "boundary='bootstrap', where a success counts for ever, and with hindsight, which "
+            "draws states as far ahead as the discount reaches"
+        )
     learners, told = len(method.learners), max(1, method.told_roles)
     if practice.teach == "everyone" and practice.updates_per_step % learners:
         yield (

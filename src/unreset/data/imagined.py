@@ -16,6 +16,7 @@ from unreset.core import replay as replays
 from unreset.core.context import Context
 from unreset.core.method import draw_goal
 from unreset.core.protocols import Drawn, Scope, Source, Steps, Wanted
+from unreset.core.ranges import Count, Rate, Share, Whole
 from unreset.core.replayed import draw_goals
 from unreset.core.types import Array, Task
 from unreset.errors import UnresetError
@@ -27,38 +28,31 @@ from unreset.models.rollouts import End, Modelled, Policy, imagine
 class Imagination(Source):
     """Rows from rollouts of the policy in the method's model."""
 
-    share: float = 0.0
+    share: Share = 0.0
     """Share of a batch that is imagined; 0: there is no model (MBPO: 0.95; mbarl: 0.5, ours)."""
-    length: int = 1
+    length: Count = 1
     """Steps after which a rollout ends and another one begins, at first (MBPO: 1)."""
-    last_length: int = 5
+    last_length: Count = 5
     """The same in the end (MBPO: 1 to 25 by task; the poster of MBARL: 20 to 50)."""
-    growing_from: int = 2_000
+    growing_from: Whole = 2_000
     """Environment steps until which rollouts have the first length."""
-    growing_to: int = 10_000
+    growing_to: Whole = 10_000
     """Environment steps from which on they have the last one; linear in between (MBPO)."""
-    demonstrations: float | None = 0.5
+    demonstrations: Share | None = 0.5
     """Share of rollouts that begin in demonstrated states (MBPO: 0); None for their share of all
     rows (MBARL)."""
-    initial: float = 0.0
+    initial: Share = 0.0
     """Share of those that begin in initial states; the rest begin where practice has been."""
-    disagreement: float = 0.0
+    disagreement: Rate = 0.0
     """A rollout ends once the means of two elites are further apart than this, in deviations of
     what a step changes (root mean square); 0: never."""
 
     def __post_init__(self) -> None:
-        """Refuse shares and lengths that are none."""
-        if not 0 <= self.share <= 1:
-            raise UnresetError(f"share={self.share} of imagined rows must be from 0 to 1")
-        if min(self.length, self.last_length) < 1:
-            raise UnresetError(
-                f"length={self.length} and last_length={self.last_length} must be 1 or more"
-            )
-        shown = self.demonstrations or 0.0
-        if min(shown, self.initial) < 0 or shown + self.initial > 1:
+        """Refuse shares that are more than the whole."""
+        if (self.demonstrations or 0.0) + self.initial > 1:
             raise UnresetError(
                 f"demonstrations={self.demonstrations} and initial={self.initial} are shares of "
-                "all rollouts: at least 0, together at most 1"
+                "all rollouts: together at most 1"
             )
 
     @property

@@ -30,6 +30,7 @@ from unreset.core.protocols import (
     Recorded,
     Scope,
 )
+from unreset.core.ranges import Factor, Finite, Pair, Share, Whole
 from unreset.core.replay import Replay
 from unreset.core.types import Array, Measurement, Metrics, Task, Transition, when
 from unreset.interventions import stuck_classifier
@@ -52,28 +53,28 @@ class Help(Intervention):
     rule: Literal["never", "classifier", "safety", "oracle"] = "never"
     """"classifier": once it takes the agent for stuck (PAINT); "safety": once critics foresee that
     it will be, discounted; "oracle": once the task knows it."""
-    threshold: float = 0.5
+    threshold: Share = 0.5
     """Probability of being stuck, or of getting there, that is an alarm (PAINT: 0.5)."""
-    patience: int = 100
+    patience: Whole = 100
     """Steps for which the agent goes on after an alarm before help comes (PAINT: 300 or 500)."""
     withdraw: bool = True
     """Whether an alarm is off once the agent does not seem to be stuck any more (ours)."""
-    visit_after: int = 100
+    visit_after: Whole = 100
     """Steps since the last reset after which somebody looks in though nobody asked, at first; 0:
     never (PAINT: at the task's period of resets, 500 to 200,000)."""
-    visit_growth: float = 2.0
+    visit_growth: Factor = 2.0
     """Factor on them where all was well, and one over it, down to no less than at first, where the
     agent was stuck and had not noticed; 1 leaves them as they are (ours; PAINT: 1)."""
     absorb: bool = True
     """Whether critics are told what stuck states are worth (PAINT)."""
-    stuck_reward: float | None = None
+    stuck_reward: Finite | None = None
     """The reward of every further step there; None for the task's."""
     supervisor: Literal["simulated", "person"] = "simulated"
     """Who answers: the task's own predicate at once, or a person, some time later."""
-    examples: int = 0
+    examples: Whole = 0
     """How many stuck states the classifier is shown from the start, where the task can tell some
     (PAINT: 1,000 on the tabletop, else none)."""
-    stretches: int = 4096
+    stretches: Pair = 4096
     """How many stretches between resets are remembered, the latest ones."""
     classifier: StuckClassifier = field(default_factory=StuckClassifier)
     """The classifier of stuck states."""
@@ -125,6 +126,8 @@ class Help(Intervention):
             )
         elif self.rule == "oracle" and task.stuck is None:
             reason = f"task {task.name!r} does not say which states are stuck (Task.stuck)"
+        elif self.absorb and method.learner.discount >= 1:
+            reason = "the worth of a stuck state counts for ever: discount must be below 1"
         elif self.examples and method.vision.pixels:
             reason = "its first stuck states are no pictures: asking.examples must be 0"
         return f"{method.name} asks for help: {reason}" if reason else None

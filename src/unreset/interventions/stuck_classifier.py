@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from unreset.core.ranges import Count, Pair, Rate, Whole
 from unreset.core.types import Array, Metrics
 from unreset.networks.mlp import MLP, octaves
 
@@ -21,15 +22,15 @@ from unreset.networks.mlp import MLP, octaves
 class StuckClassifier:
     """Hyper-parameters of the classifier."""
 
-    hidden: tuple[int, ...] = (128, 128)
+    hidden: tuple[Count, ...] = (128, 128)
     """Widths of its hidden layers (PAINT)."""
-    octaves: int = 6
+    octaves: Whole = 6
     """Sines and cosines of each input, from 8 units down by octaves; 0 for none (ours)."""
-    learning_rate: float = 1e-3
+    learning_rate: Rate = 1e-3
     """Adam's step size (PAINT)."""
-    interval: int = 1
+    interval: Count = 1
     """Environment steps between its updates (ours; PAINT: 50,000 at once after every reset)."""
-    batch_size: int = 128
+    batch_size: Pair = 128
     """Rows of one update, half of them stuck (PAINT: 64)."""
 
 

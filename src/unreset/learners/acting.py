@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import optax
 
 from unreset.core.context import Context
+from unreset.core.ranges import Count, Fraction, Rate, Share, Whole
 from unreset.core.types import Array
 from unreset.errors import UnresetError
 from unreset.networks.encoders import Encoder, encode
@@ -29,22 +30,22 @@ class Acting:
 
     vision: Vision = field(default_factory=Vision)
     """What is seen, where it learns from pictures."""
-    hidden: tuple[int, ...] = (128, 128)
+    hidden: tuple[Count, ...] = (128, 128)
     """Widths of the hidden layers of policy and critics (MEDAL: 256 256)."""
-    trunk: int = 0
+    trunk: Whole = 0
     """Width of a dense-LayerNorm-tanh bottleneck before them; 0 for none (MEDAL code: 50). For
     pictures it is ``features``."""
     relative: bool = True
     """Networks see how far apart things are, not where, if ``Task.offsets`` says how (ours)."""
-    octaves: int = 3
+    octaves: Whole = 3
     """Sines and cosines of each input, from 8 units down by octaves; 0 for none (ours)."""
     policy_layer_norm: bool = False
     """LayerNorm in the policy's hidden layers (ours)."""
-    learning_rate: float = 3e-4
+    learning_rate: Rate = 3e-4
     """Adam's step size for all that is learned (MEDAL)."""
-    discount: float = 0.99
+    discount: Share = 0.99
     """Discount per step (MEDAL)."""
-    average_tau: float = 0.0005
+    average_tau: Fraction = 0.0005
     """Share of the policy that moves into its deployed average at every update; 1: all (ours)."""
 
     foresees: ClassVar[tuple[str, ...]] = ()

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from unreset.core.ranges import Count, Finite, Fraction
 from unreset.core.types import Array, Batch, Metrics
 from unreset.learners.acting import Acting
 from unreset.learners.cloning import Cloning
@@ -57,17 +58,17 @@ class State(NamedTuple):
 class ActorCritic(Acting):
     """Hyper-parameters of a policy with critics. It is a learner without an update."""
 
-    critics_hidden: tuple[int, ...] = ()
+    critics_hidden: tuple[Count, ...] = ()
     """Widths of the critics' hidden layers; none: as the policy's (MEDAL++: four of 256)."""
     own_trunks: bool = False
     """Whether every critic has a bottleneck of its own (MEDAL++: yes)."""
     layer_norm: bool = True
     """LayerNorm in the critics' hidden layers (RLPD)."""
-    critics: int = 2
+    critics: Count = 2
     """Critics in the ensemble (SAC: 2; REDQ, RLPD: 10)."""
-    tau: float = 0.005
+    tau: Fraction = 0.005
     """Share of the critics that moves into their targets at every update (MEDAL)."""
-    reward_scale: float = 10.0
+    reward_scale: Finite = 10.0
     """Factor on the environment's reward (MEDAL code: 10)."""
 
     def critic(self, state: State) -> Any:

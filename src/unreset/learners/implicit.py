@@ -11,8 +11,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from unreset.core.ranges import Inside, Rate
 from unreset.core.types import Array, Batch, Metrics
-from unreset.errors import UnresetError
 from unreset.learners.actor_critic import ActorCritic, State, StateValue
 from unreset.learners.sac import SAC
 from unreset.networks.encoders import encode
@@ -42,15 +42,10 @@ def _nothing(inputs: Inputs) -> Array:
 class ImplicitQLearning(ActorCritic):
     """Hyper-parameters of implicit Q-learning."""
 
-    expectile: float = 0.7
+    expectile: Inside = 0.7
     """Expectile of the values of a data set's actions that V is (IQL: 0.7 to 0.9; 1/2: mean)."""
-    advantage_scale: float = 3.0
+    advantage_scale: Rate = 3.0
     """beta of the policy, which imitates by exp(beta (Q - V)) (IQL: 3 to 10)."""
-
-    def __post_init__(self) -> None:
-        """Refuse an expectile that is none."""
-        if not 0 < self.expectile < 1:
-            raise UnresetError(f"expectile={self.expectile} must be above 0 and below 1")
 
     def init(
         self, key: Array, inputs: Inputs, action_size: int, events: tuple[str, ...] = ()
@@ -128,4 +123,5 @@ class ImplicitQLearning(ActorCritic):
 
     def successor(self) -> SAC:
         """Soft actor-critic with the same networks."""
-        return SAC(**self.shared(), target_entropy=-1.0)
+        subset = min(self.critics, SAC.target_subset)
+        return SAC(**self.shared(), target_entropy=-1.0, target_subset=subset)

@@ -13,7 +13,9 @@ import jax
 import jax.numpy as jnp
 
 from unreset.core.context import Context
+from unreset.core.ranges import Count, Finite, Rate, Whole
 from unreset.core.types import Array, Batch, Metrics
+from unreset.errors import UnresetError
 from unreset.learners import events as foresights
 from unreset.learners.actor_critic import ActorCritic, State
 from unreset.learners.cloning import Cloning, Form, distances, marked
@@ -26,35 +28,53 @@ from unreset.networks.views import Inputs
 class SAC(ActorCritic):
     """Hyper-parameters of soft actor-critic."""
 
-    target_subset: int = 2
+    target_subset: Count = 2
     """Randomly chosen critics whose minimum is the target (REDQ, Algorithm 1)."""
-    initial_temperature: float = 0.1
+    initial_temperature: Rate = 0.1
     """Entropy coefficient at the start (MEDAL code: 1.0; ours: 0.1)."""
     learn_temperature: bool = True
     """Whether the entropy coefficient is learned, or stays what it is (MEDAL++: 0)."""
-    target_entropy: float = 0.0
+    target_entropy: Finite = 0.0
     """Entropy aimed at, per action dimension, in nats (MEDAL code: -1/2; ours: 0)."""
     entropy_backup: bool = True
     """Whether the target value includes the entropy bonus (SAC; RLPD often leaves it out)."""
-    policy_every: int = 1
+    policy_every: Count = 1
     """Critic updates for each update of policy and temperature (RLPD: the update ratio)."""
-    cloning_start: float = 1.0
+    cloning_start: Rate = 1.0
     """Weight of behaviour cloning on demonstration rows at step 0 (MEDAL++: 1)."""
-    cloning_end: float = 0.1
+    cloning_end: Rate = 0.1
     """Its weight from ``cloning_steps`` on (MEDAL++: 0.1)."""
-    cloning_steps: int = 5_000
+    cloning_steps: Whole = 5_000
     """Environment steps over which the weight falls linearly (MEDAL++: 10k to 50k; ours)."""
-    cloning_after: int = 0
+    cloning_after: Whole = 0
     """Environment steps before it begins to fall (MEDAL++: 10k)."""
     cloning_form: Form = "distance"
     """What cloning lowers: the mean's squared distance, or minus the log density, while the weight
     is a share, its complement the reinforcement's (MEDAL++)."""
-    self_cloning: float = 1.0
+    self_cloning: Rate = 1.0
     """Weight of cloning rows whose action the critics prefer to the policy's (CRR, eq. 3)."""
     policy_shapes_encoder: bool = False
     """Whether the policy's loss trains the encoder beside the critics' (MEDAL++: no)."""
 
     foresees: ClassVar[tuple[str, ...]] = tuple(foresights.EVENTS)
+
+    def __post_init__(self) -> None:
+        """Refuse fields that do not go together."""
+        if 1 <= self.critics < self.target_subset:
+            raise UnresetError(
+                f"target_subset={self.target_subset} must be at most critics, which is "
+                f"{self.critics}"
+            )
+        if self.learn_temperature and not self.initial_temperature:
+            raise UnresetError(
+                "initial_temperature must be above 0 where it is learned: say "
+                "--no-learn-temperature (learn_temperature=False)"
+            )
+        if self.cloning_form == "likelihood" and max(self.cloning_start, self.cloning_end) > 1:
+            raise UnresetError(
+                f"cloning_start={self.cloning_start} and cloning_end={self.cloning_end} are shares "
+                "with cloning_form='likelihood': at most 1"
+            )
 
     def needs(self, context: Context) -> str | None:
         """Updates of a step in whole groups of ``policy_every``."""

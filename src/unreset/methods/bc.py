@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from unreset.core.method import Method, Practice, Role
+from unreset.core.ranges import Count
 from unreset.core.types import Task
 from unreset.learners.cloning import Cloning
 from unreset.methods.settings import Settings, offline_practice, published_learner
@@ -22,7 +23,7 @@ class BC(Settings):
     """The loop; a step is a round of updates, and nothing moves."""
     learner: Cloning = field(default_factory=lambda: Cloning(octaves=0))
     """The learner; sines and cosines only help it to learn the few demonstrations by heart."""
-    steps: int = 6_000
+    steps: Count = 6_000
     """Rounds of updates of each seed."""
 
     def method(self, task: Task) -> Method:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from unreset.core.method import Method, Role
+from unreset.core.ranges import Count, Whole
 from unreset.core.types import Task
 from unreset.methods.settings import Settings, published_learner, published_practice
 
@@ -17,9 +18,9 @@ from unreset.methods.settings import Settings, published_learner, published_prac
 class FBRL(Settings):
     """A forward and a backward role, both rewarded for reaching their goal."""
 
-    attempts: int = 0
+    attempts: Whole = 0
     """Failed phases of one role in a row after which a hard reset is asked for; 0: never (ours)."""
-    steps: int = 20_000
+    steps: Count = 20_000
     """Environment steps of each seed."""
 
     def method(self, task: Task) -> Method:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from unreset.core.environment import ENVIRONMENT
 from unreset.core.method import Method, Practice, Role
+from unreset.core.ranges import Count
 from unreset.core.types import Task
 from unreset.learners.sac import SAC
 from unreset.methods.settings import Settings, life_learner, life_practice
@@ -29,7 +30,7 @@ class FineTuning(Settings):
     """Whether novelty is rewarded, too."""
     novelty: RND = field(default_factory=lambda: RND(scale=1.0))
     """That bonus."""
-    steps: int = 200_000
+    steps: Count = 200_000
     """Environment steps of a life, at most."""
 
     def method(self, task: Task) -> Method:

@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from unreset.core.method import Method, Practice, Role
+from unreset.core.ranges import Count
 from unreset.core.types import Task
 from unreset.learners.implicit import ImplicitQLearning
 from unreset.methods.settings import Settings, offline_practice, published_learner
@@ -29,7 +30,7 @@ class IQL(Settings):
         default_factory=lambda: ImplicitQLearning(advantage_scale=10.0, octaves=0)
     )
     """The learner; its networks see plain numbers, as those of a life do."""
-    steps: int = 5_000
+    steps: Count = 5_000
     """Rounds of updates of each seed."""
 
     def method(self, task: Task) -> Method:

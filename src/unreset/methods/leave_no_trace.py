@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from unreset.core.method import Method, Role
+from unreset.core.ranges import Inside, Whole
 from unreset.core.types import Task
-from unreset.errors import UnresetError
 from unreset.methods.settings import Settings, published_learner, published_practice
 
 
@@ -19,14 +19,12 @@ from unreset.methods.settings import Settings, published_learner, published_prac
 class LeaveNoTrace(Settings):
     """A forward role that stops where the backward role could not return."""
 
-    safety: float = 0.3
+    safety: Inside = 0.3
     """Share of a backward phase held in reserve, in (0, 1) (Leave No Trace: 0.3)."""
-    attempts: int = 3
+    attempts: Whole = 3
     """Failed backward phases in a row after which a hard reset is asked for; 0: never (ours: 3)."""
 
     def method(self, task: Task) -> Method:
-        if not 0 < self.safety < 1:
-            raise UnresetError(f"safety must lie between 0 and 1, not {self.safety}")
         length = self.practice.length(task)
         forward = Role(
             "forward",

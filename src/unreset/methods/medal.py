@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from unreset.core.method import Method, Role
+from unreset.core.ranges import Share
 from unreset.core.types import Task
 from unreset.methods.settings import Settings, published_learner, published_practice
 from unreset.rewards import Discriminator
@@ -34,7 +35,7 @@ class Medal(Settings):
     """Whether the backward policy clones the backward demonstrations (MEDAL: no)."""
     both_directions: bool = True
     """Whether the forward learner is also taught to undo the task (MEDAL: no)."""
-    end_when_expert: float = 0.7
+    end_when_expert: Share = 0.7
     """End a backward phase once the discriminator says expert with more than this (MEDAL: 1)."""
 
     def method(self, task: Task) -> Method:

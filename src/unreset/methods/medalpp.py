@@ -13,6 +13,7 @@ from typing import Literal
 
 from unreset.core.environment import ENVIRONMENT
 from unreset.core.method import Method, Practice, Role
+from unreset.core.ranges import Count, Share
 from unreset.core.types import Task
 from unreset.learners.sac import SAC
 from unreset.methods.settings import Settings, published_learner, published_practice
@@ -44,10 +45,10 @@ class MedalPP(Settings):
     outside: bool = False
     """Whether goals are shown to, and judged by, the task's first camera, which looks on from
     outside, where their cameras are not named (ours)."""
-    end_when_seen: float = 1.0
+    end_when_seen: Share = 1.0
     """End a forward phase once the goal classifier says reached with more than this (MEDAL++: 1).
     """
-    end_when_expert: float = 1.0
+    end_when_expert: Share = 1.0
     """End a backward phase once the discriminator says expert with more than this (MEDAL++: 1)."""
     first_camera: bool = False
     """Whether everybody looks through the task's first camera alone, where none is named (MEDAL++
@@ -55,7 +56,7 @@ class MedalPP(Settings):
     wide_resets: bool = False
     """Whether hard resets lead to wide random starts where the task has some and --start does not
     say otherwise (MEDAL++'s code: yes)."""
-    steps: int = 100_000
+    steps: Count = 100_000
     """Environment steps of each seed."""
 
     def resets_to(self, task: Task) -> str:

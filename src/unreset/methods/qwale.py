@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from unreset.core.environment import ENVIRONMENT
 from unreset.core.method import Method, Practice, Role
+from unreset.core.ranges import Count
 from unreset.core.types import Task
 from unreset.learners.sac import SAC
 from unreset.methods.settings import Settings, life_learner, life_practice
@@ -43,7 +44,7 @@ class QWALE(Settings):
     """Whether the task's own reward is added (QWALE; its code: where it is dense)."""
     only_dense: bool = False
     """Whether that is so only where it is more than 1 on success and else 0 (QWALE's code)."""
-    steps: int = 200_000
+    steps: Count = 200_000
     """Environment steps of a life, at most."""
 
     def method(self, task: Task) -> Method:

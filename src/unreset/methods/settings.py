@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from unreset.core.method import Method, Practice
 from unreset.core.protocols import Learner
+from unreset.core.ranges import Count
 from unreset.core.types import Task
 from unreset.data.imagined import Imagination
 from unreset.interventions.help import Help
@@ -23,7 +24,7 @@ class Settings:
     """The loop."""
     learner: Learner = field(default_factory=SAC)
     """The learner."""
-    steps: int = 30_000
+    steps: Count = 30_000
     """Environment steps of each seed."""
     asking: Help = field(default_factory=Help)
     """Whether, when and whom to ask for help."""

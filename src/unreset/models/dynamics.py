@@ -17,6 +17,7 @@ import optax
 
 from unreset.core import replay as replays
 from unreset.core.protocols import Beginning, Draws, Fitted, Fresh, Part, Scope
+from unreset.core.ranges import Count, Inside, Rate, Whole
 from unreset.core.replay import Replay
 from unreset.core.types import Array, Measurement, Metrics, Task, Transition, when
 from unreset.errors import UnresetError
@@ -32,39 +33,37 @@ REMEMBERED = 0.98  # share of the held-out error so far in the next one
 class Dynamics(Part):
     """A model of the task, learned from everybody's rows, in seed steps too."""
 
-    members: int = 5
+    members: Count = 5
     """Networks in the ensemble (MBPO: 7)."""
-    elites: int = 3
+    elites: Count = 3
     """Of them, those with the least error on held-out rows, which predict (MBPO: 5)."""
-    hidden: tuple[int, ...] = (128, 128)
+    hidden: tuple[Count, ...] = (128, 128)
     """Widths of their hidden layers (MBPO: four of 200; ours)."""
     relative: bool = True
     """They also see how far apart things are, if ``Task.offsets`` says how (ours)."""
-    octaves: int = 3
+    octaves: Whole = 3
     """Sines and cosines of each normalised input, from 8 deviations down by octaves; 0 for none
     (ours)."""
-    beta: float = 0.5
+    beta: Rate = 0.5
     """Power of the predicted variance by which an error counts: 0 is the likelihood (MBPO), which
     neglects what is hard to predict, 1 the squared error (beta-NLL, Seitzer et al. 2022)."""
-    learning_rate: float = 1e-3
+    learning_rate: Rate = 1e-3
     """Adam's step size (MBPO: 1e-3)."""
-    weight_decay: float = 5e-5
+    weight_decay: Rate = 5e-5
     """Decoupled weight decay (MBPO: 2.5e-5 to 1e-4 by layer)."""
-    interval: int = 1
+    interval: Count = 1
     """Environment steps between two updates (ours; MBPO: a refit after every 250)."""
-    batch_size: int = 128
+    batch_size: Count = 128
     """Rows of one update of each member, drawn anew for each (MBPO: 256)."""
-    held_out: float = 0.1
+    held_out: Inside = 0.1
     """Share of all rows that never teach and choose the elites (MBPO: 0.2, 5,000 at most)."""
 
     def __post_init__(self) -> None:
-        """Refuse an ensemble that has none or too many elites."""
-        if not 1 <= self.elites <= self.members:
+        """Refuse an ensemble that has too many elites."""
+        if 1 <= self.members < self.elites:
             raise UnresetError(
-                f"elites={self.elites} must be from 1 to members, which is {self.members}"
+                f"elites={self.elites} must be at most members, which is {self.members}"
             )
-        if not 0 < self.held_out < 1:
-            raise UnresetError(f"held_out={self.held_out} must be between 0 and 1")
 
     @property
     def waits(self) -> bool:  # type: ignore[override]

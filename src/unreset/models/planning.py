@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from unreset.core.ranges import Count, Positive, Remainder, Share
 from unreset.core.types import Array
 from unreset.errors import UnresetError
 
@@ -36,47 +37,39 @@ class Planning:
     planner: Planner = "cem"
     """The cross-entropy method, path-integral weights, the best of uniform samples, or ascent;
     "none": the policy acts."""
-    horizon: int = 15
+    horizon: Count = 15
     """Steps that a plan looks ahead (PETS: 15 to 30, TD-MPC2: 3)."""
-    samples: int = 256
+    samples: Count = 256
     """Sequences tried in each iteration (PETS: 350 to 500, TD-MPC2: 512)."""
-    iterations: int = 5
+    iterations: Count = 5
     """Rounds of trying and refitting (PETS: 5, TD-MPC2: 6), or steps of ascent."""
-    elites: int = 32
+    elites: Count = 32
     """Best sequences by which CEM refits (PETS: 10 %), and from which ascent begins."""
-    keep: float = 0.1
+    keep: Remainder = 0.1
     """Share of the last mean and deviation in CEM's next ones (PETS: 0.1)."""
-    temperature: float = 0.1
+    temperature: Positive = 0.1
     """MPPI's lambda, in units of the return: lower is greedier (ours)."""
-    deviation: float = 0.7
+    deviation: Positive = 0.7
     """Standard deviation of the first samples, and of all of MPPI's (ours)."""
-    least_deviation: float = 0.05
+    least_deviation: Positive = 0.05
     """What CEM's deviation never falls below (TD-MPC: 0.05)."""
-    smoothing: float = 0.5
+    smoothing: Remainder = 0.5
     """Correlation of the noise of one step with the next one's (ours; iCEM colours it)."""
-    policy_share: float = 0.05
+    policy_share: Remainder = 0.05
     """Share of the samples that the policy proposes, if there is one (TD-MPC2: 24 of 512)."""
-    particles: int = 1
+    particles: Count = 1
     """Worlds in which each sequence is tried; its return is their mean (PETS: 20)."""
-    step_size: float = 0.1
+    step_size: Positive = 0.1
     """Adam's step size in ascent (ours)."""
-    discount: float = 0.99
+    discount: Share = 0.99
     """Discount per step; roles that act by planning take their learner's."""
 
     def __post_init__(self) -> None:
-        """Refuse what nothing can be searched with."""
-        if min(self.horizon, self.samples, self.iterations, self.particles) < 1:
-            raise UnresetError("horizon, samples, iterations and particles must be at least 1")
-        if not 1 <= self.elites <= self.samples:
+        """Refuse more elites than samples."""
+        if 1 <= self.samples < self.elites:
             raise UnresetError(
-                f"elites={self.elites} must be from 1 to samples, which is {self.samples}"
+                f"elites={self.elites} must be at most samples, which is {self.samples}"
             )
-        for name in ("keep", "smoothing", "policy_share"):
-            if not 0 <= getattr(self, name) < 1:
-                raise UnresetError(f"{name}={getattr(self, name)} must be 0 or more, and below 1")
-        for name in ("temperature", "deviation", "least_deviation", "step_size"):
-            if not getattr(self, name) > 0:
-                raise UnresetError(f"{name}={getattr(self, name)} must be above 0")
 
 
 class Search(NamedTuple):

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from unreset.core.ranges import Count, Whole
 from unreset.core.types import Array, Task
 from unreset.errors import Failure, UnresetError
 
@@ -43,9 +44,9 @@ class Vision:
     """Learn from pictures instead of the task's observation."""
     cameras: tuple[str, ...] = ()
     """Cameras to look through, by name; none: all that the task has."""
-    image_size: int = 48
+    image_size: Count = 48
     """Side of the pictures, in pixels (MEDAL++: 84; on the robot 100)."""
-    stack: int = 1
+    stack: Count = 1
     """How many pictures in a row policies and critics see, the newest first; discriminators see
     that alone (MEDAL++: 1)."""
     proprioception: bool = False
@@ -60,26 +61,24 @@ class Vision:
     """"patches": dense layers on tiles (ours, for CPUs); "keypoints": the same, and of each output
     where in the picture it is largest (Finn et al. 2016, arXiv 1509.06113); "drq": DrQ-v2's
     convolutions; "strided": two convolutions of stride 2 (MEDAL++'s discriminators)."""
-    patch: int = 6
+    patch: Count = 6
     """Side of a tile, in pixels."""
-    patch_widths: tuple[int, ...] = (64, 32)
+    patch_widths: tuple[Count, ...] = (64, 32)
     """Widths of the dense layers on each tile; the last is what a tile puts out, or the number of
     keypoints."""
-    channels: int = 32
+    channels: Count = 32
     """Channels of convolutions (DrQ-v2: 32)."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """What the encoder computes in; its parameters, and all after it, stay float32."""
-    features: int = 50
+    features: Whole = 50
     """Width of the dense-LayerNorm-tanh bottleneck after the encoder; 0 for none (DrQ-v2: 50)."""
-    shift: int = 0
+    shift: Whole = 0
     """Random shift of pictures in batches, in pixels at most (DrQ-v2: 4)."""
-    crop: int = 0
+    crop: Whole = 0
     """Pixels that a random crop takes off height and width in batches, the middle one else."""
 
     def __post_init__(self) -> None:
         """Refuse sizes that do not go together."""
-        if self.stack < 1:
-            raise UnresetError(f"stack={self.stack} pictures in a row: it must be 1 or more")
         side, least = self.image_size - self.crop, LEAST.get(self.encoder, self.patch)
         if self.pixels and side < least:
             raise UnresetError(
@@ -88,7 +87,7 @@ class Vision:
             )
         if self.goal_proprioception and not (self.proprioception and self.goal_view == "image"):
             raise UnresetError("goal_proprioception takes proprioception and goal_view='image'")
-        if self.pixels and self.encoder in ("patches", "keypoints") and side % self.patch:
+        if self.pixels and self.encoder in ("patches", "keypoints") and side % max(self.patch, 1):
             raise UnresetError(
                 f"pictures of {side} pixels (image_size - crop) cannot be cut into tiles of "
                 f"patch={self.patch}: give a multiple of it"

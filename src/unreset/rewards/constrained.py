@@ -15,6 +15,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from unreset.core.protocols import Beginning, Discriminates, Fresh, Reward, Scope, Steps
+from unreset.core.ranges import Factor, Positive, Rate
 from unreset.core.types import Array, Measurement
 from unreset.errors import UnresetError
 
@@ -23,25 +24,21 @@ from unreset.errors import UnresetError
 class Constraint:
     """How far from an expert's states a role may be, and how fast that is enforced."""
 
-    within: float = 1.0
+    within: Rate = 1.0
     """Largest divergence from the expert's states, in nats (the poster's epsilon; ours)."""
-    rate: float = 0.003
+    rate: Positive = 0.003
     """What a step that is one nat too far adds to the multiplier's logarithm (ours)."""
-    limit: float = 100.0
+    limit: Factor = 100.0
     """The multiplier stays between this and its inverse (ours)."""
-    farthest: float = 5.0
+    farthest: Positive = 5.0
     """Most nats that one step counts, either way (ours)."""
 
     def __post_init__(self) -> None:
         """Refuse what is no constraint."""
-        if self.rate <= 0 or self.limit < 1:
+        if self.within >= self.farthest:
             raise UnresetError(
-                f"rate={self.rate} must be above 0, and limit={self.limit} at least 1"
-            )
-        if not 0 <= self.within < self.farthest:
-            raise UnresetError(
-                f"within={self.within} must be from 0 to below farthest={self.farthest}, or no "
-                "step could be too far"
+                f"within={self.within} must be below farthest={self.farthest}, or no step could "
+                "be too far"
             )
 
 

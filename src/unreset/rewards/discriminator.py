@@ -25,6 +25,7 @@ from unreset.core.protocols import (
     Scope,
     Steps,
 )
+from unreset.core.ranges import Count, Finite, Pair, Rate, Share, Whole
 from unreset.core.types import Array, Measurement, Metrics, when
 from unreset.errors import UnresetError
 from unreset.networks.views import EncoderName, Frames, Inputs, Seen, Shown, Vision, looked_at
@@ -37,13 +38,13 @@ from unreset.rewards.judge import Judge, RewardForm, State, Teacher
 class Discriminator(Discriminates):
     """A reward by a discriminator between expert and own states."""
 
-    hidden: tuple[int, ...] = (128,)
+    hidden: tuple[Count, ...] = (128,)
     """Widths of its hidden layers (MEDAL code: 128)."""
-    learning_rate: float = 3e-4
+    learning_rate: Rate = 3e-4
     """Adam's step size (MEDAL code: 3e-4)."""
-    interval: int = 10
+    interval: Count = 10
     """Environment steps between its updates (MEDAL code: 10)."""
-    batch_size: int = 800
+    batch_size: Pair = 800
     """Rows of one update, half of them expert (MEDAL code: 800)."""
     mixup: bool = True
     """Train on convex mixtures of pairs, weights ~ Beta(1, 1) (MEDAL code); of features, where it
@@ -55,7 +56,7 @@ class Discriminator(Discriminates):
     shared_encoder: Literal["no", "frozen", "trained"] = "no"
     """Whether it sees through the policy's encoder instead: as it is, or trained by this loss, too
     (MEDAL++: shared with the classifier; its code: not)."""
-    trunk: int = 50
+    trunk: Whole = 50
     """Width of the dense-LayerNorm-tanh bottleneck after its encoder (MEDAL++: 50)."""
     cameras: tuple[str, ...] = ()
     """Cameras it looks through; none: the policy's."""
@@ -63,15 +64,15 @@ class Discriminator(Discriminates):
     """Whether it sees what the robot's own sensors tell; None: as the policy does."""
     goal_view: Literal["image", "vector"] | None = None
     """How it sees the goal; None: as the policy does."""
-    last_states: int = 0
+    last_states: Whole = 0
     """Only so many last states of a demonstration are expert's; 0: all (VICE in MEDAL++: 10)."""
-    first_states: int = 0
+    first_states: Whole = 0
     """So many first states of a forward demonstration are expert's, and of backward ones the last
     states (MEDAL++ on the robot: 50, and 20 last ones); 0: as ``last_states`` says."""
-    contrast: float = 0.0
+    contrast: Share = 0.0
     """Share of its own rows that demonstrations give instead, so that it looks for the goal: states
     well before the last ones, and last ones of another goal (ours; MEDAL++: 0)."""
-    pairs: float = 0.0
+    pairs: Share = 0.0
     """Share of both halves of its rows that are pairs of pictures of one stretch of time instead,
     the later one as the goal: at most one step apart in the expert's half, eight or more in the
     other. So it learns what "the same" means from practice as well (ours; MEDAL++: 0)."""
@@ -81,7 +82,7 @@ class Discriminator(Discriminates):
     weighted: bool = False
     """Whether expert's rows count as much as they are worth (QWALE): to the critics of the run
     before, or, without one, the further on in its demonstration a row is."""
-    baseline: float | None = None
+    baseline: Share | None = None
     """The worth, from 0 to 1, of a row that counts once; None: that of the agent's latest step to
     those critics (QWALE), or 1/2 without them."""
     see_goal: bool = True
@@ -91,7 +92,7 @@ class Discriminator(Discriminates):
     that was reached (GAIL; GAIL-sa of QWALE)."""
     form: RewardForm = "-log(1-D)"
     """Reward as a function of D, the probability of being expert (MEDAL: -log(1-D))."""
-    scale: float = 10.0
+    scale: Finite = 10.0
     """Factor on this reward (MEDAL code: 10)."""
 
     def __post_init__(self) -> None:

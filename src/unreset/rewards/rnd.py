@@ -16,6 +16,7 @@ import optax
 
 from unreset.core import replay as replays
 from unreset.core.protocols import Beginning, Draws, Fitted, Reward, Scope, Steps
+from unreset.core.ranges import Count, Finite, Fraction, Positive, Rate
 from unreset.core.types import Array, Metrics, when
 from unreset.networks.mlp import MLP
 from unreset.networks.views import Frames
@@ -27,21 +28,21 @@ WHITE_LIMIT = 5.0  # standard deviations beyond which inputs are cut (Burda et a
 class RND(Reward):
     """A reward by random network distillation."""
 
-    hidden: tuple[int, ...] = (128, 128)
+    hidden: tuple[Count, ...] = (128, 128)
     """Widths of the hidden layers of predictor and random network (ours)."""
-    features: int = 32
+    features: Count = 32
     """Numbers that the random network puts out (ours)."""
-    learning_rate: float = 3e-4
+    learning_rate: Rate = 3e-4
     """Adam's step size of the predictor (R3L)."""
-    interval: int = 1
+    interval: Count = 1
     """Environment steps between the predictor's updates."""
-    batch_size: int = 256
+    batch_size: Count = 256
     """Rows of one update (R3L: 256)."""
-    spread_rate: float = 0.001
+    spread_rate: Fraction = 0.001
     """Share of the running moments that each update replaces, after the first ones (ours)."""
-    limit: float = 5.0
+    limit: Positive = 5.0
     """Largest reward, in standard deviations of the error (ours)."""
-    scale: float = 0.02
+    scale: Finite = 0.02
     """Factor on this reward (ours: returns then stay of the size of the task's)."""
 
     def inputs(self, scope: Scope, observation: Array, frames: Frames) -> Array:

@@ -12,6 +12,8 @@ from typing import Any
 
 from unreset import __version__, registry
 from unreset import trust as trusted
+from unreset.core import ranges
+from unreset.core.ranges import Count, Seed, Whole
 from unreset.errors import UnresetError
 from unreset.methods.settings import Settings
 from unreset.reading import line, read_json, reading
@@ -19,7 +21,6 @@ from unreset.runs import stored
 from unreset.runs.files import check_run, write_json
 from unreset.tasks.change import Change
 
-_COUNTS = ("seeds", "steps", "eval_every", "checkpoint_every")  # which are at least 1
 _KINDS: dict[str, Any] = {  # of what a summary must hold, if it says anything of it
     "env_steps": int,
     "seeds": list,
@@ -36,18 +37,18 @@ class Configuration:
     method: str
     task: str
     preset: str
-    seed: int
-    seeds: int
-    steps: int
-    eval_every: int
-    wide_starts: int
-    checkpoint_every: int
+    seed: Seed
+    seeds: Count
+    steps: Count
+    eval_every: Count
+    wide_starts: Whole
+    checkpoint_every: Count
     driver: str
     settings: Settings
     demonstrations: str = "built-in"
     reward: str | None = None
     start: str = "initial"
-    horizon: int | None = None
+    horizon: Count | None = None
     evaluation: str = "deployed"
     prior: str | None = None
     change: Change = field(default_factory=Change)
@@ -95,7 +96,7 @@ def read_configuration(folder: Path, trust: bool = False) -> Configuration:
             kind = registry.settings_class(found["method"])
             found["settings"] = stored.build(kind, found["settings"])
             found["change"] = stored.build(Change, found.get("change", {}), "change")
-            return Configuration(**found)
+            return ranges.checked(Configuration(**found))
     except UnresetError as error:
         raise UnresetError(f"{wrong}: {line(str(error))}") from error
 
@@ -105,9 +106,6 @@ def _check(found: Mapping[str, Any]) -> None:
     for name, kind in typing.get_type_hints(Configuration).items():
         if name in found and name not in ("settings", "change"):
             stored.build(kind, found[name], name)
-    for name in _COUNTS:
-        if found.get(name, 1) < 1:
-            raise ValueError(f"{name} must be at least 1, not {found[name]}")
 
 
 def read_summary(folder: Path) -> Mapping[str, Any]:

@@ -7,7 +7,7 @@ wind blow and puts up hurdles, each in a task of its own. Here is what can be do
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import update_wrapper
 from typing import Any, NamedTuple
 
@@ -17,6 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker
 
+from unreset.core import ranges
+from unreset.core.ranges import Finite, Rate, Whole
 from unreset.core.types import Array, Task
 from unreset.errors import UnresetError
 
@@ -33,17 +35,17 @@ class Change:
     An action a is felt as ``clip(strength a + wind + noise, -1, 1)``; runs record a itself.
     """
 
-    start: tuple[float, ...] = ()
+    start: tuple[Finite, ...] = ()
     """Added to what resets show, a number for each of the observation's; none: as it was."""
-    wind: tuple[float, ...] = ()
+    wind: tuple[Finite, ...] = ()
     """Added to every action, a number for each of the action's, in its units; none: calm."""
-    noise: float = 0.0
+    noise: Rate = 0.0
     """Standard deviation of what is added to each number of an action, anew at every step."""
-    actuator: int | None = None
+    actuator: Whole | None = None
     """The number of the action, from 0, whose actuator has failed; None: all are well."""
-    strength: float = 0.0
+    strength: Finite = 0.0
     """What that actuator makes of its number: 0 nothing, 0.5 half of it, -1 the opposite."""
-    obstacle: tuple[float, ...] = ()
+    obstacle: tuple[Finite, ...] = ()
     """Least x, least y, largest x and largest y of a box on the two numbers of ``Task.position``: a
     step that would lead into it or through it does not happen. Tasks in JAX only; none: free."""
 
@@ -97,10 +99,8 @@ def _check(task: Task, change: Change) -> None:
             raise UnresetError(
                 f"change.{name} has {len(value)} number(s), and task {task.name!r} needs {size}"
             )
-    numbers = [n for field in fields(change) for n in np.ravel(getattr(change, field.name) or 0.0)]
-    if not np.isfinite(np.array(numbers, float)).all() or change.noise < 0:
-        raise UnresetError(f"{change} must hold finite numbers, and noise of 0 or more")
-    if change.actuator is not None and not 0 <= change.actuator < task.action_size:
+    change = ranges.checked(change, "change")
+    if change.actuator is not None and change.actuator >= task.action_size:
         raise UnresetError(
             f"change.actuator is {change.actuator}, and those of task {task.name!r} are 0 to "
             f"{task.action_size - 1}"

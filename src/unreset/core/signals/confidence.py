@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import jax
 
+from unreset.core.ranges import Share
 from unreset.core.types import Array
 
 MASTERED = 0.5  # probability of success from which on a phase that was left is no failed one (ours)
@@ -18,11 +19,11 @@ MASTERED = 0.5  # probability of success from which on a phase that was left is 
 class Confidence:
     """Hyper-parameters of the rule; the success critics are the learner's."""
 
-    trust: float = 0.9
+    trust: Share = 0.9
     """beta: how slowly a phase comes to trust the success critic (RISC: 0.9; minitaur 0.95)."""
-    after: float = 0.5
+    after: Share = 0.5
     """Share of a phase before it may be left (RISC: 0.5; door 0.75, minitaur 0.25)."""
-    share: float = 1.0
+    share: Share = 1.0
     """Share of the phases that may be left (RISC: 1; peg 0.5, minitaur 0.25)."""
 
 

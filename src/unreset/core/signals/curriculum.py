@@ -13,6 +13,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from unreset.core.ranges import Count, Positive, Whole
 from unreset.core.types import Array
 
 
@@ -20,13 +21,13 @@ from unreset.core.types import Array
 class Curriculum:
     """Hyper-parameters of the curriculum."""
 
-    demonstration_states: int = 500
+    demonstration_states: Count = 500
     """Most states of demonstrations among the candidates, evenly thinned."""
-    replay_states: int = 100
+    replay_states: Whole = 100
     """States of the replay among the candidates, drawn anew at every refresh."""
-    within: float = 0.5
+    within: Positive = 0.5
     """A goal counts as reachable if it is worth a success within this share of a phase (ours)."""
-    interval: int = 50
+    interval: Count = 50
     """Environment steps between refreshes of the candidates' values (ours)."""
 
 
