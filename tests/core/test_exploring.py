@@ -9,6 +9,7 @@ import pytest
 
 import toy
 from unreset import registry
+from unreset.core import ranges
 from unreset.core.context import Context
 from unreset.core.fitting import observed
 from unreset.core.protocols import Fresh, Scope, Steps
@@ -88,6 +89,6 @@ def test_an_explorer_needs_novelty_and_a_discriminator(parts):
     [{"rate": 0.0}, {"limit": 0.5}, {"within": -1.0}, {"within": 5.0}],
 )
 def test_what_is_no_constraint_is_refused(change):
-    (name, value) = next(iter(change.items()))
-    with pytest.raises(UnresetError, match=f"{name}={value}"):
-        Constraint(**change)
+    name = next(iter(change))
+    with pytest.raises(UnresetError, match=name):
+        ranges.checked(Constraint(**change))

@@ -9,6 +9,7 @@ import pytest
 
 import toy
 from unreset import registry
+from unreset.core import ranges
 from unreset.core.context import Context
 from unreset.core.method import Practice, without_relabelling
 from unreset.core.protocols import Scope, Wanted
@@ -168,12 +169,12 @@ def test_where_rewards_are_observed_the_model_predicts_them():
 
 
 def test_what_cannot_be_imagined_is_refused():
-    with pytest.raises(UnresetError, match=r"share=1\.5"):
-        Imagination(share=1.5)
+    with pytest.raises(UnresetError, match=r"share must be from 0 to 1, not 1\.5"):
+        ranges.checked(Imagination(share=1.5))
     with pytest.raises(UnresetError, match=r"demonstrations=0\.7 and initial"):
         Imagination(demonstrations=0.7, initial=0.7)
-    with pytest.raises(UnresetError, match="last_length=0"):
-        Imagination(last_length=0)
+    with pytest.raises(UnresetError, match="last_length must be at least 1, not 0"):
+        ranges.checked(Imagination(last_length=0))
     imagining = Imagination(share=0.5)
     with pytest.raises(UnresetError, match="goals_per_row must be 1"):
         registry.method(VaPRL(imagination=imagining, practice=Practice(goals_per_row=4)), TOY)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import toy
+from unreset.core import ranges
 from unreset.core.types import Transition
 from unreset.errors import UnresetError
 from unreset.models import dynamics, gaussians
@@ -163,4 +164,4 @@ def test_a_step_is_judged_before_it_is_learned():
 @pytest.mark.parametrize("change", [{"elites": 0}, {"elites": 6}, {"held_out": 0.0}])
 def test_what_is_no_ensemble_is_refused(change):
     with pytest.raises(UnresetError, match=next(iter(change))):
-        dataclasses.replace(Dynamics(), **change)
+        ranges.checked(dataclasses.replace(Dynamics(), **change))

@@ -10,6 +10,7 @@ from test_practice import INITIAL_SOURCE, LENGTH, TABLETOP, TOY, method, switche
 
 import toy
 from unreset import registry
+from unreset.core import ranges
 from unreset.core.method import Order
 from unreset.core.phases import first_phase
 from unreset.core.signals import confidence
@@ -173,8 +174,8 @@ def test_the_way_back_is_asked_of_a_role_that_leads_back():
     for changes in ({"roles": (chosen.roles[0], elsewhere)}, {"order": Order()}):
         with pytest.raises(UnresetError, match="for reaching initial states, with no order"):
             dataclasses.replace(chosen, **changes)
-    with pytest.raises(UnresetError, match=r"safety must lie between 0 and 1, not 1\.5"):
-        dataclasses.replace(registry.settings("leave_no_trace"), safety=1.5).method(TOY)
+    with pytest.raises(UnresetError, match=r"safety must be above 0 and below 1, not 1\.5"):
+        ranges.checked(dataclasses.replace(registry.settings("leave_no_trace"), safety=1.5))
 
 
 def test_vaprl_goes_to_the_chosen_start_and_then_for_the_goal_it_was_chosen_for():

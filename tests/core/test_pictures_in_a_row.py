@@ -9,6 +9,7 @@ import pytest
 
 import toy
 from unreset import registry
+from unreset.core import ranges
 from unreset.core import replay as replays
 from unreset.drivers.fused import Remembered, look, remembering
 from unreset.errors import UnresetError
@@ -102,5 +103,5 @@ def test_policies_are_evaluated_with_what_they_see_in_practice(monkeypatch):
 
 
 def test_no_pictures_in_a_row_are_refused():
-    with pytest.raises(UnresetError, match="stack=0"):
-        Vision(stack=0)
+    with pytest.raises(UnresetError, match="stack must be at least 1, not 0"):
+        ranges.checked(Vision(stack=0))

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from unreset.core import ranges
 from unreset.errors import UnresetError
 from unreset.models.planning import Planning, Search, plan, refit, returns, search, shifted
 
@@ -144,4 +145,4 @@ def test_noise_is_correlated_in_time_and_of_the_deviation_asked_for():
 )
 def test_what_cannot_be_searched_with_is_refused(field, value):
     with pytest.raises(UnresetError, match=field):
-        Planning(**{field: value})
+        ranges.checked(Planning(**{field: value}))

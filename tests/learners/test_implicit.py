@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import toy
+from unreset.core import ranges
 from unreset.core.method import Method
 from unreset.core.types import Batch, Trajectory
 from unreset.errors import UnresetError
@@ -138,7 +139,7 @@ def test_of_right_and_wrong_steps_it_learns_the_right_ones():
 @pytest.mark.parametrize("expectile", [0.0, 1.0])
 def test_an_expectile_must_be_one(expectile):
     with pytest.raises(UnresetError, match="must be above 0 and below 1"):
-        ImplicitQLearning(expectile=expectile)
+        ranges.checked(ImplicitQLearning(expectile=expectile))
 
 
 def test_success_critics_are_not_learned_implicitly():

@@ -122,7 +122,7 @@ def _checked(kind: Any, value: Any, name: str, spelled: Speller) -> Any:
     if isinstance(value, tuple):
         return _checked_tuple(kind, value, name, spelled)
     number, limits = _numeric(kind)
-    if number is None or isinstance(value, str) or value is None:
+    if number is None or value is None:
         return value  # its type is checked where settings are stored
     return _checked_number(number, limits, value, spelled(name))
 
