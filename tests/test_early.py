@@ -61,7 +61,7 @@ def test_every_file_has_the_permissions_that_the_umask_leaves(folder):
         (["report", "RUN", "--output", "/no/such/folder/x.html"], "cannot write /no/such/folder"),
         (["life", "naive", "toy", "--prior", "RUN", "--out", "RUN"], "exists already"),
         (["life", "naive", "toy", "--prior", "RUN", "--start", "moon"], "has no start 'moon'"),
-        (["life", "naive", "toy", "--prior", "RUN", "--prior-rows", "0"], "prior_rows must be"),
+        (["life", "naive", "toy", "--prior", "RUN", "--prior-rows", "0"], "prior-rows must be"),
         (["prior", "toy", "--out", "RUN", "--step", "3"], "did you mean --steps?"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
