@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 __all__ = [
+    "BACKWARD",
+    "FORWARD",
     "Method",
     "Policy",
     "Practice",
@@ -27,6 +29,8 @@ __all__ = [
     "load",
     "models",
     "rewards",
+    "settings",
+    "task",
     "train",
 ]
 
@@ -34,15 +38,18 @@ if TYPE_CHECKING:
     from unreset import data, interventions, learners, models, rewards
     from unreset.api import train
     from unreset.core.method import Method, Practice, Role
-    from unreset.core.types import Task, Trajectory
+    from unreset.core.types import BACKWARD, FORWARD, Task, Trajectory
     from unreset.deploy.policy import Policy
     from unreset.errors import UnresetError
     from unreset.methods.settings import Settings
+    from unreset.registry import settings, task
     from unreset.run import load
     from unreset.single_life import life
     from unreset.tasks.environments.adapter import from_environment
 
 _HOMES = {
+    "BACKWARD": "core.types",
+    "FORWARD": "core.types",
     "Method": "core.method",
     "Policy": "deploy.policy",
     "Practice": "core.method",
@@ -54,6 +61,8 @@ _HOMES = {
     "from_environment": "tasks.environments.adapter",
     "life": "single_life",
     "load": "run",
+    "settings": "registry",
+    "task": "registry",
     "train": "api",
 }
 _ROOMS = ("data", "interventions", "learners", "models", "rewards")  # packages of parts

@@ -159,6 +159,9 @@ def run_line(line: str) -> None:
         assert code == 0, command
 
 
-def test_the_example_method_is_short() -> None:
-    page = next(page for page in pages.PAGES if page.stem == "add-a-method")
-    assert len(pages.blocks(page)[0].content.splitlines()) < 40
+@pytest.mark.parametrize("page", pages.ADDED, ids=lambda page: page.stem)
+def test_examples_are_short_and_made_from_public_names(page: Path) -> None:
+    for block in pages.blocks(page):
+        if block.file:
+            assert len(block.content.splitlines()) < 40 or page.stem == "add-a-task"
+            assert "unreset.core" not in block.content

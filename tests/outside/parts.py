@@ -166,9 +166,6 @@ class AWAC(ActorCritic):
         """Actions [B, action] of the policy, for encoded inputs."""
         return sample_tanh_normal(*self.policy(state.actor, inputs), key)[0]
 
-    def successor(self) -> AWAC:
-        return self
-
 
 @dataclass(frozen=True)
 class Outside(Settings):

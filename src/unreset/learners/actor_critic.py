@@ -154,6 +154,10 @@ class ActorCritic(Acting):
         )
         return self.shaped(state, gradient[1]), inputs, {"critic_loss": value, "q": mean}
 
+    def successor(self) -> Any:
+        """Itself."""
+        return self
+
     def cloner(self) -> Cloning:
         """Cloning of the same policy."""
         return Cloning(**self.acting())

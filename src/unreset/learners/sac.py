@@ -216,7 +216,3 @@ class SAC(ActorCritic):
     def cloner(self) -> Cloning:
         """Cloning of the same policy, by the same measure."""
         return Cloning(**self.acting(), cloning_form=self.cloning_form)
-
-    def successor(self) -> SAC:
-        """Itself."""
-        return self
