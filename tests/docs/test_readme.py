@@ -12,6 +12,8 @@ import pytest
 from unreset import cli, registry
 from unreset.cli import demos
 
+#: Flags of the methods that pages add, whose commands are run.
+ADDED = {"--home-length", "--surprise.scale", "--slowly.change"}
 FOREIGN = {"--xla_cpu_multi_thread_eigen"}  # not a flag of ours
 
 
