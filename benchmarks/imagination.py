@@ -19,12 +19,14 @@ import numpy as np
 from unreset.core.method import Method, Practice, Role
 from unreset.core.types import FORWARD, Array, Batch, Task
 from unreset.evaluation import deployed
+from unreset.goals import TaskGoals
 from unreset.learners.actor_critic import State
 from unreset.learners.sac import SAC
 from unreset.models import dynamics, planning
 from unreset.models.dynamics import Dynamics, Model
 from unreset.models.planning import Planner, Planning, World
 from unreset.models.rollouts import End, Imagined, Modelled, imagine
+from unreset.switching import After, OnSuccess
 from unreset.tasks.pointmass import pointmass_walls as walls
 
 STARTS = ("narrow", "demonstrations")
@@ -89,7 +91,8 @@ class Study:
 
     def method(self) -> Method:
         """Who practises: one role, and that in imagination alone."""
-        return Method("imagination", (Role("forward"),), self.learner, Practice())
+        role = Role("forward", TaskGoals(), (After(200), OnSuccess()))
+        return Method("imagination", (role,), self.learner, Practice())
 
 
 class Judged(NamedTuple):

@@ -25,8 +25,12 @@ from typing import Literal
 
 from unreset.core.method import Method, Practice, Role
 from unreset.learners.sac import SAC
+from unreset.goals import InitialStates, TaskGoals
 from unreset.methods.fbrl import FBRL
 from unreset.methods.settings import Settings
+from unreset.switching import After, OnSuccess
+
+WAYS = {"task": TaskGoals(), "initial": InitialStates()}
 
 
 @dataclass(frozen=True)
@@ -52,8 +56,10 @@ class Home(Settings):
 
     def method(self, task):
         length = self.wait.after[0][0]
-        forward = Role("forward", length=length, demonstrations=(0,), imitate=(0,))
-        home = Role("home", self.way, length=self.home_length, demonstrations=(1,), imitate=(1,))
+        ends = (After(length), OnSuccess())
+        forward = Role("forward", TaskGoals(), ends, demonstrations=(0,), imitate=(0,))
+        ends = (After(self.home_length), OnSuccess())
+        home = Role("home", WAYS[self.way], ends, demonstrations=(1,), imitate=(1,))
         return Method("home", (forward, home), self.learner, self.practice)
 
 

@@ -36,10 +36,7 @@ TYPE_CHECKING = {
     "core/teaching.py",
 }
 CIRCLES = {
-    "core/fitting.py",
-    "core/foresight.py",
     "core/method.py",
-    "core/phases.py",
     "core/practice.py",
     "core/refusals.py",
     "core/teaching.py",

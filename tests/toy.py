@@ -21,13 +21,13 @@ from unreset.core import practice
 from unreset.core.batches import draw_batches
 from unreset.core.context import Context
 from unreset.core.method import Practice
-from unreset.core.signals.curriculum import Curriculum
 from unreset.core.types import Task
 from unreset.data.imagined import Imagination
 from unreset.demos import store
 from unreset.demos.store import BACKWARD, FORWARD, Trajectory
 from unreset.drivers.fused import Fused
 from unreset.evaluation import deployed
+from unreset.goals import Curriculum
 from unreset.interventions.help import Help
 from unreset.interventions.stuck_classifier import StuckClassifier
 from unreset.learners.sac import SAC
@@ -179,8 +179,8 @@ def _small(learner, vision):
     return dataclasses.replace(learner, **{k: v for k, v in sizes.items() if k in known})
 
 
-def tiny(settings: Settings, **practice) -> Settings:
-    """A method's settings with everything small; keyword arguments go to its Practice."""
+def tiny(settings: Settings, switch="time", **practice) -> Settings:
+    """A method's settings with everything small; other keyword arguments go to its Practice."""
     small = {
         "updates_per_step": 4,
         "batch_size": 12 if getattr(settings, "explore", False) else 8,
@@ -200,6 +200,7 @@ def tiny(settings: Settings, **practice) -> Settings:
         shift=min(settings.learner.vision.shift, 1),
     )
     changes = {
+        "switch": switch,
         "practice": dataclasses.replace(settings.practice, **(small | practice)),
         "learner": _small(settings.learner, vision),
     }

@@ -23,6 +23,7 @@ __all__ = [
     "UnresetError",
     "data",
     "from_environment",
+    "goals",
     "interventions",
     "learners",
     "life",
@@ -30,12 +31,13 @@ __all__ = [
     "models",
     "rewards",
     "settings",
+    "switching",
     "task",
     "train",
 ]
 
 if TYPE_CHECKING:
-    from unreset import data, interventions, learners, models, rewards
+    from unreset import data, goals, interventions, learners, models, rewards, switching
     from unreset.api import train
     from unreset.core.method import Method, Practice, Role
     from unreset.core.types import BACKWARD, FORWARD, Task, Trajectory
@@ -65,7 +67,15 @@ _HOMES = {
     "task": "registry",
     "train": "api",
 }
-_ROOMS = ("data", "interventions", "learners", "models", "rewards")  # packages of parts
+_ROOMS = (
+    "data",
+    "goals",
+    "interventions",
+    "learners",
+    "models",
+    "rewards",
+    "switching",
+)  # packages of parts
 
 
 def __getattr__(name: str) -> Any:

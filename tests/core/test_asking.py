@@ -14,9 +14,10 @@ from unreset import registry
 from unreset.core import practice
 from unreset.core import replay as replays
 from unreset.core.context import Context
-from unreset.core.phases import View, first_phase
+from unreset.core.phases import first_phase
 from unreset.core.protocols import Beginning, Drawn, Scope, Steps
 from unreset.core.types import Transition
+from unreset.core.view import View
 from unreset.demos import store
 from unreset.errors import UnresetError
 from unreset.interventions import bisection, stuck_classifier, stuck_labels
@@ -218,7 +219,7 @@ def alarms(states, since_reset=0, before=0, probability=0.9, **changes):
     method = paint(**changes)
     asked = begun(method.interventions[ASKING], method)
     classifier = constant_classifier(asked.classifier, probability)
-    phase = first_phase(method, TOY, jax.random.key(0))
+    phase = first_phase(method, TOY, {}, jax.random.key(0))
     phase = phase._replace(since_reset=jnp.int32(since_reset))
     asked = asked._replace(since=jnp.int32(before))
     found = []

@@ -5,8 +5,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unreset.core.signals import curriculum
-from unreset.core.signals.curriculum import Candidates, Curriculum
+from unreset.goals import curriculum
+from unreset.goals.curriculum import Candidates, Curriculum
 
 
 def candidates(distances, values):
@@ -54,7 +54,7 @@ def test_a_better_value_function_moves_the_start_towards_the_initial_states():
 def test_candidates_are_thinned_evenly_and_replay_states_borrow_the_nearest_distance():
     config = Curriculum(demonstration_states=3, replay_states=2)
     seen = jnp.arange(9.0)[:, None]
-    fresh = curriculum.init(config, seen, 10 * jnp.arange(9.0), 2, 2)
+    fresh = curriculum.fresh(config, seen, 10 * jnp.arange(9.0), 2, 2)
     np.testing.assert_array_equal(fresh.observations[:3, 0], [0, 4, 8])
     np.testing.assert_array_equal(fresh.distances[:3], [0, 40, 80])
     assert fresh.values.shape == (2, 5) and not fresh.values.any()

@@ -13,7 +13,7 @@ import toy
 from unreset import registry
 from unreset.core import fitting, practice
 from unreset.core.context import Context
-from unreset.core.method import Order, without_relabelling
+from unreset.core.method import without_relabelling
 from unreset.core.phases import first_phase
 from unreset.core.practice import Run
 from unreset.core.protocols import Fresh
@@ -21,6 +21,7 @@ from unreset.core.teaching import clone
 from unreset.demos import store
 from unreset.drivers.live import Live
 from unreset.errors import UnresetError
+from unreset.switching import After, Graph, LikeExpert, OnSuccess
 
 
 def begun(chosen) -> Run:
@@ -98,7 +99,7 @@ def test_fresh_states_are_judged_while_their_role_acts(bias):
     states = jax.tree.map(lambda x: x, undecided(chosen, TOY))
     params = states["discriminator"].params
     params["params"]["Dense_1"]["bias"] = params["params"]["Dense_1"]["bias"] * 0 + bias
-    phase = first_phase(chosen, TOY, jax.random.key(0))
+    phase = first_phase(chosen, TOY, states, jax.random.key(0))
     for role in (0, 1):
         acting = phase._replace(role=jnp.int32(role))
         found = fitting.freshly_judged(
@@ -139,9 +140,20 @@ def test_parts_that_do_not_go_together_are_refused():
     with pytest.raises(UnresetError, match="cannot be offline"):
         dataclasses.replace(medal, practice=dataclasses.replace(medal.practice, offline=True))
     with pytest.raises(UnresetError, match="must be above 0"):
-        dataclasses.replace(fbrl, order=Order(floor=0.0))
-    with pytest.raises(UnresetError, match="needs a curriculum"):
-        dataclasses.replace(method("vaprl", TOY), curriculum=None)
+        dataclasses.replace(fbrl, order=Graph(floor=0.0))
+    with pytest.raises(UnresetError, match="needs a discriminator of that name"):
+        dataclasses.replace(fbrl, switch=(LikeExpert("environment", 0.5),))
+    endless = dataclasses.replace(fbrl.roles[0], switch=(OnSuccess(),))
+    with pytest.raises(UnresetError, match="no rule ends the phases of role 'forward' of fbrl"):
+        dataclasses.replace(fbrl, roles=(endless, fbrl.roles[1]))
+    with pytest.raises(UnresetError, match="must be at least 1, not 0"):
+        dataclasses.replace(fbrl, switch=(After(0),))
+    turned = dataclasses.replace(fbrl.roles[1], switch=fbrl.roles[0].switch[::-1])
+    with pytest.raises(UnresetError, match="the same rules in different orders"):
+        dataclasses.replace(fbrl, roles=(fbrl.roles[0], turned))
+    separate = dataclasses.replace(medal.practice, share_learner=False)
+    with pytest.raises(UnresetError, match="curriculum of vaprl needs one learner"):
+        dataclasses.replace(method("vaprl", TOY), practice=separate)
 
 
 def test_demonstrations_count_once_however_many_roles_they_teach():

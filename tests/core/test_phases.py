@@ -11,15 +11,14 @@ from test_practice import INITIAL_SOURCE, LENGTH, TABLETOP, TOY, method, switche
 import toy
 from unreset import registry
 from unreset.core import ranges
-from unreset.core.method import Order
 from unreset.core.phases import first_phase
-from unreset.core.signals import confidence
-from unreset.core.signals.confidence import Confidence
-from unreset.core.signals.curriculum import Candidates
 from unreset.demos import store
 from unreset.drivers.fused import Fused
 from unreset.errors import UnresetError
+from unreset.goals import TaskGoals
+from unreset.goals.curriculum import Candidates
 from unreset.learners.actor_critic import UNSURE
+from unreset.switching import Confident, Graph, NoWayBack
 from unreset.tasks.tabletop.tabletop import GOALS, INITIAL
 
 
@@ -48,7 +47,7 @@ def begun(chosen):
 
 def test_leave_no_trace_stops_where_the_way_back_is_worth_too_little():
     chosen = method("leave_no_trace", TOY)
-    assert chosen.roles[0].return_within == round(0.7 * LENGTH) == 5
+    assert chosen.roles[0].switch[-1] == NoWayBack(5) and round(0.7 * LENGTH) == 5
     # A success is worth 10; in five steps 10 * .99^5.
     limit = 10 * 0.99**5
     assert chosen.worth(5) == pytest.approx(limit)
@@ -91,13 +90,11 @@ def test_leave_no_trace_counts_in_successes_only():
 
 
 def test_confidence_leaves_by_the_success_and_the_time_spent():
-    config = Confidence(trust=0.5, after=0.5, share=1.0)
+    config = Confident(trust=0.5, after=0.5, share=1.0)
     keys = jax.random.split(jax.random.key(1), 4000)
 
     def share(success, steps, config=config):
-        rule = jax.vmap(
-            lambda a, b: confidence.leave(config, jnp.float32(success), steps, 10, a, b)
-        )
+        rule = jax.vmap(lambda a, b: config.leave(jnp.float32(success), steps, 10, (a, b)))
         return float(rule(keys, keys[::-1]).mean())
 
     assert share(1.0, 4) == 0.0  # before half of the phase
@@ -170,8 +167,8 @@ def test_nothing_is_sure_before_anything_is_learned():
 
 def test_the_way_back_is_asked_of_a_role_that_leads_back():
     chosen = method("leave_no_trace", TOY)
-    elsewhere = dataclasses.replace(chosen.roles[1], goals="task")
-    for changes in ({"roles": (chosen.roles[0], elsewhere)}, {"order": Order()}):
+    elsewhere = dataclasses.replace(chosen.roles[1], goals=TaskGoals())
+    for changes in ({"roles": (chosen.roles[0], elsewhere)}, {"order": Graph()}):
         with pytest.raises(UnresetError, match="for reaching initial states, with no order"):
             dataclasses.replace(chosen, **changes)
     with pytest.raises(UnresetError, match=r"safety must be above 0 and below 1, not 1\.5"):
@@ -183,7 +180,7 @@ def test_vaprl_goes_to_the_chosen_start_and_then_for_the_goal_it_was_chosen_for(
     candidates = Candidates(
         jnp.array([[0.5], [-0.25], [0.0]]), jnp.array([3.0, 1.0, 2.0]), jnp.array([[9.9, 0.0, 9.9]])
     )
-    state = {"signals": {"curriculum": candidates}}
+    state = {"signals": {"goals/curriculum": candidates}}
     after, end, _ = switched(chosen, 0, 2, success=True, task=TOY, state=state)
     assert end and int(after.role) == 1
     np.testing.assert_array_equal(after.goal, [0.0])  # the nearer one of those of value
@@ -207,7 +204,7 @@ def test_multitask_roles_pursue_their_own_goals():
     assert seen == {1, 2, 3, 4}
     later = dataclasses.replace(chosen, roles=chosen.roles[2:])
     key = jax.random.key(0)
-    np.testing.assert_array_equal(first_phase(later, TABLETOP, key).goal, GOALS[2])
+    np.testing.assert_array_equal(first_phase(later, TABLETOP, {}, key).goal, GOALS[2])
 
 
 def test_each_initial_state_may_be_a_task_of_its_own():
@@ -224,15 +221,15 @@ def test_each_initial_state_may_be_a_task_of_its_own():
 
 
 def test_a_graph_says_who_may_follow():
-    ring = Order(edges=((0, 1), (1, 2), (2, 3), (3, 4), (4, 0), (4, 2)))
+    ring = Graph(edges=((0, 1), (1, 2), (2, 3), (3, 4), (4, 0), (4, 2)))
     chosen = dataclasses.replace(method("multitask"), order=ring)
     for role, followers in [(0, {1}), (3, {4}), (4, {0, 2})]:
         found = {int(switched(chosen, role, 2, success=True, key=key)[0].role) for key in range(15)}
         assert found == followers
     with pytest.raises(UnresetError, match=r"edge \(0, 9\) of multitask"):
-        dataclasses.replace(chosen, order=Order(edges=((0, 9),)))
+        dataclasses.replace(chosen, order=Graph(edges=((0, 9),)))
     with pytest.raises(UnresetError, match="leads nowhere"):
-        dataclasses.replace(chosen, order=Order(edges=((0, 1),)))
+        dataclasses.replace(chosen, order=Graph(edges=((0, 1),)))
 
 
 def test_what_is_being_learned_is_practised_most():

@@ -14,10 +14,11 @@ from unreset import registry
 from unreset.core import fitting, phases, practice
 from unreset.core import replay as replays
 from unreset.core.context import Context
-from unreset.core.phases import Phase, View
 from unreset.core.types import Transition
+from unreset.core.view import Phase, View
 from unreset.demos import store
 from unreset.errors import UnresetError
+from unreset.switching import After, LikeExpert
 from unreset.tasks.tabletop.tabletop import GOALS, INITIAL
 from unreset.tasks.tabletop.tabletop_task import tabletop
 
@@ -30,7 +31,7 @@ KEPT = np.array([0.1, 0.2, 0.3, 0.4, -1, -1], np.float32)  # no goal that could 
 @cache  # a method is compiled once for each object
 def method(name, task=None, preset="default", **changes):
     settings = toy.tiny(registry.METHODS[name][preset], phase_length=LENGTH, **changes)
-    return settings.method(task or TABLETOP)
+    return registry.method(settings, task or TABLETOP)
 
 
 def switched(
@@ -78,7 +79,7 @@ def switched(
     parts = {"key": jax.random.key(key), "phase": phase, "signals": signals, "events": {}}
     parts |= state or {}
     view = View(**{name: parts.get(name) for name in View._fields})
-    after, end, reset = _switch(method, task, view, transition, number)
+    after, end, reset, _ = _switch(method, task, view, transition, number)
     return after, bool(end), bool(reset)
 
 
@@ -153,9 +154,11 @@ def test_medals_backward_phase_never_ends_on_success():
 def test_a_phase_may_end_where_the_discriminator_says_expert():
     chosen, limit = method("medal"), 0.6
     forward, backward = chosen.roles
-    ending = dataclasses.replace(backward, end_when_expert=limit)
+    ending = dataclasses.replace(
+        backward, switch=(After(LENGTH), LikeExpert("discriminator", limit))
+    )
     until = dataclasses.replace(chosen, roles=(forward, ending))
-    never = dataclasses.replace(backward, end_when_expert=1.0)
+    never = dataclasses.replace(backward, switch=(After(LENGTH),))
     always = dataclasses.replace(chosen, roles=(forward, never))
     signal = chosen.rewards["discriminator"]
     fresh = matching.init(signal, jax.random.key(0), TABLETOP.offsets.shape[0])

@@ -1,5 +1,6 @@
 """Implicit Q-learning by hand-worked numbers, and what it makes of good and bad actions."""
 
+import dataclasses
 import math
 
 import jax
@@ -9,13 +10,13 @@ import pytest
 
 import toy
 from unreset.core import ranges
-from unreset.core.method import Method
 from unreset.core.types import Batch, Trajectory
 from unreset.errors import UnresetError
 from unreset.learners import implicit
 from unreset.learners.implicit import ImplicitQLearning
 from unreset.methods.iql import IQL
 from unreset.methods.settings import offline_practice
+from unreset.switching import Confident
 
 KEY = jax.random.key(0)
 
@@ -144,6 +145,5 @@ def test_an_expectile_must_be_one(expectile):
 
 def test_success_critics_are_not_learned_implicitly():
     method = IQL().method(toy.point())
-    practice = toy.tiny(IQL(), switch="confidence").practice
     with pytest.raises(UnresetError, match="teaches no success critics"):
-        Method("iql", method.roles, method.learner, practice)
+        dataclasses.replace(method, switch=(Confident(),))

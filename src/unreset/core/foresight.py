@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import jax
 
 from unreset.core.types import Array, Task, Transition
+from unreset.core.view import View
 
 if TYPE_CHECKING:
     from unreset.core.method import Method
-    from unreset.core.phases import View
 
 SUCCESS, STUCK = "success", "stuck"  # events, by the column of a batch that says where they are
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 
-from unreset.core import foresight, ranges
+from unreset.core import ranges
 from unreset.core.context import Context
 from unreset.core.environment import ENVIRONMENT, Environment
 from unreset.core.protocols import (
@@ -23,15 +23,12 @@ from unreset.core.protocols import (
     Source,
 )
 from unreset.core.ranges import Count, Positive, Share, Whole
-from unreset.core.replay import GOAL_SOURCES
-from unreset.core.signals.confidence import Confidence
-from unreset.core.signals.curriculum import Curriculum
+from unreset.core.rules import GoalRule, Order, SwitchRule, in_one_order, named
+from unreset.core.schedule import Schedule
 from unreset.core.types import Array, Boundary, Task, Transition
 from unreset.errors import UnresetError
 from unreset.networks.mlp import octaves
 from unreset.networks.views import Frames, Inputs, Shown, Vision, looked_at
-
-GoalSource = Literal["task", "initial", "demonstrations"]
 
 
 @dataclass(frozen=True)
@@ -39,47 +36,30 @@ class Role:
     """One of the policies that take turns, for example forward and backward."""
 
     name: str
-    goals: GoalSource = "task"
-    """Where its goals come from: the task's, the initial states, or demonstrated states."""
-    goal: Whole | None = None
-    """The only one of those goals that it pursues, by number; None for any of them."""
+    goals: GoalRule
+    """What its phases are for."""
+    switch: tuple[SwitchRule, ...]
+    """What ends its phases; one of them by time."""
+    resets: tuple[SwitchRule, ...] = ()
+    """What asks for hard resets, once it is known whether a phase ends."""
     other_goals: tuple[Literal["task", "initial"], ...] = ()
     """Further goals that its learner is taught to reach, beside its own."""
-    keep_goal: bool = False
-    """Pursue the task's goal that was drawn when the phase before began (MEDAL, VaPRL)."""
     reward: str = ENVIRONMENT
     """The name of its reward: the environment's for its goal, or another one of the method's."""
-    length: Count = 200
-    """Steps after which its phase ends."""
-    end_on_success: bool = True
-    """Whether reaching the goal ends its phase early."""
-    end_when_expert: Share = 1.0
-    """End its phase once its discriminator takes the state for an expert's with more than this."""
-    return_within: Whole = 0
-    """End its phase before an action from which the next role's critics see no success within so
-    many steps (Leave No Trace, q_min); 0: never."""
-    reset_at_end: bool = False
-    """Ask for a hard reset whenever a phase ends (oracle)."""
-    reset_after_failures: Whole = 0
-    """Ask for a hard reset once so many of its phases in a row have failed; 0: never."""
     imitate: tuple[Whole, ...] = ()
     """Directions of demonstrations (0 forward, 1 backward) that its policy clones."""
     demonstrations: tuple[Whole, ...] = ()
     """Directions of demonstrations among its rows."""
 
+    @property
+    def length(self) -> int:
+        """Steps after which its phases end at the latest; 0 where no rule says so."""
+        return min((rule.most_steps for rule in self.switch if rule.most_steps), default=0)
 
-@dataclass(frozen=True)
-class Order:
-    """Which role acts next where roles do not just take turns (multi-task practice)."""
-
-    edges: tuple[tuple[Whole, Whole], ...] = ()
-    """Pairs of roles: after the first the second may act; without any, every other role may."""
-    choice: Literal["uniform", "learnable"] = "learnable"
-    """Any of them alike, or rather those that succeed now and then: weight p (1 - p) + floor."""
-    floor: Positive = 0.05
-    """Weight of a role that always fails or always succeeds; the most there is beside it is .25."""
-    memory: Share = 0.9
-    """Share of the running success rate p of a role that one more phase leaves as it is."""
+    @property
+    def ends_on_success(self) -> bool:
+        """Whether reaching the goal ends its phases."""
+        return any(rule.ends_on_success for rule in self.switch)
 
 
 @dataclass(frozen=True)
@@ -108,10 +88,6 @@ class Practice:
     """Steps after which a phase ends; None for ``phase_share`` of an evaluation episode."""
     phase_share: Positive = 0.75
     """That share (ours: 3/4; published, as far as it is known: all of it)."""
-    switch: Literal["time", "confidence"] = "time"
-    """What ends a phase besides its role's rules: its time, or also a sure success (RISC)."""
-    confidence: Confidence = field(default_factory=Confidence)
-    """When a success counts as sure."""
     cloning_updates: Whole = 0
     """Updates of behaviour cloning before the first step."""
     offline: bool = False
@@ -144,8 +120,8 @@ class Method:
     practice: Practice
     rewards: Mapping[str, Reward] = field(default_factory=dict)
     """Rewards by name, beside the environment's, which every method has."""
-    curriculum: Curriculum | None = None
-    """Which demonstrated states are goals; needed where a role's goals are demonstrated states."""
+    switch: tuple[SwitchRule, ...] = ()
+    """Rules of all roles, which are asked after those that end a role's phases by themselves."""
     order: Order | None = None
     """Which role acts next; None: they take turns."""
     models: Mapping[str, Part] = field(default_factory=dict)
@@ -167,6 +143,28 @@ class Method:
         reason = refusals.incoherent(self)
         if reason:
             raise UnresetError(reason)
+
+    @property
+    def switch_rules(self) -> dict[str, SwitchRule]:
+        """The rules of all roles by name, in the order in which they are asked."""
+        found = in_one_order([self.rules_of(role) for role in range(len(self.roles))])
+        assert found is not None, "refused before"
+        return named("switching", found)
+
+    def rules_of(self, role: int) -> tuple[SwitchRule, ...]:
+        """The rules of a role, in the order in which they are asked."""
+        own = self.roles[role]
+        return (*own.switch, *self.switch, *own.resets, Schedule())
+
+    @property
+    def goal_rules(self) -> dict[str, GoalRule]:
+        """The rules of the roles' goals by name."""
+        return named("goals", list(dict.fromkeys(role.goals for role in self.roles)))
+
+    @property
+    def goal_sources(self) -> tuple[str, ...]:
+        """Where goals come from; rows and phases hold the index of theirs."""
+        return tuple(dict.fromkeys(["task", "initial", *(r.goals.source for r in self.roles)]))
 
     @property
     def shared(self) -> bool:
@@ -195,9 +193,8 @@ class Method:
     @property
     def events(self) -> tuple[str, ...]:
         """Events that its learners shall foresee."""
-        confident = (foresight.SUCCESS,) * (self.practice.switch == "confidence")
         wanted = [event for part in self.parts.values() for event in part.foresees]
-        return tuple(dict.fromkeys([*confident, *wanted]))
+        return tuple(dict.fromkeys(wanted))
 
     def learner_of(self, role: Array | int) -> Array | int:
         """The number of the learner that acts in a role []."""
@@ -206,7 +203,8 @@ class Method:
     @property
     def parts(self) -> dict[str, Part]:
         """All parts that have a state, by name."""
-        return {**self.rewards, **self.interventions, **self.models, **self.sources}
+        named_ones = {**self.rewards, **self.interventions, **self.models, **self.sources}
+        return {**named_ones, **self.goal_rules, **self.switch_rules}
 
     def reward_of(self, role: int) -> Reward:
         """A role's reward."""
@@ -231,9 +229,10 @@ class Method:
         return 0 if self.shared else self.rewarded(name)[0]
 
     def sources_of(self, roles: tuple[int, ...]) -> list[int]:
-        """Where the goals that some roles are taught come from, as indices into GOAL_SOURCES."""
-        named = [name for r in roles for name in (self.roles[r].goals, *self.roles[r].other_goals)]
-        return [GOAL_SOURCES.index(name) for name in dict.fromkeys(named)]
+        """Where the goals that some roles are taught come from, as indices into goal_sources."""
+        chosen = [self.roles[role] for role in roles]
+        words = [word for role in chosen for word in (role.goals.source, *role.other_goals)]
+        return [self.goal_sources.index(word) for word in dict.fromkeys(words)]
 
     @property
     def vision(self) -> Vision:
@@ -296,6 +295,16 @@ class Method:
         return (
             value / (1 - self.learner.discount) if self.practice.boundary == "bootstrap" else value
         )
+
+
+def uncountable(context: Context) -> str | None:
+    """The reason why steps to a success cannot be counted by values; None where they can."""
+    if context.task.sparse:
+        return None
+    return (
+        f"{context.method.name} counts steps by the value of a reward of 1 on success, and that of "
+        f"task {context.task.name!r} is another one"
+    )
 
 
 def without_relabelling(method: Method) -> Method:

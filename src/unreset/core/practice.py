@@ -19,8 +19,6 @@ from unreset.core.fitting import freshly_judged, init_states
 from unreset.core.fitting import observed as observed_by_parts
 from unreset.core.method import Method
 from unreset.core.phases import (
-    Phase,
-    View,
     act,
     ask,
     first_phase,
@@ -33,10 +31,11 @@ from unreset.core.refusals import misfit
 from unreset.core.replay import Replay
 from unreset.core.teaching import learn
 from unreset.core.types import Array, Measurement, Task, Transition, add, joined
+from unreset.core.view import Phase, View
 from unreset.errors import UnresetError
 from unreset.networks.views import Frames
 
-__all__ = ["Phase", "View", "act", "switch"]  # of a step's parts, those that live elsewhere
+__all__ = ["act", "switch"]  # of a step's parts, those that live elsewhere
 
 CONTINUING = "continuing_reward"  # the metric of continuing evaluation: reward of one step
 
@@ -98,12 +97,13 @@ def init(
     for name, part in method.parts.items():
         pinned_lists += part.lists(Scope(context, name), start)
     none = jnp.zeros(len(method.roles), jnp.int32)
+    signals = init_states(context, pinned, pinned_last, (learners, known), signal_key)
     run = Run(
         key=run_key,
         learners=learners,
-        signals=init_states(context, pinned, pinned_last, (learners, known), signal_key),
+        signals=signals,
         replay=replays.init(pinned, pinned_last, pinned_lists, len(method.roles), capacity),
-        phase=first_phase(method, task, goal_key),
+        phase=first_phase(method, task, signals, goal_key),
         ledger=Ledger(jnp.int32(not method.practice.offline), none, none),
         totals={},
     )
@@ -181,11 +181,11 @@ def advance(
     ``step`` counts from 0 and must be the same for all seeds of a ``vmap`` (not batched).
     """
     phase = run.phase
-    following, end, reset = switch(method, task, view(method, run), transition, step)
+    following, end, reset, states = switch(method, task, view(method, run), transition, step)
     replay = replays.record(
         run.replay, transition, phase.goal, phase.role, phase.source, end, phase.segment, reset
     )
-    context, signals = Context(method, task), dict(run.signals)
+    context, signals = Context(method, task), {**run.signals, **states}
     after = Recorded(replay, transition, step, reset)
     for name, one in method.interventions.items():
         scope = Scope(context, name, run.signals)
@@ -236,7 +236,7 @@ def interrupted(method: Method, task: Task, run: Run) -> Run:
     return run._replace(
         signals=signals,
         replay=replay,
-        phase=next_phase(method, task, signals, phase, yes, ~yes, yes, switch_key),
+        phase=next_phase(context, signals, phase, (yes, ~yes, yes), switch_key),
         ledger=ledger._replace(
             hard_resets=ledger.hard_resets + 1,
             phases=ledger.phases.at[phase.role].add(phase.steps > 0),

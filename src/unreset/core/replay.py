@@ -30,7 +30,7 @@ class Rows(NamedTuple):
     success: Array
     terminated: Array
     role: Array  # int8: who acted (of a demonstration: its direction); below 0 where nobody did
-    source: Array  # int8: where the goal came from, an index into GOAL_SOURCES
+    source: Array  # int8: where the goal came from, an index into the method's ``goal_sources``
     end: Array  # bool: the phase ended with this step
     segment: Array  # int32: the phase's number (of a demonstration: the trajectory's)
     frames: Mapping[str, Array] = {}  # uint8 [..., height, width, 3] by camera
@@ -64,7 +64,6 @@ def blank_frames(rows: Rows, stack: int = 1) -> dict[str, Array]:
 
 LOST = -3  # who acted in the last row before some that were damaged on disk, and left out
 EVERY = -1  # the list of all demonstration rows with an action, the last one
-GOAL_SOURCES = ("task", "initial", "demonstrations")
 
 
 class Replay(NamedTuple):

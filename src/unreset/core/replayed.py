@@ -11,13 +11,11 @@ import jax.numpy as jnp
 from unreset.core import replay as replays
 from unreset.core.context import Context
 from unreset.core.method import Method, draw_goal
-from unreset.core.parts_names import CURRICULUM
 from unreset.core.protocols import Drawn, Scope, Source, Steps, Wanted
-from unreset.core.replay import GOAL_SOURCES, Replay
+from unreset.core.replay import Replay
 from unreset.core.types import Array
 from unreset.networks.views import Shown
 
-SHOWN = GOAL_SOURCES.index("demonstrations")
 NOW = 0.2  # share of the pictures chosen in hindsight that are the next one
 
 
@@ -126,10 +124,12 @@ def draw_goals(
         redraw = jnp.zeros_like(redraw)
     source = jnp.array(sources)[jax.random.randint(source_key, (number,), 0, len(sources))]
     drawn = draw_goal(task, source, goal_key)
-    if SHOWN in sources:
-        shown = run.signals[CURRICULUM].observations
-        which = jax.random.randint(jax.random.fold_in(goal_key, 1), (number,), 0, len(shown))
-        drawn = jnp.where((source == SHOWN)[:, None], jax.vmap(task.achieved)(shown[which]), drawn)
+    for name, rule in method.goal_rules.items():
+        own = method.goal_sources.index(rule.source)
+        if own > 1 and own in sources:  # neither the task's nor initial states
+            scope = Scope(context, name, run.signals)
+            found = rule.draw(scope, number, jax.random.fold_in(goal_key, 1))
+            drawn = jnp.where((source == own)[:, None], found, drawn)
     goal = jnp.where(redraw[:, None], drawn, rows.goal[positions])
     expected = ~redraw | (learned & ~fits)  # a matched expert's own goal does not matter
     aims = Aims(goal, expected, jnp.zeros_like(redraw), positions)

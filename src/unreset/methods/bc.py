@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from unreset.core.method import Method, Practice, Role
 from unreset.core.ranges import Count
 from unreset.core.types import Task
+from unreset.goals import TaskGoals
 from unreset.learners.cloning import Cloning
 from unreset.methods.settings import Settings, offline_practice, published_learner
 
@@ -27,9 +28,7 @@ class BC(Settings):
     """Rounds of updates of each seed."""
 
     def method(self, task: Task) -> Method:
-        forward = Role(
-            "forward", length=self.practice.length(task), demonstrations=(0,), imitate=(0,)
-        )
+        forward = Role("forward", TaskGoals(), self.ends(task), demonstrations=(0,), imitate=(0,))
         return Method("bc", (forward,), self.learner, self.practice)
 
 

@@ -11,7 +11,9 @@ from dataclasses import dataclass, replace
 from unreset.core.method import Method, Role
 from unreset.core.ranges import Count, Whole
 from unreset.core.types import Task
+from unreset.goals import InitialStates, TaskGoals
 from unreset.methods.settings import Settings, published_learner, published_practice
+from unreset.switching import AfterFailures
 
 
 @dataclass(frozen=True)
@@ -26,13 +28,14 @@ class FBRL(Settings):
     def method(self, task: Task) -> Method:
         forward = Role(
             "forward",
-            length=self.practice.length(task),
-            reset_after_failures=self.attempts,
+            TaskGoals(),
+            self.ends(task),
+            (AfterFailures(self.attempts),) if self.attempts else (),
             demonstrations=(0,),
             imitate=(0,),
         )
         backward = replace(
-            forward, name="backward", goals="initial", demonstrations=(1,), imitate=(1,)
+            forward, name="backward", goals=InitialStates(), demonstrations=(1,), imitate=(1,)
         )
         return Method("fbrl", (forward, backward), self.learner, self.practice)
 

@@ -13,6 +13,7 @@ from unreset.core.environment import ENVIRONMENT
 from unreset.core.method import Method, Practice, Role
 from unreset.core.ranges import Count
 from unreset.core.types import Task
+from unreset.goals import TaskGoals
 from unreset.learners.sac import SAC
 from unreset.methods.settings import Settings, life_learner, life_practice
 from unreset.rewards import RND, Reward, Sum
@@ -36,8 +37,9 @@ class FineTuning(Settings):
     def method(self, task: Task) -> Method:
         role = Role(
             "forward",
+            TaskGoals(),
+            self.ends(task),
             reward="novelty_and_task" if self.explore else ENVIRONMENT,
-            length=self.practice.length(task),
             demonstrations=(0, 1),
         )
         rewards: dict[str, Reward] = {}

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from unreset.core.method import Method, Practice, Role
 from unreset.core.ranges import Count
 from unreset.core.types import Task
+from unreset.goals import TaskGoals
 from unreset.learners.implicit import ImplicitQLearning
 from unreset.methods.settings import Settings, offline_practice, published_learner
 
@@ -34,9 +35,7 @@ class IQL(Settings):
     """Rounds of updates of each seed."""
 
     def method(self, task: Task) -> Method:
-        role = Role(
-            "forward", length=self.practice.length(task), demonstrations=(0, 1), imitate=(0, 1)
-        )
+        role = Role("forward", TaskGoals(), self.ends(task), demonstrations=(0, 1), imitate=(0, 1))
         return Method("iql", (role,), self.learner, self.practice)
 
 

@@ -12,7 +12,9 @@ from dataclasses import dataclass, replace
 from unreset.core.method import Method, Role
 from unreset.core.ranges import Inside, Whole
 from unreset.core.types import Task
+from unreset.goals import InitialStates, TaskGoals
 from unreset.methods.settings import Settings, published_learner, published_practice
+from unreset.switching import AfterFailures, NoWayBack
 
 
 @dataclass(frozen=True)
@@ -26,18 +28,19 @@ class LeaveNoTrace(Settings):
 
     def method(self, task: Task) -> Method:
         length = self.practice.length(task)
+        within = max(1, round((1 - self.safety) * length))
         forward = Role(
             "forward",
-            length=length,
-            return_within=max(1, round((1 - self.safety) * length)),
+            TaskGoals(),
+            (*self.ends(task), NoWayBack(within)),
             demonstrations=(0,),
             imitate=(0,),
         )
         backward = Role(
             "backward",
-            "initial",
-            length=length,
-            reset_after_failures=self.attempts,
+            InitialStates(),
+            self.ends(task),
+            (AfterFailures(self.attempts),) if self.attempts else (),
             demonstrations=(1,),
             imitate=(1,),
         )

@@ -16,11 +16,13 @@ from typing import Literal
 from unreset.core.method import Method, Practice, Role
 from unreset.core.types import Task
 from unreset.data.imagined import Imagination
+from unreset.goals import TaskGoals
 from unreset.methods import fbrl, mbpo, medal
 from unreset.methods.medal import Medal
 from unreset.methods.settings import Settings, published_learner, published_practice
 from unreset.models.planning import Planning
 from unreset.rewards import RND, Constrained, Constraint, Discriminator
+from unreset.switching import After
 
 _BASES: Mapping[str, Mapping[str, Settings]] = {"medal": medal.PRESETS, "fbrl": fbrl.PRESETS}
 
@@ -54,10 +56,9 @@ class Mbarl(Settings):
             return replace(base, name="mbarl")
         explore = Role(
             "explore",
-            keep_goal=True,
+            TaskGoals(kept=True),
+            (After(self.practice.length(task)),),
             reward="explore",
-            length=self.practice.length(task),
-            end_on_success=False,
             demonstrations=(0, 1),
         )
         rewards = {

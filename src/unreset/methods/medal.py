@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from unreset.core.method import Method, Role
 from unreset.core.ranges import Share
 from unreset.core.types import Task
+from unreset.goals import TaskGoals
 from unreset.methods.settings import Settings, published_learner, published_practice
 from unreset.rewards import Discriminator
 
@@ -39,21 +40,19 @@ class Medal(Settings):
     """End a backward phase once the discriminator says expert with more than this (MEDAL: 1)."""
 
     def method(self, task: Task) -> Method:
-        length = self.practice.length(task)
         forward = Role(
             "forward",
-            keep_goal=True,
-            length=length,
+            TaskGoals(kept=True),
+            self.ends(task),
             other_goals=("initial",) if self.both_directions else (),
             demonstrations=(0, 1) if self.both_directions else (0,),
             imitate=(0, 1) if self.both_directions else (0,),
         )
         backward = Role(
             "backward",
+            TaskGoals(),
+            self.ends(task, success=False, like=("discriminator", self.end_when_expert)),
             reward="discriminator",
-            length=length,
-            end_on_success=False,
-            end_when_expert=self.end_when_expert,
             demonstrations=(0, 1),
             imitate=(1,) if self.backward_cloning else (),
         )

@@ -15,6 +15,7 @@ from unreset.core.environment import ENVIRONMENT
 from unreset.core.method import Method, Practice, Role
 from unreset.core.ranges import Count, Share
 from unreset.core.types import Task
+from unreset.goals import InitialStates, TaskGoals
 from unreset.learners.sac import SAC
 from unreset.methods.settings import Settings, published_learner, published_practice
 from unreset.networks.views import Vision
@@ -63,7 +64,7 @@ class MedalPP(Settings):
         return "wide" if self.wide_resets and "wide" in task.starts else super().resets_to(task)
 
     def method(self, task: Task) -> Method:
-        length, learned = self.practice.length(task), self.forward_reward == "classifier"
+        learned = self.forward_reward == "classifier"
         learner, classifier = self.learner, self.classifier
         if self.first_camera and not learner.vision.cameras:
             first = replace(learner.vision, cameras=task.cameras[:1])
@@ -72,24 +73,22 @@ class MedalPP(Settings):
             shown = learner.vision.goal_cameras or task.cameras[:1]
             learner = replace(learner, vision=replace(learner.vision, goal_cameras=shown))
             classifier = replace(classifier, cameras=classifier.cameras or task.cameras[:1])
+        seen = ("classifier", self.end_when_seen)
         forward = Role(
             "forward",
-            keep_goal=True,
+            TaskGoals(kept=True),
+            self.ends(task, False, seen) if learned else self.ends(task),
             reward="classifier" if learned else ENVIRONMENT,
-            length=length,
-            end_on_success=not learned,
-            end_when_expert=self.end_when_seen if learned else 1.0,
             demonstrations=(0,),
             imitate=(0,) if self.forward_cloning else (),
         )
         matched = self.backward_reward == "discriminator"
+        expert = ("discriminator", self.end_when_expert)
         backward = Role(
             "backward",
-            goals="task" if matched else "initial",
+            TaskGoals() if matched else InitialStates(),
+            self.ends(task, False, expert if matched else seen),
             reward=self.backward_reward,
-            length=length,
-            end_on_success=False,
-            end_when_expert=self.end_when_expert if matched else self.end_when_seen,
             demonstrations=(0, 1),
             imitate=(1,) if self.backward_cloning else (),
         )

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from unreset.core.method import Method, Order, Role
+from unreset.core.method import Method, Role
 from unreset.core.types import Task
 from unreset.errors import UnresetError
+from unreset.goals import InitialStates, TaskGoals
 from unreset.methods.settings import Settings, published_learner, published_practice
+from unreset.switching import Graph
 
 
 @dataclass(frozen=True)
 class Multitask(Settings):
     """A role for each goal, in an order by graph or by what is being learned."""
 
-    order: Order = field(default_factory=Order)
+    order: Graph = field(default_factory=Graph)
     """Which role acts next; the task's goals are numbered from 0, and home comes last."""
     home: bool = True
     """Whether going back to the initial state is one of the tasks, where it can be a goal."""
@@ -31,15 +33,17 @@ class Multitask(Settings):
             raise UnresetError(
                 "multitask needs share_learner: one policy is evaluated on all goals"
             )
-        length = self.practice.length(task)
-        home = Role("home", "initial", length=length, demonstrations=(0, 1), imitate=(0, 1))
+        home = Role("home", InitialStates(), self.ends(task), demonstrations=(0, 1), imitate=(0, 1))
         roles = [
-            replace(home, name=f"goal {number}", goals="task", goal=number)
+            replace(home, name=f"goal {number}", goals=TaskGoals(number))
             for number in range(len(task.goals))
         ]
         homes = len(task.initial_goals) if self.home else 0
         if self.each_home:
-            roles += [replace(home, name=f"home {number}", goal=number) for number in range(homes)]
+            roles += [
+                replace(home, name=f"home {number}", goals=InitialStates(number))
+                for number in range(homes)
+            ]
         elif homes:
             roles.append(home)
         if len(roles) == 1:
@@ -52,6 +56,6 @@ PRESETS = {
     "paper": Multitask(
         practice=replace(published_practice(), share_learner=True, teach="everyone"),
         learner=published_learner(),
-        order=Order(choice="uniform"),
+        order=Graph(choice="uniform"),
     ),
 }

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from unreset.core.method import Method, Role
 from unreset.core.types import Task
+from unreset.goals import TaskGoals
 from unreset.methods.settings import Settings, published_learner, published_practice
 
 
@@ -18,9 +19,7 @@ class Naive(Settings):
     """One forward role that never undoes the task."""
 
     def method(self, task: Task) -> Method:
-        forward = Role(
-            "forward", length=self.practice.length(task), demonstrations=(0,), imitate=(0,)
-        )
+        forward = Role("forward", TaskGoals(), self.ends(task), demonstrations=(0,), imitate=(0,))
         return Method("naive", (forward,), self.learner, self.practice)
 
 

@@ -10,8 +10,10 @@ from dataclasses import dataclass, replace
 
 from unreset.core.method import Method, Practice, Role
 from unreset.core.types import Task
+from unreset.goals import TaskGoals
 from unreset.learners.sac import SAC
 from unreset.methods.settings import Settings, published_learner, published_practice
+from unreset.switching import AtEnd
 
 
 @dataclass(frozen=True)
@@ -21,8 +23,9 @@ class Oracle(Settings):
     def method(self, task: Task) -> Method:
         forward = Role(
             "forward",
-            length=self.practice.length(task),
-            reset_at_end=True,
+            TaskGoals(),
+            self.ends(task),
+            (AtEnd(),),
             demonstrations=(0,),
             imitate=(0,),
         )

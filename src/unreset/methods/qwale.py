@@ -14,6 +14,7 @@ from unreset.core.environment import ENVIRONMENT
 from unreset.core.method import Method, Practice, Role
 from unreset.core.ranges import Count
 from unreset.core.types import Task
+from unreset.goals import TaskGoals
 from unreset.learners.sac import SAC
 from unreset.methods.settings import Settings, life_learner, life_practice
 from unreset.rewards import Discriminator, Reward, Sum
@@ -54,8 +55,9 @@ class QWALE(Settings):
             rewards["prior_and_task"] = Sum(("prior", ENVIRONMENT))
         role = Role(
             "forward",
+            TaskGoals(),
+            self.ends(task),
             reward="prior_and_task" if added else "prior",
-            length=self.practice.length(task),
             demonstrations=(0, 1),
         )
         return Method("qwale", (role,), self.learner, self.practice, rewards)

@@ -13,6 +13,7 @@ from typing import Literal
 from unreset.core.environment import ENVIRONMENT
 from unreset.core.method import Method, Practice, Role
 from unreset.core.types import Task
+from unreset.goals import TaskGoals
 from unreset.methods.settings import Settings, published_learner, published_practice
 from unreset.rewards import RND, Discriminator, Reward
 
@@ -36,18 +37,18 @@ class R3L(Settings):
     """Whether the forward learner is also taught to undo the task (R3L: no)."""
 
     def method(self, task: Task) -> Method:
-        length, classified = self.practice.length(task), self.forward_reward == "classifier"
+        classified = self.forward_reward == "classifier"
         both = self.both_directions and not classified  # a classifier knows the task's goals alone
         forward = Role(
             "forward",
+            TaskGoals(),
+            self.ends(task, success=not classified),
             reward="classifier" if classified else ENVIRONMENT,
-            length=length,
-            end_on_success=not classified,
             other_goals=("initial",) if both else (),
             demonstrations=(0, 1) if both else (0,),
             imitate=(0, 1) if both else (0,),
         )
-        perturb = Role("perturb", reward="novelty", length=length, end_on_success=False)
+        perturb = Role("perturb", TaskGoals(), self.ends(task, success=False), reward="novelty")
         rewards: dict[str, Reward] = {"novelty": self.novelty}
         if classified:
             rewards["classifier"] = self.classifier

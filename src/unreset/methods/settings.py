@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from unreset.core.method import Method, Practice
 from unreset.core.protocols import Learner
@@ -14,6 +15,7 @@ from unreset.interventions.planner import Planner
 from unreset.learners.sac import SAC
 from unreset.models.dynamics import MODEL, Dynamics
 from unreset.models.planning import Planning
+from unreset.switching import After, Confident, LikeExpert, OnSuccess, SwitchRule
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,10 @@ class Settings:
     """The learner."""
     steps: Count = 30_000
     """Environment steps of each seed."""
+    switch: Literal["time", "confidence"] = "time"
+    """What ends a phase besides its role's rules: its time, or also a sure success (RISC)."""
+    confidence: Confident = field(default_factory=Confident)
+    """When a success counts as sure."""
     asking: Help = field(default_factory=Help)
     """Whether, when and whom to ask for help."""
     imagination: Imagination = field(default_factory=Imagination)
@@ -40,7 +46,7 @@ class Settings:
         raise NotImplementedError
 
     def completed(self, method: Method) -> Method:
-        """A method with help, imagination and planning as these settings have them.
+        """A method with confidence, help, imagination and planning as these settings have them.
 
         What the method has already under their names stays as it is.
         """
@@ -53,12 +59,32 @@ class Settings:
             sources["imagination"] = self.imagination
         if self.imagination.share or plans:
             models[MODEL] = self.model
+        sure = (self.confidence,) if self.switch == "confidence" else ()
         return replace(
             method,
+            switch=(*method.switch, *sure),
             models={**models, **method.models},
             sources={**sources, **method.sources},
             interventions={**planner, **help_, **method.interventions},
         )
+
+    def ends(
+        self, task: Task, success: bool = True, like: tuple[str, float] | None = None
+    ) -> tuple[SwitchRule, ...]:
+        """Rules that end phases: by their time, perhaps on success, and perhaps by a discriminator.
+
+        Args:
+            task: whose episodes phases are measured by.
+            success: whether reaching the goal ends them.
+            like: a discriminator among the rewards, and the probability above which it ends them;
+                1 for never.
+        """
+        rules: list[SwitchRule] = [After(self.practice.length(task))]
+        if success:
+            rules.append(OnSuccess())
+        if like is not None and like[1] < 1:
+            rules.append(LikeExpert(*like))
+        return tuple(rules)
 
     def resets_to(self, task: Task) -> str:
         """Where hard resets put a task, one of its ``starts``, unless somebody says otherwise."""

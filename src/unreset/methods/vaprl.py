@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from unreset.core.method import Method, Role
-from unreset.core.signals.curriculum import Curriculum
 from unreset.core.types import Task
+from unreset.goals import Curriculum, TaskGoals
 from unreset.methods.settings import Settings, published_learner, published_practice
 
 
@@ -23,21 +23,22 @@ class VaPRL(Settings):
     """The choice of starts."""
 
     def method(self, task: Task) -> Method:
-        length = self.practice.length(task)
         forward = Role(
-            "forward", keep_goal=True, length=length, demonstrations=(0, 1), imitate=(0, 1)
-        )
-        backward = Role(
-            "backward",
-            "demonstrations",
-            other_goals=("initial",),
-            length=length,
+            "forward",
+            TaskGoals(kept=True),
+            self.ends(task),
             demonstrations=(0, 1),
             imitate=(0, 1),
         )
-        return Method(
-            "vaprl", (forward, backward), self.learner, self.practice, curriculum=self.curriculum
+        backward = Role(
+            "backward",
+            self.curriculum,
+            self.ends(task),
+            other_goals=("initial",),
+            demonstrations=(0, 1),
+            imitate=(0, 1),
         )
+        return Method("vaprl", (forward, backward), self.learner, self.practice)
 
 
 PRESETS = {

@@ -228,7 +228,7 @@ def judged(record: Record, role: str) -> bool:
     known = roles(record)
     if role not in known or role == next(iter(known)):
         return True
-    return known[role].reward == ENVIRONMENT or known[role].end_on_success
+    return known[role].reward == ENVIRONMENT or known[role].ends_on_success
 
 
 def marks(record: Record) -> tuple[np.ndarray | None, np.ndarray | None, str]:

@@ -12,8 +12,8 @@ from PIL import Image
 
 from unreset.core import practice
 from unreset.core.method import Method
-from unreset.core.phases import View
 from unreset.core.types import Task
+from unreset.core.view import View
 from unreset.drivers.world import World
 from unreset.evaluation.deployed import Simulated
 from unreset.report.gifs import Frames
@@ -67,7 +67,7 @@ class Camera:
             action = act(view, observation, np.int32(number), pictures)
             after, ends = world.step(np.asarray(action))
             scores = world.scores(after, goal, np.asarray(phase.asked))
-            success, then, end, reset = judge(
+            success, then, end, reset, states = judge(
                 view,
                 observation,
                 action,
@@ -82,7 +82,7 @@ class Camera:
             rows.append(Stretch(*seen))
             observation = world.reset(number) if reset else after
             pictures = world.frames
-            view = view._replace(phase=then)
+            view = view._replace(phase=then, signals=view.signals | states)
         stretch: Stretch = jax.tree.map(lambda *column: np.stack(column), *rows)
         return stretch, frames
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from unreset.core import practice
 from unreset.core.method import Method
-from unreset.core.phases import Phase, View
 from unreset.core.types import Array, Task
+from unreset.core.view import Phase, View
 from unreset.drivers.fused import Carry, look
 
 _LONGEST = 2_000  # steps of practice simulated for its video
@@ -42,9 +42,9 @@ def practise(method: Method, task: Task, view: View, state: Any, steps: int) -> 
     assert task.reset is not None
     step, observe, reset_task = task.step, task.observe, task.reset
 
-    def body(now: tuple[Phase, Any], number: Array) -> tuple[tuple[Phase, Any], Stretch]:
-        phase, world = now
-        acting = view._replace(phase=phase)
+    def body(now: tuple[Phase, Any, Any], number: Array) -> tuple[tuple[Phase, Any, Any], Stretch]:
+        phase, states, world = now
+        acting = view._replace(phase=phase, signals=view.signals | states)
         observation = observe(world)
         frames = look(method, task, world)
         action = practice.act(method, task, acting, observation, number, frames)
@@ -59,14 +59,15 @@ def practise(method: Method, task: Task, view: View, state: Any, steps: int) -> 
             frames=frames,
             next_frames=look(method, task, world),
         )
-        then, end, reset = practice.switch(method, task, acting, transition, number)
+        then, end, reset, states = practice.switch(method, task, acting, transition, number)
         key = practice.reset_key(acting, number)
         world = jax.tree.map(partial(jnp.where, reset), reset_task(key, "initial"), world)
         ended = (transition.success, end)
         seen: Any = (observation, phase.goal, phase.role, phase.steps, *ended, frames, action)
-        return (then, world), Stretch(*seen)
+        return (then, states, world), Stretch(*seen)
 
-    practised: Stretch = jax.lax.scan(body, (view.phase, state), jnp.arange(steps))[1]
+    begin = (view.phase, {name: view.signals[name] for name in method.switch_rules}, state)
+    practised: Stretch = jax.lax.scan(body, begin, jnp.arange(steps))[1]
     return practised
 
 

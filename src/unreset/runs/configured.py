@@ -36,7 +36,7 @@ def fitted_method(method: Method, task: Task, config: Configuration) -> tuple[Me
     if practice.offline and config.evaluation != "deployed":
         raise UnresetError(f"{method.name} never acts: its evaluation can only be deployed")
     if config.evaluation == "life":
-        resets = any(role.reset_at_end or role.reset_after_failures for role in method.roles)
+        resets = any(rule.resets for rule in method.switch_rules.values())
         if resets or any(one.resets for one in method.interventions.values()):
             raise UnresetError(f"{method.name} asks for resets, and a life has none")
         if practice.goal_change_every:

@@ -15,7 +15,7 @@ from unreset.core.context import Context
 from unreset.core.method import Method, Role
 from unreset.core.practice import CONTINUING, Run
 from unreset.core.protocols import Steps
-from unreset.core.replay import GOAL_SOURCES, Replay
+from unreset.core.replay import Replay
 from unreset.core.types import Array, Task
 from unreset.evaluation.blocks import in_blocks, rewards_in_blocks
 from unreset.networks.views import Frames
@@ -68,7 +68,7 @@ def history(
             reset = mine.role[row + 1] < 0 and row + 2 < number
             phase = {
                 "phase": int(mine.segment[row]),
-                "goal": GOAL_SOURCES[mine.source[row]],
+                "goal": method.goal_sources[mine.source[row]],
                 "success": int(mine.success[row]),
                 "x": where[row, 0],
                 "y": where[row, 1],
@@ -114,7 +114,7 @@ def _starts(rows: Any, cut: bool, first: int, ends: np.ndarray) -> np.ndarray:
 
 def _reason(role: Role, success: bool, steps: int | None, reset: bool) -> str | None:
     """Why a phase ended; None where it cannot be told."""
-    if success and role.end_on_success:
+    if success and role.ends_on_success:
         return "success"
     if steps is None:
         return None

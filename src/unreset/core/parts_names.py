@@ -1,3 +1,0 @@
-"""Names of states that are not those of parts yet."""
-
-CURRICULUM = "curriculum"

@@ -1,1 +1,0 @@
-"""Detectors and choosers whose state is part of the run."""
