@@ -13,7 +13,7 @@ from unreset import cli, registry
 from unreset.cli import demos
 
 #: Flags of the methods that pages add, whose commands are run.
-ADDED = {"--home-length", "--surprise.scale", "--slowly.change"}
+ADDED = {"--home-length", "--surprise.scale", "--slowly.change", "--still.steps"}
 FOREIGN = {"--xla_cpu_multi_thread_eigen"}  # not a flag of ours
 
 

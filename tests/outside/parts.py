@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from unreset import Method, Practice, Role, Settings, Task
 from unreset.data import Drawn, Replayed, Scope, Source, Wanted
+from unreset.goals import InitialStates, TaskGoals
 from unreset.interventions import Fresh, Intervention, Measurement, Now, Recorded
 from unreset.learners import (
     ActorCritic,
@@ -25,6 +26,7 @@ from unreset.learners import (
     tanh_normal_log_density,
 )
 from unreset.rewards import Beginning, Draws, Fitted, Reward, Steps, Sum, when
+from unreset.switching import Moment, SwitchRule, Verdict
 
 Array = jax.Array
 
@@ -103,6 +105,34 @@ class Rail(Intervention):
     def measured(self, scope: Scope, fresh: Fresh) -> dict[str, Measurement]:
         took = self.beyond(fresh.transition.observation).any()
         return {"share": Measurement(took.astype(jnp.float32), jnp.float32(1))}
+
+
+class Approach(NamedTuple):
+    """What a patience rule remembers of the phase."""
+
+    nearest: Array  # [], the smallest distance to the goal so far
+    waited: Array  # [] int32, steps since then
+
+
+@dataclass(frozen=True)
+class Patience(SwitchRule):
+    """The end of a phase that has not come nearer to its goal for some steps."""
+
+    steps: int = 4
+    """How many."""
+
+    def init(self, scope: Scope, start: Beginning, key: Array) -> Approach:
+        return Approach(jnp.float32(jnp.inf), jnp.int32(0))
+
+    def judge(self, scope: Scope, moment: Moment, verdict: Verdict) -> tuple[Approach, Verdict]:
+        reached = scope.task.achieved(moment.transition.next_observation)
+        distance = jnp.abs(reached - moment.phase.goal).max()
+        known, first = scope.state, moment.phase.steps == 0
+        nearer = first | (distance < known.nearest)
+        nearest = jnp.where(nearer, distance, known.nearest)
+        waited = jnp.where(nearer, 0, known.waited + 1)
+        end = verdict.end | (waited >= self.steps)
+        return Approach(nearest, waited), verdict._replace(end=end)
 
 
 @dataclass(frozen=True)
@@ -185,13 +215,16 @@ class Outside(Settings):
     """The reward of the forward role beside the environment's."""
     rail: Rail = Rail()
     """What keeps it away from the walls."""
+    patience: Patience = Patience()
+    """When a forward phase is given up."""
     mirrored: Mirrored = Mirrored()
     """Where a share of every batch comes from."""
 
     def method(self, task: Task) -> Method:
-        length = self.practice.length(task)
-        forward = Role("forward", reward="curious", length=length, demonstrations=(0,))
-        backward = Role("backward", goals="initial", length=length, demonstrations=(1,))
+        ends = self.ends(task)
+        tries = (*ends, self.patience)
+        forward = Role("forward", TaskGoals(), tries, reward="curious", demonstrations=(0,))
+        backward = Role("backward", InitialStates(), ends, demonstrations=(1,))
         return Method(
             "outside",
             (forward, backward),

@@ -10,6 +10,7 @@ import pytest
 import toy
 from unreset import Method, Role, UnresetError, registry
 from unreset.data import Imagination
+from unreset.goals import TaskGoals
 from unreset.interventions import Help, Planner
 from unreset.models import Dynamics, Planning
 from unreset.rewards import ENVIRONMENT, Environment, Reward
@@ -50,7 +51,8 @@ def test_what_a_method_brings_is_not_overwritten(flags):
 
 
 def method(name: str, reward: Reward, **more) -> Method:
-    known, role = parts.Outside(), Role("one", reward=name)
+    known = parts.Outside()
+    role = Role("one", TaskGoals(), known.ends(toy.point()), reward=name)
     return Method("mine", (role,), known.learner, known.practice, {name: reward}, **more)
 
 

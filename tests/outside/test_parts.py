@@ -27,7 +27,7 @@ from unreset.runs.folder import read_configuration
 HERE = Path(__file__).parent
 STEPS = 120
 WALL = {"wall_seconds", "steps_per_second"}
-PUBLIC = {"data", "interventions", "learners", "models", "rewards"}
+PUBLIC = {"data", "goals", "interventions", "learners", "models", "rewards", "switching"}
 SIZES = {"steps": STEPS, "eval_every": 40, "checkpoint_every": 40, "wide_starts": 2}
 FLAGS = [
     word for name, value in SIZES.items() for word in (f"--{name.replace('_', '-')}", str(value))
@@ -83,10 +83,24 @@ def test_every_part_does_what_it_is_for(mine):
     beyond = np.abs(seen) > parts.Rail().limit
     assert beyond.any() and (action[beyond] == -np.sign(seen[beyond])).all()
     assert int(states["rail"].times[0]) == beyond.sum()
+    assert given_up(rows, acted) > 0
     with (mine.folder / "metrics.csv").open(newline="") as file:
         last = list(csv.DictReader(file))[-1]
     for column in ("surprise_loss", "rail_share", "weight", "critic_loss"):
         assert np.isfinite(float(last[column])), column
+
+
+def given_up(rows, acted):
+    """How many forward phases ended before their time, without success, for want of progress."""
+    role, end, success, segment = (
+        np.asarray(column[0])[acted] for column in (rows.role, rows.end, rows.success, rows.segment)
+    )
+    assert (end[:-1] == (segment[:-1] != segment[1:])).all()
+    length = parts.Outside().practice.phase_length
+    steps = np.array([(segment == number).sum() for number in segment])
+    early = end & ~success & (steps < length)
+    assert not early[role == 1].any()
+    return early[role == 0].sum()
 
 
 def test_from_the_command_line_killed_and_resumed_it_is_the_same_to_the_byte(mine, tmp_path):
