@@ -466,6 +466,17 @@ def test_an_environment_is_not_given_to_a_run_that_cannot_use_it(run):
         unreset.load(run.folder, environment=toy.PointEnv())
 
 
+def test_a_supervisor_is_asked_or_refused(run, tmp_path):
+    for method in ("naive", "paint"):  # paint asks a simulated one
+        with pytest.raises(UnresetError, match=f"supervisor= would not be asked: {method}"):
+            unreset.train(
+                method, "toy", supervisor=object(), out=tmp_path / "run", driver="live", **QUICK
+            )
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(UnresetError, match="supervisor= would not be asked"):
+        unreset.load(run.folder, supervisor=object())
+
+
 @pytest.mark.parametrize(
     ("environment", "message"),
     [

@@ -7,12 +7,14 @@ import re
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import toy
-from unreset import cli, registry
+from unreset import api, cli, registry
+from unreset.cli import evaluate
 from unreset.cli.training_options import TrainOptions
 from unreset.deploy.policy import Policy
 
@@ -279,6 +281,37 @@ def test_an_exported_policy_acts_without_jax(main, folder, tmp_path):
     there = np.load(tmp_path / "out.npy")
     assert there.shape == (30, 1)
     np.testing.assert_array_equal(there, Policy.load(file)(given[:, :1], given[:, 1:]))
+
+
+def test_a_report_goes_where_it_can_be_written(main, folder, tmp_path, monkeypatch):
+    run, here = folder, tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    locked = {run}
+    monkeypatch.setattr(
+        evaluate.os, "access", lambda path, mode: Path(path).resolve() not in locked
+    )
+    monkeypatch.setattr(api, "load", lambda *_, **__: pytest.fail("loaded"))
+    code, out, err = main("report", run)
+    assert (code, out) == (2, "")
+    assert err == (
+        f"unreset: cannot write {run}/report.html: permission denied; say where else: "
+        "--output FILE\n"
+    )
+    assert main("report", run, "--output", here / "page.html")[0] == 0
+    # The present folder matters only where the page goes there.
+    locked = {here}
+    assert main("report", run, run)[0] == 2
+
+    class Refused(Exception):
+        pass
+
+    def load(*_, **__):
+        raise Refused
+
+    monkeypatch.setattr(api, "load", load)
+    with pytest.raises(Refused):
+        main("report", run)
 
 
 def test_export_refuses_what_it_cannot_do(main, folder, tmp_path):

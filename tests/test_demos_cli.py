@@ -5,13 +5,15 @@ import dataclasses
 import os
 import pickle
 import re
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from unreset import registry
-from unreset.cli import demos
-from unreset.demos import formats, keyboard
+from unreset.cli import demos, demos_commands
+from unreset.demos import formats, keyboard, scripts
 from unreset.demos.store import BACKWARD, FORWARD
 from unreset.deploy.policy import Policy
 from unreset.errors import UnresetError
@@ -205,10 +207,54 @@ def test_record_from_a_run(main, monkeypatch, tmp_path):
 
     folder = tmp_path / "run"
     folder.mkdir()
-    asked = []
+    asked, config = [], SimpleNamespace(task="tabletop", reward=None)
+    monkeypatch.setattr(demos_commands, "read_configuration", lambda path, trust: config)
     monkeypatch.setattr("unreset.api.load", lambda path, trust: asked.append(path) or Run())
-    main("record tabletop --policy run --out a.npz --episodes 1 --horizon 3 --yes")
+    words = "record tabletop --policy run --out a.npz --episodes 1 --horizon 3 --yes"
+    main(words)
     assert [path.resolve() for path in asked] == [folder]
+    # Whatever is wrong is said before the run is loaded, which takes long.
+    Path("file").touch()
+    for wrong, message in (
+        (words.replace("--episodes 1", "--episodes 0"), "at least 1, not 0"),
+        (words.replace("a.npz", "a.csv"), "a.csv must end in"),
+        (words.replace("a.npz", "file/a.npz"), "cannot write file/a.npz"),
+        (words.replace("--horizon 3", "--horizon 0"), "horizon must be at least 1"),
+        (f"{words} --start nowhere", "no start 'nowhere'"),
+        (f"{words} --seed -1", "seed"),
+        (words.replace("tabletop", "shy"), "shy has no Gymnasium environment"),
+    ):
+        with pytest.raises(UnresetError, match=message):
+            main(wrong)
+    config.task = "shy"
+    with pytest.raises(UnresetError, match="is a policy for shy, not tabletop"):
+        main(words)
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("script tabletop --out file/a.npz", "cannot write file/a.npz"),
+        ("script tabletop --format minari", "both --format minari and --id"),
+        ("script tabletop --out a.csv", "a.csv must end in"),
+        ("import made.npz --task tabletop --out file/a.npz", "cannot write file/a.npz"),
+        ("export made.npz --task tabletop --out a.csv", "a.csv must end in"),
+        ("export made.npz --task tabletop --out folder.npz", "it is a folder"),
+    ],
+)
+def test_where_to_write_is_checked_before_anything_is_made_or_read(
+    main, words, message, monkeypatch
+):
+    def fail(*_, **__):
+        pytest.fail("too late")
+
+    for module, name in ((formats, "read"), (scripts, "batch"), (scripts, "scripted")):
+        monkeypatch.setattr(module, name, fail)
+    Path("file").touch()
+    Path("folder.npz").mkdir()
+    with pytest.raises(UnresetError, match=message):
+        main(words)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import pytest
 from rliable import metrics
 
 from unreset.evaluation.statistics import (
+    WINDOW,
     bootstrap_interval,
     final_score,
     first_passage,
@@ -106,6 +107,16 @@ def test_a_run_passes_where_the_mean_over_its_seeds_does():
     assert steps_to(rows, 0.8) == 50
     assert steps_to(rows, 0.9) == 60
     assert steps_to(rows, 0.95) is None
+
+
+def test_when_a_run_passed_is_unknown_where_earlier_versions_did_not_measure_it():
+    rows = [
+        {"seed": "0", "env_steps": str(10 * number), "success": "1", "success_at_end": kept}
+        for number, kept in enumerate(["", "", "1", "1", "1", "1", "1", "1"], 1)
+    ]
+    assert steps_to(rows, 0.95) == 10 * WINDOW
+    assert steps_to(rows, 0.95, "success_at_end") is None
+    assert steps_to(rows[2:], 0.95, "success_at_end") == 20 + 10 * WINDOW
 
 
 def test_a_trailing_mean_begins_with_what_there_is():

@@ -147,6 +147,15 @@ def test_a_remark_is_made_where_it_holds(rule, tables, text):
     assert text in sentence
 
 
+def test_success_at_the_end_is_compared_where_it_was_measured():
+    """A run of an earlier version that was resumed has old rows without it."""
+    rows = {"success": late(1, 0.3, 9), "success_at_end": np.where(np.arange(9) < 8, np.nan, 0.3)}
+    assert findings.passing_success(made(evaluation=table(9, **rows))) == []
+    rows["success_at_end"] = np.where(np.arange(9) < 8, np.nan, 0.1)
+    (remark,) = findings.passing_success(made(evaluation=table(9, **rows)))
+    assert "reaches the goal in 30% of its episodes and is there at the end of 10%" in remark
+
+
 def test_no_remark_on_a_run_without_trouble():
     healthy = made(
         phases=phases(success=late(0, 1)),

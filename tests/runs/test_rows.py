@@ -221,6 +221,16 @@ def test_what_the_last_evaluation_logged_is_logged_again_if_it_is_lost(run, name
     assert [row["env_steps"] for row in after["eval.csv"]] == ["20"] * 2 + ["40"] * 2 + ["60"] * 2
 
 
+@pytest.mark.parametrize("name", ["phases.csv", "visits.csv", "eval.csv"])
+def test_a_torn_last_row_is_made_again(run, name):
+    before, content = plain(run), (run / name).read_bytes()
+    (run / name).write_bytes(content[:-3])
+    loaded = api.load(run)
+    assert loaded.notes == [f"{name}: left out its last line, which is cut short"]
+    loaded.resume()
+    assert plain(run) == before
+
+
 def mutated(content, chance):
     """Bytes flipped, cut out, doubled, moved, or written over."""
     content = bytearray(content)

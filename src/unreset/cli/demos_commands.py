@@ -31,11 +31,13 @@ from unreset.demos.words import Format
 from unreset.deploy.policy import Policy
 from unreset.errors import UnresetError
 from unreset.report import demonstrations_picture
+from unreset.runs.folder import read_configuration
 from unreset.tasks.simulation.scripted import Scripted
 
 
 def script_demonstrations(options: ScriptOptions) -> int:
     """Run ``unreset demos script``; returns the exit code."""
+    _check_place(options.out, options.format, options.id, needed=False)
     task = registry.task(options.task)
     if options.number is not None and options.number < 1:
         raise UnresetError(f"number must be at least 1, not {options.number}")
@@ -89,16 +91,17 @@ def info_demonstrations(options: InfoOptions) -> int:
 def import_demonstrations(options: ImportOptions) -> int:
     """Run ``unreset demos import``; returns the exit code."""
     task = registry.task(options.task)
-    way = _way(options.direction)
-    trajectories = formats.read(options.source, task, way, options.actions)
     out = options.out
     if out.is_dir() or not out.suffix:
         out /= f"{task.name}-demonstrations.safetensors"
+    _check_place(out, None, None)
+    trajectories = formats.read(options.source, task, _way(options.direction), options.actions)
     return _write(trajectories, task, out, None, None)
 
 
 def export_demonstrations(options: ExportOptions) -> int:
     """Run ``unreset demos export``; returns the exit code."""
+    _check_place(options.out, options.format, options.id)
     task = registry.task(options.task)
     trajectories = formats.read(options.source, task, _way(options.direction))
     return _write(trajectories, task, options.out, options.format, options.id)
@@ -129,19 +132,22 @@ def replay_demonstrations(options: ReplayOptions) -> int:
 def record_demonstrations(options: RecordOptions) -> int:
     """Run ``unreset demos record``; returns the exit code."""
     task = registry.task(options.task)
+    way = None if options.direction == "both" else DIRECTIONS.index(options.direction)
+    recording.held_by(options.out, task, options.episodes)  # refuses before anything takes long
+    if options.policy != "script":
+        recording.check(task, way, options.start, options.horizon, options.seed)
     judge = recording.only_successes if options.yes else ask
     with contextlib.ExitStack() as closing:
-        recorder = _recorder(options, task, closing)
+        recorder = _recorder(options, task, way, closing)
         done = recording.session(task, recorder, options.out, options.episodes, judge)
     print(f"kept {done.kept} of {done.recorded} episodes; {options.out} holds {done.total}")
     return 0
 
 
 def _recorder(
-    options: RecordOptions, task: Task, closing: contextlib.ExitStack
+    options: RecordOptions, task: Task, way: int | None, closing: contextlib.ExitStack
 ) -> recording.Recorder:
     """What records; how to close it is left in ``closing``."""
-    way = None if options.direction == "both" else DIRECTIONS.index(options.direction)
     if options.policy == "script":
         return recording.from_script(task, way, options.seed)
     act, arguments = _actor(options, task), dict[str, Any]()
@@ -166,6 +172,8 @@ def _actor(options: RecordOptions, task: Task) -> recording.Act:
     if path.is_dir():
         from unreset import api
 
+        config = read_configuration(path, options.trust)
+        _check_task(path, registry.task(config.task, config.reward).name, task)
         policy = api.load(path, trust=options.trust).export()
     elif path.is_file():
         policy = Policy.load(path)
@@ -174,9 +182,14 @@ def _actor(options: RecordOptions, task: Task) -> recording.Act:
             f"there is no policy {options.policy!r}: give keyboard, script, a run folder, or a "
             f"file of unreset export"
         )
-    if policy.metadata["task"] != task.name:
-        raise UnresetError(f"{path} is a policy for {policy.metadata['task']}, not {task.name}")
+    _check_task(path, policy.metadata["task"], task)
     return policy
+
+
+def _check_task(path: Path, name: str, task: Task) -> None:
+    """Refuse the policy of another task."""
+    if name != task.name:
+        raise UnresetError(f"{path} is a policy for {name}, not {task.name}")
 
 
 def ask(number: int, attempt: recording.Attempt) -> str:
@@ -203,15 +216,7 @@ def _write(
     identifier: str | None,
 ) -> int:
     """Write to a file or a Minari dataset, and say what was written."""
-    if (format == "minari") != (identifier is not None):
-        raise UnresetError("a Minari dataset needs both --format minari and --id")
-    if identifier is not None and out is not None:
-        raise UnresetError(
-            "a Minari dataset goes where Minari keeps its own (MINARI_DATASETS_PATH); "
-            "give --id without --out"
-        )
-    if identifier is None and out is None:
-        raise UnresetError("say where to: --out FILE, or --format minari --id NAME-v0")
+    _check_place(out, format, identifier)
     place = formats.write(trajectories, task, identifier or str(out), format)
     counts = [sum(one.direction == way for one in trajectories) for way in (FORWARD, BACKWARD)]
     reached = final_successes(task, trajectories)
@@ -220,6 +225,23 @@ def _write(
     if isinstance(trajectories, Scripted):
         print(f"the script succeeded in {len(trajectories)} of {trajectories.tries} tries")
     return 0
+
+
+def _check_place(
+    out: Path | None, format: Format | None, identifier: str | None, *, needed: bool = True
+) -> None:
+    """Refuse options that do not say where to write, or say what cannot be written."""
+    if (format == "minari") != (identifier is not None):
+        raise UnresetError("a Minari dataset needs both --format minari and --id")
+    if identifier is not None and out is not None:
+        raise UnresetError(
+            "a Minari dataset goes where Minari keeps its own (MINARI_DATASETS_PATH); "
+            "give --id without --out"
+        )
+    if identifier is None and out is None and needed:
+        raise UnresetError("say where to: --out FILE, or --format minari --id NAME-v0")
+    if out is not None:
+        formats.check_place(out, format)
 
 
 def _way(direction: Direction | None) -> int | None:

@@ -58,10 +58,15 @@ def _checked(options: EvalOptions) -> Sequence[Trajectory] | None:
 
 def report(options: ReportOptions) -> int:
     """Run ``unreset report``; returns the exit code."""
-    _check_writable(options.output or Path("report.html"))
+    alone = len(options.runs) == 1 and options.output is None
+    if alone and options.runs[0].is_dir():
+        _check_writable(options.runs[0] / "report.html", "; say where else: --output FILE")
+    output = options.output or Path("report.html")
+    if not alone:
+        _check_writable(output)
     known = [_known(folder, options.trust) for folder in options.runs]
-    if len(options.runs) > 1 or options.output is not None:
-        print(write_report(options.runs, options.output or Path("report.html")))
+    if not alone:
+        print(write_report(options.runs, output))
     elif not all(known):
         print(write_page(options.runs[0]))
     else:
@@ -108,7 +113,7 @@ def _check_seed_number(number: int, config: Configuration) -> None:
         )
 
 
-def _check_writable(path: Path) -> None:
+def _check_writable(path: Path, advice: str = "") -> None:
     """Refuse a file that cannot be written."""
     folder = path.parent
     reason = (
@@ -121,4 +126,4 @@ def _check_writable(path: Path) -> None:
         else "permission denied"
     )
     if reason:
-        raise UnresetError(f"cannot write {path}: {reason}")
+        raise UnresetError(f"cannot write {path}: {reason}{advice}")

@@ -99,6 +99,23 @@ def write(
     return path
 
 
+def check_place(target: str | Path, format: Format | None = None) -> None:
+    """Refuse a file that :func:`write` could not write, before there is anything to write."""
+    path = Path(target)
+    if format == "minari":
+        return
+    if format is None:
+        _format_of(path)
+    parent = next(folder for folder in path.absolute().parents if os.path.lexists(folder))
+    wrong = "it is a folder" if path.is_dir() else ""
+    if not parent.is_dir():
+        wrong = f"{parent} is no folder"
+    elif not os.access(parent, os.W_OK):
+        wrong = "permission denied"
+    if wrong:
+        raise UnresetError(f"cannot write {target}: {wrong}")
+
+
 def _format_of(path: Path) -> Format:
     suffix = path.suffix.removeprefix(".")
     if suffix not in ("safetensors", "npz"):

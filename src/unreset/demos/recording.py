@@ -61,11 +61,7 @@ def session(
     Raises:
         UnresetError: where the file holds something else, or cannot be written.
     """
-    if episodes < 1:
-        raise UnresetError(f"episodes must be at least 1, not {episodes}")
-    if Path(path).suffix not in (".safetensors", ".npz"):
-        raise UnresetError(f"{path} must end in .safetensors or .npz")
-    held = formats.read(path, task) if Path(path).exists() else Normalized()
+    held = held_by(path, task, episodes)
     recorded = kept = number = 0
     again = False
     while number < episodes:
@@ -83,9 +79,39 @@ def session(
     return Session(recorded, kept, len(held))
 
 
+def held_by(path: str | Path, task: Task, episodes: int = 1) -> Normalized:
+    """What a file to record to holds already.
+
+    Raises:
+        UnresetError: as :func:`session`.
+    """
+    path = Path(path)
+    if episodes < 1:
+        raise UnresetError(f"episodes must be at least 1, not {episodes}")
+    if path.suffix not in (".safetensors", ".npz"):
+        raise UnresetError(f"{path} must end in .safetensors or .npz")
+    formats.check_place(path)
+    return formats.read(path, task) if path.exists() else Normalized()
+
+
 def only_successes(number: int, attempt: Attempt) -> str:
     """A judge that asks nobody."""
     return KEEP if attempt.success else DISCARD
+
+
+def check(
+    task: Task, direction: int | None, start: str | None, horizon: int | None, seed: int
+) -> None:
+    """Raise UnresetError where :class:`Acting` would, before anything is made."""
+    checked(seed)
+    if horizon is not None and horizon < 1:
+        raise UnresetError(f"horizon must be at least 1, not {horizon}")
+    if start is not None and start not in task.starts:
+        raise UnresetError(f"{task.name} has no start {start!r}; it has {list(task.starts)}")
+    if direction != FORWARD and not len(task.initial_goals):
+        raise UnresetError(f"{task.name} does not say where its initial states are")
+    if task.environment is None:
+        raise UnresetError(f"{task.name} has no Gymnasium environment to act in")
 
 
 class Acting:
@@ -116,14 +142,8 @@ class Acting:
         watch: Callable[[Any], None] = lambda environment: None,
         render_mode: str | None = None,
     ) -> None:
-        seed, _ = checked(seed)
+        check(task, direction, start, horizon, seed)
         self._horizon = task.horizon if horizon is None else horizon
-        if self._horizon < 1:
-            raise UnresetError(f"horizon must be at least 1, not {self._horizon}")
-        if start is not None and start not in task.starts:
-            raise UnresetError(f"{task.name} has no start {start!r}; it has {list(task.starts)}")
-        if direction != FORWARD and not len(task.initial_goals):
-            raise UnresetError(f"{task.name} does not say where its initial states are")
         self._task, self._act, self._direction, self._start = task, act, direction, start
         self._watch = watch
         self._environment = make(task, render_mode)

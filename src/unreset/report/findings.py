@@ -163,8 +163,14 @@ def passing_success(record: Record) -> list[str]:
     """Success that does not last, on a task where it has to."""
     if record.task is None or not record.task.lasting:
         return []
-    _, reached = over_seeds(record.evaluation, "success")
-    _, kept = over_seeds(record.evaluation, "success_at_end")
+    table = record.evaluation
+    if not {"success", "success_at_end"} <= table.keys():
+        return []
+    # Earlier versions did not measure both: only rows with both can be compared.
+    both = np.isfinite(table["success"]) & np.isfinite(table["success_at_end"])
+    table = {name: column[both] for name, column in table.items()}
+    _, reached = over_seeds(table, "success")
+    _, kept = over_seeds(table, "success_at_end")
     if not kept.size or not reached.size:
         return []
     some, end = (float(np.nanmean(each[:, -JOINED:])) for each in (reached, kept))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -79,11 +80,16 @@ def summarize(
 def steps_to(
     rows: Sequence[dict[str, str]], threshold: float, column: str = "success"
 ) -> int | None:
-    """The first step whose trailing window of evaluations, averaged over seeds, passes."""
+    """The first step whose trailing window of evaluations, averaged over seeds, passes.
+
+    None where none does, and where it is not known: earlier versions did not measure all columns.
+    """
+    lacking = [row for row in rows if row.get("success") and not row.get(column)]
+    unknown = min((int(row["env_steps"]) for row in lacking), default=math.inf)
     rows = [row for row in rows if row.get(column)]
     steps = sorted({int(row["env_steps"]) for row in rows})
     means = [
         np.mean([float(r[column]) for r in rows if int(r["env_steps"]) == step]) for step in steps
     ]
     end = first_passage(np.array(means), threshold, WINDOW)
-    return None if end is None else steps[end]
+    return None if end is None or unknown < steps[end] else steps[end]

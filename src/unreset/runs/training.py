@@ -86,6 +86,13 @@ class Training:
             registry.method(configuration.settings, task), task, configuration
         )
         self.notes += notes
+        if supervisor is not None and not any(
+            one.of_the_host for one in self.method.interventions.values()
+        ):
+            raise UnresetError(
+                f"supervisor= would not be asked: {self.method.name} as it is set asks no person; "
+                "drop it, or say asking.supervisor='person' (and asking.rule, but for paint)"
+            )
         store.check(trajectories, task)
         began, blind = time.monotonic(), any(not one.frames for one in trajectories)
         trajectories, self.task = with_sight(trajectories, task, self.method)
@@ -211,12 +218,13 @@ class Training:
                     self.restarting = False
                 self._origin = self._origin or restoring.origin(self.folder)
                 housekeeping.refuse_links(self.folder / restoring.CHECKPOINTS)
+                torn = any(read_log(self.folder / name, self.seeds).torn for name in LOGS)
                 drop_rows_after(self.folder, self._complete(), self.seeds)
                 if self.extending:  # now that nothing refuses it any more
                     folders.extend(self.folder, self.configuration.steps)
                     self.extending = False
                 with closed(self.folder), deferred() as asked:
-                    self._practise(observer, asked)
+                    self._practise(observer, asked, torn)
         except OSError as error:
             if error is self._unseen:
                 raise
@@ -231,10 +239,10 @@ class Training:
         step = self._last_saved()
         return f"{why}; the last whole checkpoint is of step {step}: {helps}, then unreset resume"
 
-    def _practise(self, observer: Observer, asked: Asked) -> None:
+    def _practise(self, observer: Observer, asked: Asked, torn: bool) -> None:
         config = self.configuration
         began, base = time.monotonic(), self._seconds
-        if self._unlogged():
+        if self._unlogged(torn):
             self._log(math.nan, asked, again=True)
         untaught = not np.asarray(self.method.learner.updates(self.driver.run.learners)).any()
         if untaught and self.method.practice.cloning_updates:
@@ -311,13 +319,16 @@ class Training:
         pending = any(np.asarray(weight).any() for _, weight in sums)
         return self._logged_before() if pending else self.step
 
-    def _unlogged(self) -> bool:
-        """Whether the run stopped in the evaluation of the present step, or a row of it is lost."""
+    def _unlogged(self, torn: bool) -> bool:
+        """Whether the run stopped in the evaluation of the present step, or a row of it is lost.
+
+        It may be one of any log that was ``torn``.
+        """
         config = self.configuration
         due = self.step and (self.step % config.eval_every == 0 or self.step == config.steps)
         rows = self._logged("eval.csv") if due else []
         there = sum(int(row["env_steps"]) == self.step for row in rows)
-        return bool(due) and there < len(self.seeds)
+        return bool(due) and (torn or there < len(self.seeds))
 
     def _logged_before(self) -> int:
         """The step of the last log before the present step, or as far back as that may be.
