@@ -70,7 +70,7 @@ def test_loss_without_mixup_is_binary_cross_entropy():
 def test_mixup_mixes_inputs_and_labels_by_the_same_shares():
     # With expert rows at (1, 0) and own rows at (0, 0) the first input is the label.
     rows = jnp.concatenate([jnp.tile(jnp.array([[1.0, 0.0]]), (50, 1)), jnp.zeros((50, 2))])
-    inputs, labels = map(np.asarray, matching.mixed(rows, rows[:, 0], KEY))
+    inputs, labels = map(np.asarray, matching.mixed((rows, rows[:, 0]), KEY))
     assert labels.shape == (100,)
     assert (labels >= 0).all() and (labels <= 1).all()
     assert ((labels > 0.01) & (labels < 0.99)).mean() > 0.3  # about half meet the other kind

@@ -62,7 +62,6 @@ def switched(
         goal,
         jnp.full(roles, 0.5) if rates is None else jnp.array(rates),
         jnp.full(roles, failures, jnp.int32),
-        jnp.int32(0),
     )
     flags = {"terminated": False, "truncated": False} | ends
     seen, action = jnp.zeros(task.observation_size), jnp.zeros(task.action_size)

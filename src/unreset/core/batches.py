@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from unreset.core.context import Context
+from unreset.core.keys import stream
 from unreset.core.protocols import Drawn, Scope, Steps, Wanted
 from unreset.core.replayed import Replayed
 from unreset.core.types import Array, Batch
@@ -48,11 +49,11 @@ def draw_batches(
         for part, own_key in zip(parts, keys, strict=True):
             wanted = Wanted(part, (updates, rest), step, own_key)
             drawn.append(_batch(scope, run, wanted, Replayed().draw(scope, run, wanted)))
-    for number, (name, rows) in enumerate(shares.items()):
+    for name, rows in shares.items():
         scope = Scope(context, name, run.signals)
         for part, own_key in zip(parts, keys, strict=True):
             if rows:
-                source_key = jax.random.fold_in(own_key, 2 + number)
+                source_key = stream(own_key, name)
                 wanted = Wanted(part, (updates, rows), step, source_key)
                 found = method.sources[name].draw(scope, run, wanted)
                 drawn.append(_batch(scope, run, wanted, found))

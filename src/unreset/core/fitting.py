@@ -9,11 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from unreset.core.context import Context
+from unreset.core.keys import stream
 from unreset.core.protocols import Beginning, Draws, Fresh, Scope
 from unreset.core.replay import Rows
 from unreset.core.types import Array, Measurement
-
-_SLOTS = {"asking": 1, "model": 2}  # of keys, after those of the rewards
 
 
 def init_states(
@@ -26,20 +25,13 @@ def init_states(
     """
     method, (stacked, prior) = context.method, learners
     states: dict[str, Any] = {}
-    taught = 0
     for name, part in method.parts.items():
-        number = taught
-        if name in method.rewards:
-            taught += part.interval > 0
-        else:
-            number += _SLOTS.get(name, 0)
-        own_key = jax.random.fold_in(key, number) if number else key
         learner = None
         if served := method.rewarded(name):
             whose = method.learner_of(served[0])
             learner = jax.tree.map(lambda x, n=whose: x[n], stacked)
         start = Beginning(pinned, pinned_last, learner, prior)
-        states[name] = part.init(Scope(context, name), start, own_key)
+        states[name] = part.init(Scope(context, name), start, stream(key, name))
     return states
 
 
@@ -50,8 +42,6 @@ def fit_states(
     method = context.method
     metrics: dict[str, Measurement] = {}
     states, learning = dict(run.signals), step >= method.practice.seed_steps
-    rewards = [name for name, reward in method.rewards.items() if reward.interval]
-    own_keys = dict(zip(rewards, jax.random.split(key, (max(1, len(rewards)), 3)), strict=False))
     learners, first_list = run.learners, len(method.roles)
     for name, part in method.parts.items():
         draws = Draws(run.replay, learners, first_list)
@@ -61,7 +51,7 @@ def fit_states(
         scope, due = Scope(context, name, run.signals), step % part.interval == 0
         if part.waits:
             due &= learning
-        states[name], learners, found = part.fit(scope, draws, due, own_keys.get(name, key))
+        states[name], learners, found = part.fit(scope, draws, due, stream(key, name))
         metrics |= {_metric(name, what): value for what, value in found.items()}
     return run._replace(learners=learners, signals=states), metrics
 

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from unreset.core.context import Context
+from unreset.core.keys import stream
 from unreset.core.method import Method, draw_goal
 from unreset.core.protocols import Now, Scope
 from unreset.core.rules import Moment, Turn, Verdict
@@ -36,13 +37,13 @@ def step_keys(key: Array, step: Array) -> Array:
 def first_phase(method: Method, task: Task, states: dict[str, Any], key: Array) -> Phase:
     """The phase with which a run begins, in the first role; ``states`` are those of parts."""
     zero, count = jnp.int32(0), len(method.roles)
-    drawn = draw_goal(task, zero, key)
+    drawn = draw_goal(task, zero, stream(key, "goal of the task"))
     goal, _ = _chosen(Context(method, task), states, zero, Turn(drawn, drawn, key))
     # The same goal, unless the first role's is not drawn from the task's.
     asked = drawn if method.one_goal else goal
     rates, failures = jnp.full(count, 0.5, jnp.float32), jnp.zeros(count, jnp.int32)
     source = _sources(method)[0]
-    return Phase(zero, goal, source, zero, zero, zero, asked, zero, asked, rates, failures, zero)
+    return Phase(zero, goal, source, zero, zero, zero, asked, zero, asked, rates, failures)
 
 
 def act(
@@ -63,7 +64,7 @@ def act(
     for name, one in method.interventions.items():
         action = one.propose(Scope(Context(method, task), name, view.signals), view, now, action)
     if method.practice.seed_actions == "uniform":
-        anything = jax.random.uniform(key, action.shape, minval=-1.0, maxval=1.0)
+        anything = jax.random.uniform(stream(key, "chance"), action.shape, minval=-1.0, maxval=1.0)
         action = jnp.where(step < method.practice.seed_steps, anything, action)
     return action
 
@@ -72,11 +73,11 @@ def switch(method: Method, task: Task, view: View, transition: Transition, step:
     """The phase of the next step, by the rules of the acting role and the method's order."""
     phase, context = view.phase, Context(method, task)
     switch_key = step_keys(view.key, step)[2]
-    moment = Moment(view, transition, step, jax.random.fold_in(switch_key, 2))
+    moment = Moment(view, transition, step, stream(switch_key, "rules"))
     states, (end, reset, sure) = judged(context, moment)
     for name, one in method.interventions.items():
         reset = reset | one.asks(Scope(context, name, view.signals), view, transition, step)
-    asked, since_asked = ask(method, task, phase, reset, jax.random.fold_in(switch_key, 1))
+    asked, since_asked = ask(method, task, phase, reset, stream(switch_key, "asked"))
     # A role that pursues what the task asks for begins anew when the task asks for something else.
     follows = jnp.array([role.goals.follows for role in method.roles])[phase.role]
     anew = ~end & follows & (phase.source == 0) & (asked != phase.asked).any()
@@ -95,7 +96,8 @@ def judged(context: Context, moment: Moment) -> tuple[dict[str, Any], Verdict]:
     for name, rule in method.switch_rules.items():
         having = [rule in method.rules_of(role) for role in range(len(method.roles))]
         before = moment.view.signals.get(name, ()), verdict
-        after = rule.judge(Scope(context, name, moment.view.signals), moment, verdict)
+        own = moment._replace(key=stream(moment.key, name))
+        after = rule.judge(Scope(context, name, moment.view.signals), own, verdict)
         states[name], verdict = _where(having, moment.phase.role, after, before)
     return states, verdict
 
@@ -144,12 +146,12 @@ def next_phase(
     """
     method: Method = context.method
     end, anew, reset = turns
-    role = jnp.where(anew, phase.role, _next_role(method, phase, jax.random.fold_in(key, 3)))
+    role = jnp.where(anew, phase.role, _next_role(method, phase, stream(key, "order")))
     role = jnp.where(reset, 0, role)
     if method.practice.goal_change_every or method.one_goal:
         turn = Turn(phase.asked, phase.asked, key)
     else:
-        drawn = draw_goal(context.task, jnp.int32(0), key)
+        drawn = draw_goal(context.task, jnp.int32(0), stream(key, "goal of the task"))
         turn = Turn(drawn, jnp.where(reset | anew, drawn, phase.next_goal), key)
     goal, leads_to = _chosen(context, states, role, turn)
     same = phase._replace(steps=phase.steps + 1, since_reset=phase.since_reset + 1)
@@ -162,8 +164,7 @@ def next_phase(
         next_goal=leads_to,
     )
     chosen: Phase = jax.tree.map(lambda a, b: jnp.where(end, a, b), fresh, same)
-    since_reset, alarm = (jnp.where(reset, 0, x) for x in (chosen.since_reset, phase.alarm))
-    return chosen._replace(since_reset=since_reset, alarm=alarm)
+    return chosen._replace(since_reset=jnp.where(reset, 0, chosen.since_reset))
 
 
 def _chosen(
@@ -174,7 +175,8 @@ def _chosen(
     chosen = turn.drawn, turn.drawn
     for name, rule in method.goal_rules.items():
         having = [other.goals == rule for other in method.roles]
-        chosen = _where(having, role, rule.choose(Scope(context, name, states), turn), chosen)
+        own = turn._replace(key=stream(turn.key, name))
+        chosen = _where(having, role, rule.choose(Scope(context, name, states), own), chosen)
     return chosen
 
 

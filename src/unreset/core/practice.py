@@ -17,6 +17,7 @@ from unreset.core import replay as replays
 from unreset.core.context import Context
 from unreset.core.fitting import freshly_judged, init_states
 from unreset.core.fitting import observed as observed_by_parts
+from unreset.core.keys import stream
 from unreset.core.method import Method
 from unreset.core.phases import (
     act,
@@ -214,7 +215,7 @@ def _taught(
     """The run after one step's learning, and the metrics of that step."""
     fresh = Fresh(run.phase.role, run.phase.goal, transition)
     metrics = freshly_judged(Context(method, task), run.signals, fresh)
-    run, learned = learn(method, task, run, step, step_keys(run.key, step)[1])
+    run, learned = learn(Context(method, task), run, step, step_keys(run.key, step)[1])
     if method.practice.goal_change_every:
         metrics |= {CONTINUING: Measurement(jnp.asarray(transition.asked_reward), jnp.float32(1))}
     return run, joined(learned, metrics)
@@ -223,7 +224,7 @@ def _taught(
 def interrupted(method: Method, task: Task, run: Run) -> Run:
     """The run after a reset from outside: the phase has ended, the first role begins."""
     phase, ledger = run.phase, run.ledger
-    key = jax.random.fold_in(run.key, jnp.uint32(2**32 - 1) - ledger.hard_resets.astype(jnp.uint32))
+    key = jax.random.fold_in(stream(run.key, "resets from outside"), ledger.hard_resets)
     yes, switch_key, asked_key = jnp.asarray(True), *jax.random.split(key)
     asked, since_asked = ask(method, task, phase, yes, asked_key)
     none = jnp.zeros_like(phase.failures)

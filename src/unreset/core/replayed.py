@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from unreset.core import replay as replays
 from unreset.core.context import Context
+from unreset.core.keys import stream
 from unreset.core.method import Method, draw_goal
 from unreset.core.protocols import Drawn, Scope, Source, Steps, Wanted
 from unreset.core.replay import Replay
@@ -28,7 +29,7 @@ class Replayed(Source):
         method, task, replay, roles = scope.method, scope.task, run.replay, wanted.roles
         practice, rows = method.practice, replay.rows
         row_key, goal_key = jax.random.split(wanted.key)
-        view_keys = jax.random.split(jax.random.fold_in(wanted.key, 1))
+        view_keys = jax.random.split(stream(wanted.key, "views"))
         at = _draw_rows(method, replay, wanted, row_key)
         at = jnp.repeat(at, practice.goals_per_row)
         observation, action = rows.observation[at], rows.action[at]
@@ -128,7 +129,7 @@ def draw_goals(
         own = method.goal_sources.index(rule.source)
         if own > 1 and own in sources:  # neither the task's nor initial states
             scope = Scope(context, name, run.signals)
-            found = rule.draw(scope, number, jax.random.fold_in(goal_key, 1))
+            found = rule.draw(scope, number, stream(key, name))
             drawn = jnp.where((source == own)[:, None], found, drawn)
     goal = jnp.where(redraw[:, None], drawn, rows.goal[positions])
     expected = ~redraw | (learned & ~fits)  # a matched expert's own goal does not matter
@@ -138,7 +139,7 @@ def draw_goals(
         uniform = jax.random.uniform(later_key, (number,), minval=1e-7)
         offset = 1 + jnp.log(uniform) / jnp.log(method.learner.discount)
         if learned:  # only the picture itself counts as reached: it must not be too rare
-            now = jax.random.uniform(jax.random.fold_in(later_key, 1), (number,)) < NOW
+            now = jax.random.uniform(stream(key, "next picture"), (number,)) < NOW
             offset = jnp.where(now, 1.0, offset)
         reached = replays.later(replay, positions, offset.astype(jnp.int32))
         relabel = kind < hindsight

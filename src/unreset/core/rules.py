@@ -24,7 +24,7 @@ class Moment(NamedTuple):
     view: View  # as it was when the step was made
     transition: Transition
     step: Array  # [], the number of the environment step
-    key: Array  # for rules that draw
+    key: Array  # the rule's own, if it draws
 
     @property
     def phase(self) -> Phase:

@@ -1,80 +1,80 @@
-"""What a step teaches: batches drawn and rewarded with the current signals, and their updates."""
+"""Learning of one step: updates of parts, then of learners on batches rewarded as of now."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from unreset.core.batches import draw_batches
 from unreset.core.context import Context
 from unreset.core.fitting import fit_states
-from unreset.core.method import Method
-from unreset.core.types import Array, Batch, Measurement, Metrics, Task, joined, when
+from unreset.core.keys import stream
+from unreset.core.protocols import Learner
+from unreset.core.types import Array, Batch, Measurement, Metrics, joined, when
 
-if TYPE_CHECKING:
-    from unreset.core.practice import Run
-
-_CLONING_KEYS = np.uint32(2**31 + 2)  # a number that no step has
+Keys = tuple[Array, Array]
+"""Keys by which batches are drawn, and learners updated."""
 
 
 def learn(
-    method: Method, task: Task, run: Run, step: Array, key: Array
-) -> tuple[Run, dict[str, Measurement]]:
-    """The updates of one step, on batches drawn and rewarded with the current signals."""
-    signal_key, batch_key, update_key = jax.random.split(key, 3)
-    run, metrics = fit_states(Context(method, task), run, step, signal_key)
-    learners, found = _teach(method, task, run, step, batch_key, update_key)
+    context: Context, run: Any, step: Array, key: Array
+) -> tuple[Any, dict[str, Measurement]]:
+    """The run after the updates of one step, and what they measured."""
+    part_key, batch_key, update_key = jax.random.split(key, 3)
+    run, metrics = fit_states(context, run, step, part_key)
+    learner = context.method.learner
+    learners, found = _taught(context, learner, run, step, (batch_key, update_key))
     return run._replace(learners=learners), joined(metrics, found)
 
 
-def _teach(
-    method: Method, task: Task, run: Run, step: Array, batch_key: Array, update_key: Array
+def _taught(
+    context: Context, learner: Learner, run: Any, step: Array, keys: Keys
 ) -> tuple[Any, dict[str, Measurement]]:
-    """The learners [learners] after one step's updates."""
-    context, practice, groups = Context(method, task), method.practice, method.learners
-    if practice.teach == "acting" and len(groups) > 1:
+    """The learners' states [learners] after one step's updates by a learner."""
+    method, groups = context.method, context.method.learners
+    updates, (draw_key, update_key) = method.updates_each, keys
+    draw_keys = jax.random.split(draw_key, len(groups))
+    if method.practice.teach == "acting" and len(groups) > 1:
+        acting = run.phase.role
         branches = [
-            draw_batches(context, run, roles, method.updates_each, (key, step))
-            for roles, key in zip(groups, jax.random.split(batch_key, len(groups)), strict=True)
+            draw_batches(context, run, roles, updates, (key, step))
+            for roles, key in zip(groups, draw_keys, strict=True)
         ]
-        batches = jax.tree.map(lambda *x: jnp.stack(x)[run.phase.role], *branches)
-        learner = jax.tree.map(lambda x: x[run.phase.role], run.learners)
-        learner, learner_metrics = _update(method, learner, batches, step, update_key)
-        learners = jax.tree.map(lambda x, y: x.at[run.phase.role].set(y), run.learners, learner)
-        return learners, learner_metrics
-    taught: list[Any] = []
-    metrics: dict[str, Measurement] = {}
-    draw_keys = jax.random.split(batch_key, len(groups))
+        batches = jax.tree.map(lambda *x: jnp.stack(x)[acting], *branches)
+        state = jax.tree.map(lambda x: x[acting], run.learners)
+        state, metrics = _updated(method.practice, learner, state, batches, (step, update_key))
+        return jax.tree.map(lambda x, y: x.at[acting].set(y), run.learners, state), metrics
+    taught, metrics = [], {}
     update_keys = jax.random.split(update_key, len(groups))
     for number, roles in enumerate(groups):
-        now = draw_keys[number], step
-        batches = draw_batches(context, run, roles, method.updates_each, now)
-        learner = jax.tree.map(lambda x, n=number: x[n], run.learners)
-        learner, learner_metrics = _update(method, learner, batches, step, update_keys[number])
-        taught.append(learner)
+        batches = draw_batches(context, run, roles, updates, (draw_keys[number], step))
+        state = jax.tree.map(lambda x, n=number: x[n], run.learners)
+        now = step, update_keys[number]
+        state, found = _updated(method.practice, learner, state, batches, now)
+        taught.append(state)
         suffix = "" if len(groups) == 1 else f"_{method.roles[roles[0]].name}"
-        metrics |= {name + suffix: value for name, value in learner_metrics.items()}
+        metrics |= {name + suffix: value for name, value in found.items()}
     return jax.tree.map(lambda *x: jnp.stack(x), *taught), metrics
 
 
-def _update(
-    method: Method, learner: Any, batches: Batch, step: Array, key: Array
+def _updated(
+    practice: Any, learner: Learner, state: Any, batches: Batch, now: tuple[Array, Array]
 ) -> tuple[Any, dict[str, Measurement]]:
-    """The learner's updates, once the seed steps are over."""
+    """A learner's state after its updates, once the seed steps are over; ``now``: step and key."""
+    step, key = now
 
-    def update(learner: Any) -> tuple[Any, Metrics]:
-        return method.learner.update(learner, batches, step, key)
+    def update(state: Any) -> tuple[Any, Metrics]:
+        return learner.update(state, batches, step, key)
 
-    return when(step >= method.practice.seed_steps, update, learner)
+    return when(step >= practice.seed_steps, update, state)
 
 
-def clone(method: Method, task: Task, run: Run) -> Run:
+def clone(context: Context, run: Any) -> Any:
     """The run after its first updates: behaviour cloning, and nothing else, of every learner."""
-    key = jax.random.fold_in(run.key, _CLONING_KEYS)
+    method, key = context.method, stream(run.key, "cloning")
     practice = replace(
         method.practice,
         updates_per_step=len(method.learners),
@@ -85,14 +85,14 @@ def clone(method: Method, task: Task, run: Run) -> Run:
         goals_per_row=1,
         seed_steps=0,
     )
-    learner = method.learner.cloner()
-    assert learner is not None
-    cloner = replace(method, practice=practice, learner=learner, sources={})
+    shown = Context(replace(method, practice=practice, sources={}), context.task)
+    cloner = method.learner.cloner()
+    assert cloner is not None
 
     def once(number: Array, learners: Any) -> Any:
-        batch_key, update_key = jax.random.split(jax.random.fold_in(key, number))
+        draw_key, update_key = jax.random.split(jax.random.fold_in(key, number))
         now = run._replace(learners=learners)
-        return _teach(cloner, task, now, jnp.int32(0), batch_key, update_key)[0]
+        return _taught(shown, cloner, now, jnp.int32(0), (draw_key, update_key))[0]
 
     learners = jax.lax.fori_loop(0, method.practice.cloning_updates, once, run.learners)
-    return run._replace(learners=learner.deploy(learners))
+    return run._replace(learners=cloner.deploy(learners))

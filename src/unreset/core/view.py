@@ -21,7 +21,6 @@ class Phase(NamedTuple):
     next_goal: Array  # [goal] of the task, for the next role that keeps one
     success_rate: Array  # [roles], running
     failures: Array  # [roles] int32, failed phases in a row
-    alarm: Array  # [] int32, nothing any more: it goes with the next change of results
 
 
 class View(NamedTuple):

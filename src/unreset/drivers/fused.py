@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from unreset.core import practice
+from unreset.core.context import Context
 from unreset.core.method import Method
 from unreset.core.practice import Run
 from unreset.core.replay import Rows
@@ -141,7 +142,7 @@ class Fused:
 
     def clone(self) -> None:
         """The updates of behaviour cloning that come before the first step."""
-        every = jax.vmap(partial(clone, self._method, self._task))
+        every = jax.vmap(partial(clone, Context(self._method, self._task)))
         learners = jax.jit(lambda run: every(run).learners)(self.carry.run)
         self.carry = self.carry._replace(run=self.carry.run._replace(learners=learners))
 

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from unreset.core import practice
+from unreset.core.context import Context
 from unreset.core.method import Method
 from unreset.core.phases import asked_for
 from unreset.core.practice import Run
@@ -143,7 +144,9 @@ class Live:
 
     def clone(self) -> None:
         """The updates of behaviour cloning that come before the first step."""
-        learners = jax.jit(lambda run: clone(self._method, self._task, run).learners)(self._run)
+        learners = jax.jit(lambda run: clone(Context(self._method, self._task), run).learners)(
+            self._run
+        )
         self._run = self._run._replace(learners=learners)
 
     def advance(self, start: int, stop: int) -> None:

@@ -106,8 +106,7 @@ class Curriculum(GoalRule):
         """New candidates and their values V(s, g) = min_j Q'_j(s, pi(s, g), g)."""
         method, task = scope.method, scope.task
         everyone = tuple(range(len(method.roles)))
-        own_key = jax.random.fold_in(key, 1)
-        recent = replays.sample(draws.replay, everyone, self.replay_states, own_key)
+        recent = replays.sample(draws.replay, everyone, self.replay_states, key)
         observations = draws.replay.rows.observation[recent]
         learner = method.learner
         own = jax.tree.map(lambda x: x[0], draws.learners)

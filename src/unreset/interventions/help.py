@@ -20,6 +20,7 @@ import jax.numpy as jnp
 from unreset.core import foresight
 from unreset.core import replay as replays
 from unreset.core.context import Context
+from unreset.core.keys import stream
 from unreset.core.protocols import (
     Beginning,
     Drawn,
@@ -142,7 +143,7 @@ class Help(Intervention):
         nobody = (jnp.float32(self.first_visit), jnp.asarray(False), jnp.float32(0), zero, zero)
         examples: Any = ()
         if self.examples and task.stuck_examples is not None:
-            examples = task.stuck_examples(jax.random.fold_in(key, 1), self.examples)
+            examples = task.stuck_examples(stream(key, "examples"), self.examples)
         return Asked(classifier, begins, unknown, jnp.int32(FREE), *nobody, zero, examples)
 
     def probability(self, scope: Scope, observation: Array, frames: Any) -> Array:
@@ -247,14 +248,14 @@ class Help(Intervention):
     def fit(self, scope: Scope, draws: Draws, due: Array, key: Array) -> Fitted:
         """The classifier's update, on states that somebody has judged, in seed steps too."""
         asked, config, replay = scope.state, self.classifier, draws.replay
-        own_key, half = jax.random.fold_in(key, 3), self.classifier.batch_size // 2
-        *kinds, count = known_rows(asked, replay, half, own_key)
+        half = self.classifier.batch_size // 2
+        *kinds, count = known_rows(asked, replay, half, stream(key, "rows"))
         at = jnp.stack(kinds)
         seen, frames = jax.tree.map(lambda x: x[at], (replay.rows.observation, replay.rows.frames))
         free, stuck = scope.context.plain(seen, frames)
         if number := len(asked.examples):
-            keys = jax.random.split(jax.random.fold_in(own_key, 1))
-            which = jax.random.randint(keys[0], (half,), 0, number + count)
+            shown_key = stream(key, "examples")
+            which = jax.random.randint(shown_key, (half,), 0, number + count)
             shown = asked.examples[which % number]
             stuck = jnp.where((which < number)[:, None], shown, stuck)
             count = count + number

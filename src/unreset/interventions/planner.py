@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from unreset.core.batches import paid
+from unreset.core.keys import stream
 from unreset.core.protocols import Intervention, Now, Scope, Steps
 from unreset.core.types import Array
 from unreset.models import planning
@@ -89,4 +90,6 @@ class Planner(Intervention):
 
         search = replace(self.planning, discount=method.learner.discount)
         size = task.action_size
-        return planning.plan(search, world, value, policy, now.observation, size, now.key)
+        return planning.plan(
+            search, world, value, policy, now.observation, size, stream(now.key, "plan")
+        )

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import optax
 
 from unreset.core.context import Context
+from unreset.core.keys import stream
 from unreset.core.ranges import Count, Fraction, Rate, Share, Whole
 from unreset.core.types import Array
 from unreset.errors import UnresetError
@@ -101,7 +102,7 @@ class Acting:
         """The fields of a fresh state that every learner has, and its inputs encoded."""
         encoder: Any = ()
         if isinstance(inputs, Seen):
-            encoder = Encoder(self.vision).init(jax.random.fold_in(key, 1), inputs.image)
+            encoder = Encoder(self.vision).init(stream(key, "encoder"), inputs.image)
             inputs = encode(self.vision, encoder, inputs)
         actor = self.actor_network(action_size).init(key, inputs)
         acts = {**actor, "encoder": encoder} if encoder else actor

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from unreset.core.keys import stream
 from unreset.core.types import Array, Batch, Metrics
 from unreset.learners.actor_critic import ActorCritic, EventCritic, State
 from unreset.networks.encoders import encode
@@ -23,7 +24,6 @@ from unreset.networks.views import Inputs
 class Event(NamedTuple):
     """How an event is foreseen."""
 
-    number: int  # of its critics' random key
     together: Callable[..., Array]  # what the targets say as one
     metric: str
 
@@ -32,16 +32,16 @@ class Event(NamedTuple):
 #: of getting stuck their mean, so that no doubt is handed on from state to state until everything
 #: alarms.
 EVENTS: Mapping[str, Event] = {
-    "success": Event(1, jnp.min, "success_critic_loss"),
-    "stuck": Event(3, jnp.mean, "safety_critic_loss"),
+    "success": Event(jnp.min, "success_critic_loss"),
+    "stuck": Event(jnp.mean, "safety_critic_loss"),
 }
 
 
 def init(
     learner: ActorCritic, event: str, key: Array, inputs: Inputs, action_size: int
 ) -> EventCritic:
-    """Fresh critics of an event, for encoded inputs; ``key`` is that of the learner's critics."""
-    own_key = jax.random.fold_in(key, EVENTS[event].number)
+    """Fresh critics of an event, for encoded inputs; ``key`` is that of the learner."""
+    own_key = stream(key, f"critics of {event}")
     params = learner.critic_network.init(own_key, inputs, jnp.zeros(action_size))
     return EventCritic(params, jax.tree.map(jnp.copy, params), learner.optimizer.init(params))
 
@@ -52,7 +52,8 @@ def update(learner: ActorCritic, state: State, batch: Batch, key: Array) -> tupl
     critics = dict(state.events)
     for event in EVENTS:  # in this order, also where a run's table of them is sorted
         if event in critics:
-            critics[event], metrics[EVENTS[event].metric] = _step(learner, state, event, batch, key)
+            own_key, metric = stream(key, event), EVENTS[event].metric
+            critics[event], metrics[metric] = _step(learner, state, event, batch, own_key)
     return state._replace(events=critics), metrics
 
 

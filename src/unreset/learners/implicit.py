@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from unreset.core.keys import stream
 from unreset.core.ranges import Inside, Rate
 from unreset.core.types import Array, Batch, Metrics
 from unreset.learners.actor_critic import ActorCritic, State, StateValue
@@ -53,7 +54,7 @@ class ImplicitQLearning(ActorCritic):
         """A fresh state for inputs such as these and actions [action_size]."""
         temperature = self.successor().initial_temperature
         state, inputs = self.fresh_state(key, inputs, action_size, temperature)
-        own_key = jax.random.fold_in(jax.random.split(key)[1], 2)
+        own_key = stream(key, "state value")
         params = self._value_network.init(own_key, inputs, _nothing(inputs))
         return state._replace(value=StateValue(params, self.optimizer.init(params)))
 

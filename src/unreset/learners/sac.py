@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from unreset.core.context import Context
+from unreset.core.keys import stream
 from unreset.core.ranges import Count, Finite, Rate, Whole
 from unreset.core.types import Array, Batch, Metrics
 from unreset.errors import UnresetError
@@ -88,9 +89,8 @@ class SAC(ActorCritic):
     ) -> State:
         """A fresh state for inputs such as these and actions [action_size]."""
         state, inputs = self.fresh_state(key, inputs, action_size, self.initial_temperature)
-        critic_key = jax.random.split(key)[1]
         critics = {
-            event: foresights.init(self, event, critic_key, inputs, action_size) for event in events
+            event: foresights.init(self, event, key, inputs, action_size) for event in events
         }
         return state._replace(events=critics)
 
@@ -210,7 +210,7 @@ class SAC(ActorCritic):
         metrics = jax.tree.map(lambda x: x[-1], metrics)
         state = state._replace(updates=state.updates + count)
         last = jax.tree.map(lambda x: x[-1], batches)
-        state, foreseen = foresights.update(self, state, last, jax.random.fold_in(key, 1))
+        state, foreseen = foresights.update(self, state, last, stream(key, "events"))
         return state, metrics | foreseen
 
     def cloner(self) -> Cloning:

@@ -89,7 +89,7 @@ class Dynamics(Part):
 
     def fit(self, scope: Scope, draws: Draws, due: Array, key: Array) -> Fitted:
         """An update on everyone's rows and the demonstrations', by their shares of all."""
-        rows = self._drawn(scope, draws.replay, jax.random.split(jax.random.fold_in(key, 3), 3))
+        rows = self._drawn(scope, draws.replay, jax.random.split(key, 3))
 
         def step(state: Model) -> tuple[Model, Metrics]:
             return update(self, scope.task, state, rows)

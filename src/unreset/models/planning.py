@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from unreset.core.keys import stream
 from unreset.core.ranges import Count, Positive, Remainder, Share
 from unreset.core.types import Array
 from unreset.errors import UnresetError
@@ -126,7 +127,7 @@ def search(
         value_of = returns(config, world, value, observation, candidates, world_key)
         return refit(config, found, candidates, value_of), None
 
-    keys = jax.random.split(jax.random.fold_in(key, 1), config.iterations)
+    keys = jax.random.split(stream(key, "iterations"), config.iterations)
     return jax.lax.scan(improve, found, keys)[0].mean
 
 
@@ -149,7 +150,8 @@ def returns(
     more, neither rewards nor the value at the end.
     """
     number, horizon = sequences.shape[0], sequences.shape[1]
-    each = jnp.repeat(sequences, config.particles, axis=0)
+    # All of a sequence's particles lie apart, so that each is in another member's world.
+    each = jnp.tile(sequences, (config.particles, 1, 1))
     begin = jnp.broadcast_to(observation, (len(each), *observation.shape))
 
     def step(now: Any, item: tuple[Array, Array]) -> tuple[Any, None]:
@@ -164,7 +166,7 @@ def returns(
     (seen, weight, total), _ = jax.lax.scan(step, first, items)
     if value is not None:
         total += weight * value(seen)
-    return total.reshape(number, config.particles).mean(axis=1)
+    return total.reshape(config.particles, number).mean(axis=0)
 
 
 def refit(config: Planning, found: Search, candidates: Array, value_of: Array) -> Search:
@@ -201,7 +203,7 @@ def _proposed(
         return world(seen, action, world_key)[0], action
 
     begin = jnp.broadcast_to(observation, (number, *observation.shape))
-    actions = jax.lax.scan(step, begin, jax.random.split(key, config.horizon))[1]
+    actions = jax.lax.scan(step, begin, jax.random.split(stream(key, "policy"), config.horizon))[1]
     return actions.swapaxes(0, 1)
 
 
@@ -241,7 +243,7 @@ def _ascended(
     key: Array,
 ) -> Array:
     """The best of sequences that climb their own returns, beginning with the best of samples."""
-    draw_key, world_key = jax.random.split(jax.random.fold_in(key, 1))
+    draw_key, world_key = jax.random.split(stream(key, "ascent"))
     candidates = _candidates(config, found, proposed, draw_key)
 
     def of(sequences: Array) -> Array:  # with the same luck throughout

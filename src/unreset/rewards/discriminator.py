@@ -16,6 +16,7 @@ import numpy as np
 
 from unreset.core import replay as replays
 from unreset.core.context import Context
+from unreset.core.keys import stream
 from unreset.core.protocols import (
     Beginning,
     Discriminates,
@@ -289,7 +290,7 @@ class Discriminator(Discriminates):
         if self.shared_encoder != "no":
             state = state._replace(encoder=scope.method.learner.encoder(learner))
         taught = learner if self.shared_encoder == "trained" else None
-        update = partial(self._update, scope, rows, key[2], counts)
+        update = partial(self._update, scope, rows, stream(key, "update"), counts)
         (state, taught), found = when(due, update, (state, taught))
         if taught is None:
             return Fitted(state, draws.learners, found)
@@ -302,7 +303,7 @@ class Discriminator(Discriminates):
         """A step on rows [2, N, ...], expert's and own; and one of a shared encoder."""
         state, learner = pair
         observation, goal, action, frames, shown = rows
-        see_key = jax.random.fold_in(key, 1)
+        see_key = stream(key, "views")
         seen = self.inputs(
             scope, observation, goal, frames, key=see_key, shown=shown, action=action
         )

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from unreset.core import replay as replays
+from unreset.core.keys import stream
 from unreset.core.protocols import Draws, Scope
 from unreset.core.replay import Replay, Rows
 from unreset.core.types import Array
@@ -54,16 +55,16 @@ def lists(config: Any, returns: bool, pinned: Rows, pinned_last: np.ndarray) -> 
     return [np.flatnonzero(shown), np.flatnonzero(known & (left >= 3 * last) & (last > 0))]
 
 
-def drawn(config: Any, scope: Scope, draws: Draws, keys: Array) -> tuple[Array, Taken]:
+def drawn(config: Any, scope: Scope, draws: Draws, key: Array) -> tuple[Array, Taken]:
     """Positions [N] of expert's rows; and rows [2, N, ...] of one update, expert's and own."""
-    (expert_key, own_key, pair_key), half, replay = keys, config.batch_size // 2, draws.replay
-    expert = replays.sample_pinned(replay, (draws.first_list,), half, expert_key)
-    own = replays.sample(replay, scope.method.rewarded(scope.name), half, own_key)
+    half, replay = config.batch_size // 2, draws.replay
+    expert = replays.sample_pinned(replay, (draws.first_list,), half, stream(key, "expert"))
+    own = replays.sample(replay, scope.method.rewarded(scope.name), half, stream(key, "own"))
     rows = taken(replay, jnp.stack([expert, own]))
     if config.contrast:
-        rows = contrasted(config, scope, draws, rows, own_key)
+        rows = contrasted(config, scope, draws, rows, stream(key, "contrasts"))
     if config.pairs:
-        rows = paired(config, scope, replay, rows, pair_key)
+        rows = paired(config, scope, replay, rows, stream(key, "pairs"))
     return expert, rows
 
 
@@ -76,7 +77,7 @@ def contrasted(config: Any, scope: Scope, draws: Draws, rows: Taken, key: Array)
     sources = method.sources_of(method.rewarded(scope.name))
     known = jnp.concatenate([(task.goals, task.initial_goals)[source] for source in sources])
     number = round(config.contrast * rows.goal.shape[1])
-    keys = jax.random.split(jax.random.fold_in(key, 1), 3)
+    keys = jax.random.split(key, 3)
     wrong = (jnp.arange(number) % 2 == 0) & config.see_goal & (len(known) > 1)
     early, last = (
         replays.sample_pinned(draws.replay, (first + which,), number, keys[which])
@@ -96,7 +97,7 @@ def paired(config: Any, scope: Scope, replay: Replay, rows: Taken, key: Array) -
     method = scope.method
     number, everyone = rows.goal.shape[1], tuple(range(len(method.roles)))
     kept = number - round(config.pairs * number)
-    keys = jax.random.split(jax.random.fold_in(key, 2), 4)
+    keys = jax.random.split(key, 4)
     near = jax.random.randint(keys[2], (number,), 0, 2)
     waiting = jax.random.exponential(keys[3], (number,)) / -jnp.log(method.learner.discount)
     apart = jnp.stack([near, FAR + waiting.astype(near.dtype)])

@@ -86,13 +86,18 @@ def reward(form: RewardForm, logit: Array) -> Array:
     return {"-log(1-D)": -own, "log D": expert, "log D - log(1-D)": expert - own}[form]
 
 
-def mixed(features: Array, labels: Array, key: Array) -> tuple[Array, Array]:
-    """Convex mixtures of pairs of features [N, F], and of their labels [N] alike (mixup)."""
+def mixed(rows: Any, key: Array) -> Any:
+    """Convex mixtures of pairs of rows, all columns [N, ...] alike (mixup)."""
     share_key, order_key = jax.random.split(key)
-    share = jax.random.uniform(share_key, labels.shape)  # Beta(1, 1)
-    partner = jax.random.permutation(order_key, len(labels))
-    features = share[:, None] * features + (1 - share[:, None]) * features[partner]
-    return features, share * labels + (1 - share) * labels[partner]
+    number = len(jax.tree.leaves(rows)[0])
+    share = jax.random.uniform(share_key, (number,))  # Beta(1, 1)
+    partner = jax.random.permutation(order_key, number)
+
+    def mix(column: Array) -> Array:
+        own = share.reshape(-1, *[1] * (column.ndim - 1))
+        return own * column + (1 - own) * column[partner]
+
+    return jax.tree.map(mix, rows)
 
 
 @dataclass(frozen=True)
@@ -148,8 +153,7 @@ class Teacher:
         right = (plain > 0) == (labels > 0.5)
         wanted, weight = labels, counts
         if self.mixup:
-            weight = mixed(features, counts, key)[1]
-            features, wanted = mixed(features, labels, key)
+            features, wanted, weight = mixed((features, labels, counts), key)
         values: Any = judge.apply(params, features, method=Judge.head)
         losses = weight * optax.sigmoid_binary_cross_entropy(values, wanted)
         return losses.mean(), right.mean()

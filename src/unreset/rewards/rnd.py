@@ -64,7 +64,7 @@ class RND(Reward):
     def fit(self, scope: Scope, draws: Draws, due: Array, key: Array) -> Fitted:
         """An update on rows of the roles that it rewards."""
         roles = scope.method.rewarded(scope.name)
-        at = replays.sample(draws.replay, roles, self.batch_size, key[1])
+        at = replays.sample(draws.replay, roles, self.batch_size, key)
         rows = draws.replay.rows
         observation, frames = jax.tree.map(lambda x: x[at], (rows.observation, rows.frames))
 

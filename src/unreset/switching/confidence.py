@@ -10,16 +10,15 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from unreset.core import foresight
+from unreset.core.keys import stream
 from unreset.core.protocols import Scope
 from unreset.core.ranges import Share
 from unreset.core.rules import Moment, SwitchRule, Verdict
 from unreset.core.types import Array
 
 MASTERED = 0.5  # probability of success from which on a phase that was left is no failed one (ours)
-_PHASE_KEYS = np.uint32(2**31 + 1)  # a number that no step has
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ class Confident(SwitchRule):
         method, view, phase = scope.method, moment.view, moment.phase
         event, step = foresight.SUCCESS, moment.transition
         success = foresight.of_step(method, scope.task, view, event, step).min()
-        phase_key = jax.random.fold_in(jax.random.fold_in(view.key, _PHASE_KEYS), phase.segment)
+        phase_key = jax.random.fold_in(stream(view.key, "phases"), phase.segment)
         length = jnp.array([role.length for role in method.roles])[phase.role]
         left = self.leave(success, phase.steps + 1, length, (phase_key, moment.key))
         left &= (moment.step >= method.practice.seed_steps) & ~verdict.end
