@@ -107,6 +107,31 @@ def test_without_rows_of_its_own_a_role_draws_everybodys():
     assert drawn(replay, (0,)) == {(1, 2), (2, 3)}
 
 
+def test_later_never_crosses_a_reset(monkeypatch):
+    steps = [(0, 1, 0, False), (1, 2, 0, True), (5, 6, 0, False), (6, 7, 1, False), (7, 8, 0, True)]
+    steps += [(20, 21, 0, False), (21, 22, 1, False)]
+
+    def reached(replay, start, offset):
+        seen = np.asarray(replay.rows.observation)[:, 0]
+        at = jnp.array([int(np.flatnonzero(seen == start)[0])])
+        return seen[int(replays.later(replay, at, jnp.array([offset]))[0])]
+
+    replay = write(empty(20), *steps)
+    ends = {0: 2, 1: 2, 5: 8, 6: 8, 7: 8, 20: 22, 21: 22}
+    assert {start: reached(replay, start, 1000) for start in ends} == ends
+    assert [reached(replay, 5, offset) for offset in (1, 2, 3)] == [6, 7, 8]
+    outside = replays.cut(replay)  # a reset from outside: the open row stays as a last frame
+    assert reached(write(outside, (30, 31, 0, False)), 20, 1000) == 22
+    lapped = write(replay, *((40 + n, 41 + n, 0, False) for n in range(12)))
+    assert (
+        reached(lapped, 21, 1000)
+        == lapped.rows.observation[replays.position(lapped, lapped.written)]
+    )
+    monkeypatch.setattr(replays, "REMEMBERED", 1)
+    forgetful = write(empty(20), *steps)  # it knows of the second reset alone
+    assert [reached(forgetful, start, 1000) for start in (0, 5, 20)] == [1, 6, 22]
+
+
 def test_later_stops_at_the_newest_row_and_at_a_demonstrations_end():
     replay = write(empty(5, 2, toy.demonstrations()), *[(n, n + 1, 0, False) for n in range(1, 8)])
     pinned = replay.pinned
@@ -161,6 +186,10 @@ class Model:
         self.clock += reset  # another frame after a reset
         return before, after, role, reset
 
+    def end(self, row_id):
+        """The last frame of a row's reset segment: the next id that no step has."""
+        return next(i for i in range(row_id, self.written + 1) if i not in self.rows)
+
     def valid(self, roles):
         alive = {i: r for i, r in self.rows.items() if i > self.written - self.capacity}
         mine = [r for r in alive.values() if r[2] in roles] or alive.values()
@@ -189,7 +218,7 @@ def test_what_can_be_drawn_is_exactly_what_is_there(capacity, steps):
             assert float(replay.rows.observation[here[0], 0]) == before
             for offset in (0, 1, 3, 100):
                 reached = replays.later(replay, here, jnp.array([offset]))
-                wanted = min(row_id + offset, model.written)
+                wanted = min(row_id + offset, model.end(row_id))
                 assert int(reached[0]) == int(replays.position(replay, jnp.int32(wanted)))
 
 

@@ -62,6 +62,7 @@ def blank_frames(rows: Rows, stack: int = 1) -> dict[str, Array]:
     }
 
 
+REMEMBERED = 4096  # ends of reset segments that are remembered, the latest ones
 LOST = -3  # who acted in the last row before some that were damaged on disk, and left out
 EVERY = -1  # the list of all demonstration rows with an action, the last one
 
@@ -74,6 +75,7 @@ class Replay(NamedTuple):
     owned: Array  # [roles, capacity] int32: ids of each role's rows
     heads: Array  # [roles] int32: rows ever written by each role
     tails: Array  # [roles] int32: rows of each role overwritten since
+    cuts: Array  # [REMEMBERED] int32: ids of rows without an action, ascending; -1 before those
     pinned_last: Array  # [pinned] int32: the last row of each demonstration row's trajectory
     pinned_index: Array  # [lists, most] int32: demonstration rows that teach each role, and others
     pinned_count: Array  # [lists] int32
@@ -129,6 +131,7 @@ def init(
         owned=jnp.zeros((roles, capacity), jnp.int32),
         heads=counts,
         tails=counts,
+        cuts=jnp.full(REMEMBERED, -1, jnp.int32),
         pinned_last=jnp.asarray(pinned_last, jnp.int32),
         pinned_index=jnp.asarray(index),
         pinned_count=jnp.asarray([len(places) for places in pinned_lists], jnp.int32),
@@ -175,6 +178,7 @@ def record(
     recorded = replay._replace(
         rows=_write(replay.rows, jnp.stack([here, following]), values),
         written=replay.written + 1 + reset,
+        cuts=_cut(replay.cuts, replay.written + 1, reset),
         owned=owned.reshape(replay.owned.shape),
         heads=replay.heads.at[role].add(1),
     )
@@ -186,7 +190,13 @@ def cut(replay: Replay) -> Replay:
     last = position(replay, jnp.maximum(replay.written - 1, 0))
     ended = replay.rows.end.at[last].set(replay.rows.role[last] >= 0)
     rows = replay.rows._replace(end=ended)
-    return _expire(replay._replace(rows=rows, written=replay.written + 1))
+    cuts = _cut(replay.cuts, replay.written, jnp.asarray(True))
+    return _expire(replay._replace(rows=rows, written=replay.written + 1, cuts=cuts))
+
+
+def _cut(cuts: Array, last_frame: Array, here: Array) -> Array:
+    """The ends of reset segments, with one more where there is one ``here``."""
+    return jnp.where(here, jnp.append(cuts[1:], last_frame), cuts)
 
 
 def _expire(replay: Replay) -> Replay:
@@ -289,9 +299,14 @@ def following(replay: Replay, positions: Array) -> Array:
 
 
 def later(replay: Replay, positions: Array, offsets: Array) -> Array:
-    """Positions ``offsets`` rows later, but not beyond the newest row or the trajectory's end."""
-    newest = position(replay, replay.written)
-    room = (newest - positions) % replay.capacity
+    """Positions ``offsets`` rows later, in the same reset segment or trajectory at most.
+
+    Of rows from before the segments that are remembered only the next one is known to be theirs.
+    """
+    ids = row_id(replay, positions)
+    place = jnp.searchsorted(replay.cuts, ids)
+    ends = jnp.append(replay.cuts, replay.written)[place]
+    room = jnp.where((place == 0) & (replay.cuts[0] >= 0), 1, ends - ids)
     ring = (
         replay.pinned + (positions - replay.pinned + jnp.minimum(offsets, room)) % replay.capacity
     )

@@ -266,7 +266,7 @@ def load(
         raise Damaged(f"checkpoint {place} is damaged: {damage[0]}")
     _, replay = _split(carry)
     filled = _fitting(place, lambda: _refill(replay, parts))._replace(
-        **{name: getattr(small.run.replay, name) for name in ("written", "heads", "tails")}
+        **{name: getattr(small.run.replay, name) for name in ("written", "heads", "tails", "cuts")}
     )
     heads = [[int(head) for head in row] for row in np.asarray(filled.heads)]
     counts = [int(count) for count in np.asarray(filled.written)]
@@ -297,7 +297,7 @@ def load_parts(
     parts, damage = _parts(folder, manifest)
     _, replay = _split(carry)
     replay = replay._replace(
-        **{name: getattr(small.run.replay, name) for name in ("written", "heads", "tails")}
+        **{name: getattr(small.run.replay, name) for name in ("written", "heads", "tails", "cuts")}
     )
     had = int((np.asarray(replay.heads) - np.asarray(replay.tails)).sum())
     asked = small.run.signals.get(ASKING)

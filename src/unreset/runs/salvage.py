@@ -28,6 +28,7 @@ def joined(replay: Replay, parts: list[Part], asked: Asked | None) -> tuple[Repl
     filled = {name: np.array(column) for name, column in columns(replay.rows).items()}
     written, heads = np.asarray(replay.written), np.asarray(replay.heads)
     owned, tails = np.array(replay.owned), np.array(replay.tails)
+    cuts = np.full(replay.cuts.shape, -1, np.int32)
     pinned, capacity = replay.pinned, replay.capacity
     if asked is not None:
         asked = _converted(asked, np.array)
@@ -43,6 +44,8 @@ def joined(replay: Replay, parts: list[Part], asked: Asked | None) -> tuple[Repl
         elif old[0] > 0 and len(old) < capacity:  # what came before it is not known
             filled["role"][seed, pinned + (new[0] - 1) % capacity] = LOST
         role = filled["role"][seed, at]
+        ends = new[(role < 0) & (new < last)][-cuts.shape[1] :]
+        cuts[seed, cuts.shape[1] - len(ends) :] = ends
         for number, head in enumerate(heads[seed]):
             mine = new[role == number]
             slots = np.arange(head - len(mine), head) % capacity
@@ -52,7 +55,9 @@ def joined(replay: Replay, parts: list[Part], asked: Asked | None) -> tuple[Repl
         if asked is not None:
             _renumber(asked, seed, old, int(last) - len(old) + 1)
     made = from_columns({name: jnp.asarray(column) for name, column in filled.items()})
-    mended = replay._replace(rows=made, owned=jnp.asarray(owned), tails=jnp.asarray(tails))
+    mended = replay._replace(
+        rows=made, owned=jnp.asarray(owned), tails=jnp.asarray(tails), cuts=jnp.asarray(cuts)
+    )
     if asked is not None:
         asked = _converted(asked, jnp.asarray)
     return mended, asked
