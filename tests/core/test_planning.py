@@ -146,3 +146,16 @@ def test_noise_is_correlated_in_time_and_of_the_deviation_asked_for():
 def test_what_cannot_be_searched_with_is_refused(field, value):
     with pytest.raises(UnresetError, match=field):
         ranges.checked(Planning(**{field: value}))
+
+
+def test_particles_of_one_sequence_are_in_every_members_world():
+    """A model's members share the rows of a step in blocks: here each pays its own number."""
+    config, members = Planning(horizon=1, particles=6), 3
+
+    def world(observation, action, key):
+        member = jnp.arange(len(observation)) * members // len(observation)
+        return observation, member.astype(jnp.float32), jnp.zeros(len(observation))
+
+    sequences = jnp.zeros((4, 1, 1))
+    found = returns(config, world, None, jnp.zeros(1), sequences, jax.random.key(0))
+    np.testing.assert_allclose(found, np.ones(4))  # the mean of 0, 1 and 2 for each of them
