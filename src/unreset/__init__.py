@@ -29,6 +29,7 @@ __all__ = [
     "life",
     "load",
     "models",
+    "ranges",
     "rewards",
     "settings",
     "switching",
@@ -39,6 +40,7 @@ __all__ = [
 if TYPE_CHECKING:
     from unreset import data, goals, interventions, learners, models, rewards, switching
     from unreset.api import train
+    from unreset.core import ranges
     from unreset.core.method import Method, Practice, Role
     from unreset.core.types import BACKWARD, FORWARD, Task, Trajectory
     from unreset.deploy.policy import Policy
@@ -67,15 +69,16 @@ _HOMES = {
     "task": "registry",
     "train": "api",
 }
-_ROOMS = (
-    "data",
-    "goals",
-    "interventions",
-    "learners",
-    "models",
-    "rewards",
-    "switching",
-)  # packages of parts
+_ROOMS = {  # packages of parts, and the ranges of their numbers
+    "data": "data",
+    "goals": "goals",
+    "interventions": "interventions",
+    "learners": "learners",
+    "models": "models",
+    "ranges": "core.ranges",
+    "rewards": "rewards",
+    "switching": "switching",
+}
 
 
 def __getattr__(name: str) -> Any:
@@ -83,7 +86,7 @@ def __getattr__(name: str) -> Any:
     from importlib import import_module  # noqa: PLC0415
 
     if name in _ROOMS:
-        return import_module(f"unreset.{name}")
+        return import_module(f"unreset.{_ROOMS[name]}")
     if name not in _HOMES:
         raise AttributeError(f"module 'unreset' has no attribute {name!r}")
     return getattr(import_module(f"unreset.{_HOMES[name]}"), name)

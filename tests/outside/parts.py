@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from unreset import Method, Practice, Role, Settings, Task
+from unreset import Method, Practice, Role, Settings, Task, ranges
 from unreset.data import Drawn, Replayed, Scope, Source, Wanted
 from unreset.goals import InitialStates, TaskGoals
-from unreset.interventions import Fresh, Intervention, Measurement, Now, Recorded
+from unreset.interventions import Fresh, Intervention, Measurement, Now, Recorded, View
 from unreset.learners import (
     ActorCritic,
     Batch,
@@ -93,12 +93,12 @@ class Rail(Intervention):
     def beyond(self, observation: Array) -> Array:
         return jnp.abs(observation) > self.limit
 
-    def propose(self, scope: Scope, view: Any, now: Now, action: Array) -> Array:
+    def propose(self, scope: Scope, view: View, now: Now, action: Array) -> Array:
         last = scope.state.last
         smooth = last + jnp.clip(action - last, -self.change, self.change)
         return jnp.where(self.beyond(now.observation), -jnp.sign(now.observation), smooth)
 
-    def recorded(self, scope: Scope, view: Any, after: Recorded) -> Held:
+    def recorded(self, scope: Scope, view: View, after: Recorded) -> Held:
         took = self.beyond(after.transition.observation).any()
         return Held(scope.state.times + took, after.transition.action * ~after.reset)
 
@@ -118,7 +118,7 @@ class Approach(NamedTuple):
 class Patience(SwitchRule):
     """The end of a phase that has not come nearer to its goal for some steps."""
 
-    steps: int = 4
+    steps: ranges.Count = 4
     """How many."""
 
     def init(self, scope: Scope, start: Beginning, key: Array) -> Approach:

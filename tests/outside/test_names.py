@@ -66,6 +66,13 @@ def test_one_that_is_named_like_another_part_is_refused():
         method("model", parts.Surprise(), models={"model": Dynamics()})
 
 
+def test_one_that_could_be_taken_for_a_rule_is_refused():
+    """The rules that switch are named by the method itself: ``switching/after``."""
+    for name in ("switching/after", "my reward", ""):
+        with pytest.raises(UnresetError, match="a name is a word of letters"):
+            method(name, parts.Surprise())
+
+
 def test_one_that_is_named_environment_is_refused():
     @dataclass(frozen=True)
     class Told(parts.Surprise):

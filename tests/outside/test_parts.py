@@ -134,6 +134,9 @@ def test_the_command_line_has_flags_for_all_of_them(capsys, monkeypatch):
     said = capsys.readouterr().out
     for flag in ("--rail.limit", "--surprise.scale", "--mirrored.share", "--advantage-scale"):
         assert flag in said
+    wrong = ["train", "parts:Outside", "toy:point", "--patience.steps", "0"]
+    assert cli.main(wrong) == cli.USAGE
+    assert "--patience.steps" in capsys.readouterr().err
     assert cli.main(["methods", "parts:Outside"]) == cli.OK
     assert "bold" in capsys.readouterr().out
 

@@ -49,6 +49,8 @@ def _others(method: Method) -> Iterator[str]:
     names = [name for kind in kinds for name in kind]
     if twice := {name for name in names if names.count(name) > 1}:
         yield f"two parts of {method.name} are named {min(twice)!r}: every part has its own name"
+    if odd := [name for name in names if not name.isidentifier()]:  # rules' names have a slash
+        yield f"part {odd[0]!r} of {method.name}: a name is a word of letters, digits and _"
     for name, part in method.parts.items():
         if name not in method.rewards and (reason := part.needs(method, name)):
             yield reason

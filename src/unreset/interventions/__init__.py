@@ -11,6 +11,7 @@ from unreset.core.protocols import (
     Scope,
 )
 from unreset.core.types import Measurement, Metrics, Transition, when
+from unreset.core.view import Phase, View
 from unreset.interventions.help import Help
 from unreset.interventions.planner import Planner
 from unreset.interventions.stuck_classifier import StuckClassifier
@@ -25,10 +26,12 @@ __all__ = [
     "Measurement",
     "Metrics",
     "Now",
+    "Phase",
     "Planner",
     "Recorded",
     "Scope",
     "StuckClassifier",
     "Transition",
+    "View",
     "when",
 ]

@@ -1,6 +1,8 @@
 """Rules that end phases, ask for hard resets, and say which role acts next."""
 
-from unreset.core.rules import Moment, SwitchRule, Verdict
+from unreset.core.protocols import Beginning, Draws, Fitted, Scope
+from unreset.core.rules import Moment, Order, SwitchRule, Verdict
+from unreset.core.view import Phase, View
 from unreset.switching.confidence import Confident
 from unreset.switching.expert import LikeExpert
 from unreset.switching.no_way_back import NoWayBack
@@ -13,12 +15,19 @@ __all__ = [
     "After",
     "AfterFailures",
     "AtEnd",
+    "Beginning",
     "Confident",
+    "Draws",
+    "Fitted",
     "Graph",
     "LikeExpert",
     "Moment",
     "NoWayBack",
     "OnSuccess",
+    "Order",
+    "Phase",
+    "Scope",
     "SwitchRule",
     "Verdict",
+    "View",
 ]
