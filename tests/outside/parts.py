@@ -61,7 +61,7 @@ class Surprise(Reward):
         return self.scale * error, jnp.zeros(error.shape, bool)
 
     def fit(self, scope: Scope, draws: Draws, due: Array, key: Array) -> Fitted:
-        steps = draws.steps(scope.method.rewarded(scope.name), self.batch_size, key[0])
+        steps = draws.steps(scope.method.rewarded(scope.name), self.batch_size, key)
 
         def step(model: Array) -> tuple[Array, Metrics]:
             lost, gradient = jax.value_and_grad(lambda m: self.error(m, steps).mean())(model)
