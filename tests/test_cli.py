@@ -283,6 +283,29 @@ def test_an_exported_policy_acts_without_jax(main, folder, tmp_path):
     np.testing.assert_array_equal(there, Policy.load(file)(given[:, :1], given[:, 1:]))
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["eval", "LONG"],
+        ["resume", "LONG"],
+        ["report", "LONG"],
+        ["report", "RUN", "--output", "LONG"],
+        ["export", "RUN", "LONG"],
+        ["train", "naive", "toy", "--out", "LONG"],
+        ["life", "qwale", "toy", "--prior", "LONG"],
+        ["prior", "toy", "--out", "LONG"],
+        ["demos", "info", "LONG", "--task", "toy"],
+        ["check", "toy", "--demos", "LONG"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_name_that_is_too_long_is_one_line(main, folder, words):
+    places = {"LONG": "x" * 300, "RUN": folder}
+    code, out, err = main(*[places.get(word, word) for word in words])
+    assert (code, out) == (2, "") and err.count("\n") == 1
+    assert "xxx" in err and "too long" in err
+
+
 def test_a_report_goes_where_it_can_be_written(main, folder, tmp_path, monkeypatch):
     run, here = folder, tmp_path / "here"
     here.mkdir()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 import warnings
 from collections.abc import Callable, Sequence
 
-from unreset import __version__, streams
+from unreset import __version__, reading, streams
 from unreset.cli import names
 from unreset.cli.options import (
     BenchOptions,
@@ -24,6 +25,8 @@ from unreset.runs import interrupts
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, interrupts.EXIT_CODE
 
+#: What the system says of a place that cannot even be looked at.
+_UNREACHABLE = (errno.ENAMETOOLONG, errno.EACCES, errno.ELOOP)
 #: Commands whose result is a folder: they have done what was asked also if nobody reads of it.
 _PRACTISING = ("train", "life", "prior", "resume", "bench")
 
@@ -125,6 +128,11 @@ def _run(words: list[str]) -> int:
         return FAILED
     except UnresetError as mistake:
         print(f"unreset: {mistake}", file=sys.stderr)
+        return USAGE
+    except OSError as error:  # of a place that cannot even be looked at
+        if error.errno not in _UNREACHABLE or error.filename is None:
+            raise
+        print(f"unreset: {reading.line(str(error.filename))}: {error.strerror}", file=sys.stderr)
         return USAGE
     except KeyboardInterrupt as interrupt:
         print(": ".join(["unreset", "interrupted", *map(str, interrupt.args)]), file=sys.stderr)
