@@ -2,6 +2,8 @@
 
 import jax.numpy as jnp
 
+from unreset.core.context import Context
+from unreset.core.protocols import Fresh, Scope
 from unreset.networks.views import Vision
 from unreset.rewards import judge
 
@@ -21,3 +23,9 @@ def logits(config, state, inputs, vision=PLAIN):
 
 def update(config, state, expert, own, key, vision=PLAIN, weights=None):
     return config.teacher(vision).update(state, (expert, own), key, weights)
+
+
+def log_odds(method, task, name, state, transition, goal):
+    """What a method's discriminator says of a step towards a goal."""
+    scope = Scope(Context(method, task), name, {name: state})
+    return method.rewards[name].score(scope, Fresh(jnp.int32(0), goal, transition))

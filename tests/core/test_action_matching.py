@@ -67,7 +67,7 @@ def test_a_transition_is_judged_by_where_it_began_and_what_was_done(practised):
     no, goal = jnp.asarray(False), jnp.array([toy.GOAL])
     transition = Transition(before, action, after, jnp.float32(0), no, no, no)
     state = run.signals["prior"]
-    found = method.logits(task, "prior", state, transition, goal)
+    found = matching.log_odds(method, task, "prior", state, transition, goal)
     wanted = matching.logits(method.rewards["prior"], state, jnp.array([0.25, 1.0, -0.5]))
     np.testing.assert_allclose(found, wanted, rtol=1e-6)
 

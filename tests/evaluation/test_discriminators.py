@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 
+import judges
 import toy
 from unreset import registry
 from unreset.core.types import Transition
@@ -75,7 +76,7 @@ def test_a_score_is_the_discriminators_own(seeing):
     for place in (0, LENGTH - 1):  # the demonstration's states come last
         after, goal = SHOWN[0].observations[1:][place], SHOWN[0].goal
         step = Transition(after, None, after, 0, 0, 0, 0, next_frames=task.look(after, 16))
-        logit = float(method.logits(task, "classifier", states["classifier"], step, goal))
+        logit = float(judges.log_odds(method, task, "classifier", states["classifier"], step, goal))
         score = found.scores[len(found.scores) - LENGTH + place]
         assert score == pytest.approx(1 / (1 + np.exp(-logit)), rel=1e-4)
     again = judged(seeing)["classifier"]

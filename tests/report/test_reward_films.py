@@ -55,7 +55,7 @@ def test_rewards_are_those_that_learners_see(practised):
         seen, goal = stretch.observation[place], stretch.goal[place]
         frames = {camera: pictures[place] for camera, pictures in stretch.frames.items()}
         step = Transition(seen, None, seen, 0, 0, 0, 0, next_frames=frames)
-        logit = method.logits(task, name, run.signals[name], step, goal)
+        logit = matching.log_odds(method, task, name, run.signals[name], step, goal)
         wanted = signal.scale * float(matching.reward(signal.form, logit))
         assert curve.values[place] == pytest.approx(wanted, rel=1e-3, abs=1e-6)
     assert np.ptp(forward.values) > 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -13,19 +13,16 @@ from unreset.core import ranges
 from unreset.core.context import Context
 from unreset.core.environment import ENVIRONMENT, Environment
 from unreset.core.protocols import (
-    Discriminates,
-    Fresh,
     Intervention,
     Learner,
     Part,
     Reward,
-    Scope,
     Source,
 )
 from unreset.core.ranges import Count, Positive, Share, Whole
 from unreset.core.rules import GoalRule, Order, SwitchRule, in_one_order, named
 from unreset.core.schedule import Schedule
-from unreset.core.types import Array, Boundary, Task, Transition
+from unreset.core.types import Array, Boundary, Task
 from unreset.errors import UnresetError
 from unreset.networks.mlp import octaves
 from unreset.networks.views import Frames, Inputs, Shown, Vision, looked_at
@@ -280,14 +277,6 @@ class Method:
             return waves
         told = jnp.broadcast_to(told, (*waves.shape[:-1], self.told_roles))
         return jnp.concatenate([waves, told], axis=-1)
-
-    def logits(
-        self, task: Task, name: str, state: Any, transition: Transition, goal: Array
-    ) -> Array:
-        """A discriminator's log odds [] of a step towards a goal."""
-        judge, scope = self.rewards[name], Scope(Context(self, task), name, {name: state})
-        assert isinstance(judge, Discriminates)
-        return judge.score(scope, Fresh(jnp.int32(0), goal, transition))
 
     def worth(self, steps: float) -> float:
         """The value of a success in so many steps, where success is all that is rewarded."""

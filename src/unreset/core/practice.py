@@ -54,7 +54,7 @@ class Run(NamedTuple):
 
     key: Array
     learners: Any  # stacked [learners]
-    signals: dict[str, Any]  # the states of learned rewards and of the curriculum
+    signals: dict[str, Any]  # the states of parts, by their names
     replay: Replay
     phase: Phase
     ledger: Ledger
