@@ -18,7 +18,8 @@ from unreset.errors import Failure, UnresetError
 from unreset.evaluation import deployed
 from unreset.methods import naive
 from unreset.runs import checkpoint, starting
-from unreset.runs.folder import Configuration, read_configuration
+from unreset.runs.config import RunConfig
+from unreset.runs.folder import read_configuration
 from unreset.runs.training import Training
 
 QUICK = {"eval_every": 20, "checkpoint_every": 20, "wide_starts": 2, "report": False}
@@ -206,7 +207,7 @@ def test_every_architecture_can_be_exported(variant, tmp_path, monkeypatch):
 
 
 def _configuration():
-    return Configuration(
+    return RunConfig(
         "naive", "toy", "default", 0, 1, 20, 20, 0, 20, "fused", registry.settings("naive")
     )
 

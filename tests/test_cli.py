@@ -15,8 +15,8 @@ import pytest
 import toy
 from unreset import api, cli, registry
 from unreset.cli import evaluate
-from unreset.cli.training_options import TrainOptions
 from unreset.deploy.policy import Policy
+from unreset.runs import config
 
 SMALL = ["--steps", "60", "--eval-every", "20", "--checkpoint-every", "20", "--wide-starts", "0"]
 
@@ -133,7 +133,10 @@ def test_every_setting_is_a_flag_with_its_help(main, method, monkeypatch):
     code, out, _ = main("train", method, "--help")
     assert code == cli.OK
     text = plain(out)
-    names = [*flags(registry.settings(method)), *flags(TrainOptions())]
+    names = [
+        *flags(registry.settings(method)),
+        *(one.name.replace("_", "-") for one in config.flags("train")),
+    ]
     names[names.index("demonstrations")] = "demos"  # the one that is called otherwise
     assert len(names) > 30
     for name in names:

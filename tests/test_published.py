@@ -26,8 +26,8 @@ from unreset.core.types import Transition
 from unreset.errors import UnresetError
 from unreset.interventions import help as helping
 from unreset.interventions.stuck_labels import ASKING
+from unreset.runs.config import RunConfig
 from unreset.runs.configured import fitted_method
-from unreset.runs.folder import Configuration
 from unreset.tasks.tabletop import tabletop_edge
 
 TOY = toy.point()
@@ -361,7 +361,7 @@ def test_every_published_preset_is_compared_here_and_in_the_documentation():
 def test_phases_and_resets_are_those_of_the_benchmarks_task(task, steps, resets):
     """EARL: evaluation horizon, and steps between resets in training."""
     settings, made = registry.settings("medal", "paper"), registry.task(task)
-    config = Configuration("medal", task, "paper", 0, 1, 9, 9, 0, 9, "fused", settings)
+    config = RunConfig("medal", task, "paper", 0, 1, 9, 9, 0, 9, "fused", settings)
     method, _ = fitted_method(registry.method(settings, made), made, config)
     assert [role.length for role in method.roles] == [steps, steps]
     assert method.practice.reset_every == resets

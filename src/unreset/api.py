@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +12,17 @@ import numpy as np
 
 from unreset import places, registry
 from unreset.core import ranges
+from unreset.core.types import Task
 from unreset.demos.given import demonstrations_of
 from unreset.demos.store import Trajectory
 from unreset.drivers.supervisor import Supervisor
 from unreset.errors import Failure, UnresetError, look_up
 from unreset.methods.settings import Settings
 from unreset.run import Run, load, silent
-from unreset.runs import compilation, priors, starting, stored
+from unreset.runs import compilation, config, priors, starting, stored
+from unreset.runs.config import RunConfig
 from unreset.runs.configured import fitted_task
-from unreset.runs.folder import Configuration
 from unreset.runs.training import Observer, Training
-from unreset.seeds import at_least, checked
-from unreset.tasks.change import Change
 
 __all__ = ["Run", "demonstrations_of", "load", "new_folder", "train"]
 
@@ -38,29 +38,12 @@ def train(
     method: str | Settings = registry.DEFAULT_METHOD,
     task: str = registry.DEFAULT_TASK,
     *,
-    preset: str = "default",
-    seed: int = 0,
-    seeds: int = 1,
-    steps: int | None = None,
-    eval_every: int | None = None,
-    wide_starts: int | None = None,
-    checkpoint_every: int | None = None,
-    driver: str | None = None,
-    evaluation: str = "deployed",
-    reward: str | None = None,
-    start: str | None = None,
-    horizon: int | None = None,
-    out: str | Path | None = None,
     demonstrations: Sequence[Trajectory] | str | Path | None = None,
     environment: Any = None,
     supervisor: Supervisor | None = None,
-    prior: str | Path | None = None,
-    prior_rows: int = 50_000,
-    trust: bool = False,
-    change: Change | None = None,
     observer: Observer | None = None,
     on_start: Callable[[Path], None] | None = None,
-    report: bool = True,
+    **options: Any,
 ) -> Run:
     """Practise a task from demonstrations and return the run.
 
@@ -68,115 +51,44 @@ def train(
         method: a name from ``unreset methods``; ``package.module:MyMethod`` for one's own; or
             settings, of a known method or of one's own, whose class must be in a file.
         task: a name from ``unreset tasks``, or ``package.module:make_task`` for one's own.
-        preset: ``"default"``, the strongest recipe known, or ``"paper"``, the published settings;
-            of settings, the one they were made from, for the record.
-        seed: the first seed, from 0 to 4,294,967,295.
-        seeds: how many seeds to train at once, the last of them in that range, too.
-        steps: environment steps of each seed; by default the settings' budget.
-        eval_every: steps between evaluations and log rows; by default 1,000 for JAX tasks, else
-            5,000.
-        wide_starts: rollouts from wide random starts at every evaluation, 0 for none; by default
-            100 for JAX tasks, else none.
-        checkpoint_every: steps between checkpoints, a multiple of ``eval_every``.
-        driver: ``"fused"`` (one compiled loop; the default where the task is in JAX and no
-            environment is given) or ``"live"`` (around a Gymnasium environment; one seed at a
-            time).
-        evaluation: ``"deployed"`` (the policy from the initial states, now and then),
-            ``"continuing"`` (reward of a step over the whole life, for a goal that the task changes
-            every two horizons, with the benchmark's period of resets) or ``"both"``; or ``"life"``:
-            there are no resets, each seed draws one of the task's goals once, and is done when it
-            has reached that.
-        reward: one of the task's rewards; by default its own choice.
-        start: where hard resets put the task: ``"initial"``, or ``"goal"`` or ``"wide"`` where it
-            has them; by default as the settings say (``wide_resets``), or ``"initial"``.
-        horizon: steps of one evaluation episode; by default the benchmark's.
-        out: the run folder, which must not exist; by default a new one under ``runs/``.
         demonstrations: trajectories; a file, folder or Minari id; ``"none"`` for none; by default
             the task's own.
         environment: what the live driver steps, with actions in [-1, 1]; by default one that the
             task makes.
         supervisor: who is asked for help where ``asking.supervisor`` is ``"person"``; by default
             whoever sits at the terminal.
-        prior: the folder of a run, which begins this one: its latest practice takes the place of
-            demonstrations, and all learners begin as its first seed's first one.
-        prior_rows: how many rows of that practice.
-        trust: whether code that the prior run names may be imported; see :func:`load`.
-        change: what is different about the task (wind, noise, a failed actuator, another start, an
-            obstacle); its demonstrations are of the task as it was.
         observer: called with a Progress after every stretch of practice; what it raises ends
             practice, once that is saved.
         on_start: called with the folder before the first step.
-        report: whether to write videos and ``report.html`` at the end.
+        options: those of :class:`unreset.runs.config.RunConfig`, by name; ``settings`` are given
+            as ``method``.
 
     Raises:
         UnresetError: where something asked for does not exist or cannot work; one line says what.
     """
+    asked = config.asked(options)
     places.refuse_while_importing()
     compilation.keep()
-    seed, seeds = checked(seed, seeds)
-    name, settings = _chosen(method, preset)
+    name, settings = _chosen(method, asked.preset)
     if not isinstance(task, str):
         raise UnresetError(
             "a task is given by name or place, so that the run can be loaded: a name from unreset "
             "tasks, or 'my_module:make_task'"
         )
-    made = registry.task(task, reward)
-    in_jax = made.step is not None
-    steps = at_least("steps", settings.steps if steps is None else steps)
-    usual = 1000 if in_jax else 5000
-    eval_every = at_least("eval_every", usual if eval_every is None else eval_every)
-    if wide_starts is None:
-        wide_starts = 100 if in_jax and "wide" in made.starts else 0
-    wide_starts = at_least("wide_starts", wide_starts, 0)
-    if driver is None:
-        driver = "fused" if in_jax and environment is None else "live"
-    start, horizon = settings.protocol(made, start, horizon, evaluation)
-    if horizon is not None:
-        horizon = at_least("horizon", horizon)
-    at_least("horizon", made.horizon)
-    if checkpoint_every is None:
-        checkpoint_every = max(1, 5000 // eval_every) * eval_every
-    checkpoint_every = at_least("checkpoint_every", checkpoint_every)
-    if checkpoint_every % eval_every:
-        raise UnresetError(
-            f"checkpoint_every={checkpoint_every} must be a multiple of eval_every={eval_every}"
-        )
-    if driver not in ("fused", "live"):
-        raise UnresetError(f"driver must be 'fused' or 'live', not {driver!r}")
-    if evaluation not in ("deployed", "continuing", "both", "life"):
-        raise UnresetError(
-            f"evaluation must be 'deployed', 'continuing', 'both' or 'life', not {evaluation!r}"
-        )
-    if prior is not None and demonstrations is not None:
+    made = registry.task(task, asked.reward)
+    if asked.prior is not None and demonstrations is not None:
         raise UnresetError("a run begins from a prior run or from demonstrations, not both")
-    configuration = Configuration(
-        method=name,
-        task=task,
-        preset=preset,
-        seed=seed,
-        seeds=seeds,
-        steps=steps,
-        eval_every=eval_every,
-        wide_starts=wide_starts,
-        checkpoint_every=checkpoint_every,
-        driver=driver,
-        settings=settings,
-        demonstrations="built-in" if prior is None and demonstrations is None else "given",
-        prior=None if prior is None else str(prior),
-        reward=reward,
-        start=start,
-        horizon=horizon,
-        evaluation=evaluation,
-        change=change or Change(),
-    )
-    configuration = ranges.checked(configuration)
-    folder = Path(out) if out is not None else new_folder(Path("runs"), name, made.name, seed)
+    given = None if demonstrations is None else "given"
+    asked = replace(asked, method=name, task=task, settings=settings, demonstrations=given)
+    configuration = config.fitted(asked, made, environment is not None)
+    folder = _folder(configuration, made)
     starting.check_free(folder)
     fitted_task(made, configuration)  # refuses before anything takes long
     learner: dict[str, np.ndarray] | None = None
     doubts: list[str] = []
-    if prior is not None:
-        demonstrations, learner, doubts = _prior(Path(prior), prior_rows, trust)
+    if asked.prior is not None:
+        prior = Path(asked.prior)
+        demonstrations, learner, doubts = _prior(prior, asked.prior_rows, asked.trust)
     trajectories = demonstrations_of(made, demonstrations)
     training = Training(folder, configuration, trajectories, environment, made, learner, supervisor)
     training.notes += doubts
@@ -189,9 +101,19 @@ def train(
             on_start(folder)
         training.practise(observer or silent)
     run = Run(training)
-    if report:
+    if asked.report:
         run.report()
     return run
+
+
+train.__signature__ = config.signature(train)  # type: ignore[attr-defined]
+
+
+def _folder(config: RunConfig, task: Task) -> Path:
+    """Where a new run is written."""
+    if config.out is not None:
+        return Path(config.out)
+    return new_folder(Path("runs"), config.method, task.name, config.seed)
 
 
 def _chosen(method: str | Settings, preset: str) -> tuple[str, Settings]:
@@ -217,7 +139,6 @@ def _prior(
 
     Of a run that never acted, all that it learned from.
     """
-    number = at_least("prior_rows", number)
     training = load(folder, trust=trust)._training
     if training.refusal:
         raise Failure(training.refusal)

@@ -19,7 +19,7 @@ from unreset.bench import output, plan
 from unreset.bench.plan import make_jobs
 from unreset.bench.suites import Cell
 from unreset.errors import Failure, UnresetError
-from unreset.runs.folder import Configuration
+from unreset.runs.config import RunConfig
 from unreset.runs.lock import locked
 
 TOY = (sys.executable, str(Path(toy.__file__)))
@@ -37,7 +37,7 @@ def small(monkeypatch, tmp_path_factory):
     for method in registry.METHODS:
         settings = registry.settings(method)
         common = {"eval_every": 20, "wide_starts": 2, "checkpoint_every": 20, "driver": "fused"}
-        made = Configuration(method, "toy", "default", 0, 1, 100, settings=settings, **common)
+        made = RunConfig(method, "toy", "default", 0, 1, 100, settings=settings, **common)
         (templates / f"{method}.json").write_text(json.dumps(made.dictionary()))
     monkeypatch.setenv("FAKE_TEMPLATES", str(templates))
 

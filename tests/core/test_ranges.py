@@ -9,12 +9,14 @@ import pytest
 import toy
 from unreset import api, cli, registry
 from unreset.core import ranges
-from unreset.core.method import Method, Order, Role
+from unreset.core.method import Method, Role
 from unreset.core.ranges import Count, Finite, Fraction, Range, Rate, Share, Whole
 from unreset.errors import UnresetError
 from unreset.learners.sac import SAC
 from unreset.methods.medal import Medal
-from unreset.runs.folder import Configuration
+from unreset.runs.config import RunConfig
+from unreset.switching.order import Graph
+from unreset.switching.time import After
 from unreset.tasks.change import Change
 
 
@@ -55,7 +57,7 @@ def all_presets():
 
 
 def test_every_number_of_every_preset_has_a_range():
-    seen = {Configuration, Change, Order}
+    seen = {RunConfig, Change, Graph}
     for settings in all_presets():
         parts(settings, seen)
         parts(settings.method(toy.point()), seen)
@@ -184,8 +186,8 @@ def test_python_refuses_them_before_anything_is_made(tmp_path):
 
 def test_a_method_made_by_hand_is_checked():
     made = Medal().method(toy.point())
-    with pytest.raises(UnresetError, match=r"medal\.roles\[0\]\.length must be at least 1, not 0"):
-        dataclasses.replace(made, roles=(dataclasses.replace(made.roles[0], length=0),))
+    with pytest.raises(UnresetError, match=r"medal\.roles\[0\]\.switch.* must be at least 1"):
+        dataclasses.replace(made, roles=(dataclasses.replace(made.roles[0], switch=(After(0),)),))
     wrong = {"discriminator": dataclasses.replace(made.rewards["discriminator"], interval=0)}
     with pytest.raises(UnresetError, match=r"medal\.rewards\.discriminator\.interval must be"):
         dataclasses.replace(made, rewards=wrong)

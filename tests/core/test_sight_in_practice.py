@@ -18,7 +18,7 @@ from unreset.demos import store
 from unreset.errors import UnresetError
 from unreset.runs import configured as fitted
 from unreset.runs import footprint, machine
-from unreset.runs.folder import Configuration
+from unreset.runs.config import RunConfig
 
 TOY = toy.point()
 SCALE = 7.0
@@ -204,7 +204,7 @@ def test_a_replay_that_does_not_fit_is_refused_with_what_would(monkeypatch):
     )
     shown, _ = fitted.with_sight(toy.demonstrations(), TOY, method)
     rows, last = store.pinned_rows(shown, TOY)
-    configuration = Configuration(
+    configuration = RunConfig(
         "medalpp", "toy", "default", 0, 2, 8000, 20, 0, 20, "fused", settings()
     )
     assert fitted.fitted_capacity(method, configuration) == 9002  # one in eight a reset

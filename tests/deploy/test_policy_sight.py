@@ -12,7 +12,7 @@ import unreset
 from unreset import api
 from unreset.errors import UnresetError
 from unreset.evaluation import deployed
-from unreset.runs.folder import Configuration
+from unreset.runs.config import RunConfig
 from unreset.runs.training import Training
 
 
@@ -27,9 +27,7 @@ def fresh(folder, **vision):
     seen = dataclasses.replace(settings.learner.vision, **vision)
     learner = dataclasses.replace(settings.learner, vision=seen)
     settings = dataclasses.replace(settings, learner=learner)
-    configuration = Configuration(
-        "medalpp", "toy", "default", 0, 1, 20, 20, 0, 20, "fused", settings
-    )
+    configuration = RunConfig("medalpp", "toy", "default", 0, 1, 20, 20, 0, 20, "fused", settings)
     return api.Run(Training(folder, configuration, toy.demonstrations()))
 
 

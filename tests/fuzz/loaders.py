@@ -37,8 +37,8 @@ from unreset.report.drawing import LIGHT
 from unreset.report.record import read_record
 from unreset.runs import checkpoint, priors, restoring, stored
 from unreset.runs import folder as folders
+from unreset.runs.config import RunConfig
 from unreset.runs.files import write_json
-from unreset.runs.folder import Configuration
 from unreset.runs.rows import LOGS
 from unreset.runs.training import Training
 from unreset.tasks.tabletop.tabletop_expert import tabletop_demonstrations
@@ -154,7 +154,7 @@ def _minari(folder: Path) -> None:
 @functools.cache
 def _made() -> tuple[Training, Any]:
     """A run that has not begun, and its carry; made once, for time."""
-    config = Configuration(
+    config = RunConfig(
         **{"method": "fbrl", "task": "toy", "preset": "default", "driver": "fused"},
         **{"seed": 0, "seeds": 1, "steps": 80, "eval_every": 20, "wide_starts": 0},
         checkpoint_every=20,
@@ -214,7 +214,7 @@ def _part(name: str) -> Callable[[Path], None]:
 
 def _load_configuration(folder: Path, _: random.Random) -> None:
     found = folders.read_configuration(folder)
-    hints = typing.get_type_hints(Configuration)
+    hints = typing.get_type_hints(RunConfig)
     for name, kind in hints.items():
         value = getattr(found, name)
         if name not in ("settings", "change"):
@@ -305,7 +305,7 @@ def _sighted(path: Path) -> None:
     task, medalpp = toy.point(), registry.METHODS["medalpp"]["default"]
     learner = replace(medalpp.learner, vision=replace(medalpp.learner.vision, pixels=True))
     settings = toy.tiny(replace(medalpp, learner=learner))
-    config = Configuration(
+    config = RunConfig(
         **{"method": "medalpp", "task": "toy", "preset": "default", "driver": "fused"},
         **{"seed": 0, "seeds": 1, "steps": 80, "eval_every": 20, "wide_starts": 0},
         checkpoint_every=20,

@@ -17,8 +17,8 @@ from unreset.drivers.fused import Carry
 from unreset.errors import Failure, UnresetError
 from unreset.methods import fbrl
 from unreset.runs import checkpoint
+from unreset.runs.config import RunConfig
 from unreset.runs.files import write_json
-from unreset.runs.folder import Configuration
 from unreset.runs.training import Training
 
 CAPACITY, DIGEST = 60, "the configuration"
@@ -236,7 +236,7 @@ def test_a_full_disk_leaves_the_older_checkpoint(tmp_path, carries, monkeypatch,
 def training(tmp_path, monkeypatch):
     monkeypatch.setitem(registry.TASKS, "toy", toy.point)
     settings = toy.tiny(fbrl.PRESETS["default"])
-    configuration = Configuration("fbrl", "toy", "default", 0, 1, 60, 20, 0, 20, "fused", settings)
+    configuration = RunConfig("fbrl", "toy", "default", 0, 1, 60, 20, 0, 20, "fused", settings)
     folder = tmp_path / "run"
     folder.mkdir()
     made = Training(folder, configuration, toy.demonstrations())

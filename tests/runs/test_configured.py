@@ -6,8 +6,8 @@ import pytest
 
 import toy
 from unreset import registry
+from unreset.runs.config import RunConfig
 from unreset.runs.configured import fitted_method
-from unreset.runs.folder import Configuration
 
 GRADED = dataclasses.replace(toy.point(), sparse=False)
 
@@ -25,6 +25,6 @@ GRADED = dataclasses.replace(toy.point(), sparse=False)
 def test_where_success_ends_what_is_paid_on_the_way_it_is_said(task, boundary, evaluation, warned):
     settings = toy.tiny(registry.settings("fbrl"), boundary=boundary)
     common = {"settings": settings, "evaluation": evaluation}
-    config = Configuration("fbrl", "toy", "default", 0, 1, 60, 20, 0, 20, "fused", **common)
+    config = RunConfig("fbrl", "toy", "default", 0, 1, 60, 20, 0, 20, "fused", **common)
     _, notes = fitted_method(settings.method(task), task, config)
     assert any("--boundary bootstrap" in note for note in notes) == warned

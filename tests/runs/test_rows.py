@@ -18,7 +18,8 @@ from unreset.report import facts
 from unreset.report.record import read_record
 from unreset.report.report import write_report
 from unreset.runs import rows
-from unreset.runs.folder import Configuration, read_configuration, read_summary, write_json
+from unreset.runs.config import RunConfig
+from unreset.runs.folder import read_configuration, read_summary, write_json
 from unreset.runs.rows import LOGS, append_rows, drop_rows_after, read_log
 from unreset.runs.training import Training
 
@@ -165,7 +166,7 @@ def made(tmp_path_factory):
         patch.setitem(registry.TASKS, "toy", toy.point)
         settings = toy.tiny(fbrl.PRESETS["default"])
         told = ("fbrl", "toy", "default", 0, 2, 60, 20, 0, 20, "fused", settings)
-        configuration, folder = Configuration(*told), tmp_path_factory.mktemp("made")
+        configuration, folder = RunConfig(*told), tmp_path_factory.mktemp("made")
         training = Training(folder, configuration, toy.demonstrations())
         write_json(folder / "config.json", configuration.dictionary())
         store.save(folder / "demonstrations.safetensors", toy.demonstrations())

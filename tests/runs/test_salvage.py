@@ -18,7 +18,8 @@ from unreset.errors import Failure, UnresetError
 from unreset.interventions.stuck_labels import FREE, UNKNOWN
 from unreset.methods import fbrl
 from unreset.runs import checkpoint, priors, salvage, starting
-from unreset.runs.folder import Configuration, read_summary, write_json
+from unreset.runs.config import RunConfig
+from unreset.runs.folder import read_summary, write_json
 from unreset.runs.rows import drop_rows_after, read_log
 from unreset.runs.training import Training
 
@@ -196,7 +197,7 @@ def practised(folder, observer=lambda _: None, **changed):
     settings = toy.tiny(fbrl.PRESETS["default"])
     seeds = changed.pop("seeds", 1)
     told = ("fbrl", "toy", "default", 0, seeds, 60, 20, 0, 20, "fused", settings)
-    configuration = Configuration(*told, **changed)
+    configuration = RunConfig(*told, **changed)
     folder.mkdir()
     training = Training(folder, configuration, toy.demonstrations())
     write_json(folder / "config.json", configuration.dictionary())

@@ -12,8 +12,9 @@ from unreset.bench.suites import Cell, Suite
 from unreset.errors import UnresetError
 from unreset.reading import line, read_json, reading
 from unreset.runs import machine, stored
-from unreset.runs.files import write_json
+from unreset.runs.files import check_format, write_json
 
+FORMAT = 1  # of bench.json
 THRESHOLD = 0.95  # success that counts as learned, unless one says otherwise
 
 
@@ -51,6 +52,7 @@ class Manifest:
     machine: str
     jobs: int = 1
     """The most runs at once, in the latest of those commands."""
+    format: int = FORMAT
 
 
 def read(out: Path) -> Manifest:
@@ -59,6 +61,8 @@ def read(out: Path) -> Manifest:
     if not path.is_file():
         raise UnresetError(f"{out} is not a bench folder: it has no bench.json")
     found = read_json(path)
+    writer = f"unreset {found.get('version', 'of its time')}"
+    check_format(path, found.get("format", FORMAT), FORMAT, writer)
     try:
         with reading(path, f"{path} cannot be read"):
             made: Manifest = stored.build(Manifest, found)

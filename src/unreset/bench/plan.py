@@ -15,7 +15,8 @@ from unreset.errors import UnresetError
 from unreset.methods.settings import Settings
 from unreset.report.facts import flatten
 from unreset.runs import stored
-from unreset.runs.folder import Configuration, read_configuration, read_summary
+from unreset.runs.config import RunConfig
+from unreset.runs.folder import read_configuration, read_summary
 
 _FIXED = ("evaluation", "reward", "start", "horizon")  # what train takes as given, None included
 
@@ -115,7 +116,7 @@ def practised(folder: Path) -> int:
     return int(read_summary(folder).get("env_steps", 0))
 
 
-def _compare(job: Job, found: Configuration) -> None:
+def _compare(job: Job, found: RunConfig) -> None:
     """Raise UnresetError where a run's configuration is not what the job asks for."""
     settings, options = parsed(job.cell, job.preset)
     asked = {name: value for name, value in options.items() if name in _FIXED or value is not None}

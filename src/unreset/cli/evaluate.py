@@ -14,8 +14,9 @@ from unreset.demos.store import Trajectory
 from unreset.errors import Failure, UnresetError
 from unreset.report.report import write_page, write_report
 from unreset.runs import compilation
+from unreset.runs.config import RunConfig
 from unreset.runs.files import FULL
-from unreset.runs.folder import Configuration, read_configuration
+from unreset.runs.folder import read_configuration
 from unreset.trust import Untrusted
 
 
@@ -105,7 +106,7 @@ def export(options: ExportOptions) -> int:
     return 0
 
 
-def _check_seed_number(number: int, config: Configuration) -> None:
+def _check_seed_number(number: int, config: RunConfig) -> None:
     """Refuse the number of a seed that a run does not have."""
     if not 0 <= number < config.seeds:
         raise UnresetError(

@@ -120,14 +120,13 @@ def _with_ranges(info: StructTypeInfo) -> StructConstructorSpec | None:
 
 
 def _with_range(field: StructFieldSpec, text: str) -> StructFieldSpec:
-    """A field whose help ends with its range."""
-    if not text:
-        return field
+    """A field whose help is one paragraph that ends with its range."""
     given = field.helptext
+    words = f" {text[0].upper()}{text[1:]}." if text else ""
 
     def helptext() -> str:
         about = (given() if callable(given) else given) or ""
-        return f"{about} {text[0].upper()}{text[1:]}.".strip()
+        return f"{' '.join(about.split())}{words}"
 
     return dataclasses.replace(field, helptext=helptext)
 

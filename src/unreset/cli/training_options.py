@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import tyro
 
-from unreset.cli.parsing import CompileCache, Demonstrations, Trust, parse
+from unreset.cli.parsing import CompileCache, Demonstrations, parse
 from unreset.core import ranges
-from unreset.core.ranges import Count, Seed, Whole
 from unreset.errors import UnresetError
 from unreset.methods.settings import Settings
 from unreset.networks.views import Vision
-from unreset.tasks.change import Change
+from unreset.runs import config
+from unreset.runs.config import RunConfig
 
 TRAIN_HELP = """Practise a task without resets, from demonstrations.
 
@@ -29,41 +29,6 @@ Examples:
   unreset train medal my_package.my_module:make_task --demos my_demonstrations.npz
   unreset train my_method:MyMethod --help        a method of one's own, with its flags
 """
-
-
-@dataclass(frozen=True)
-class TrainOptions:
-    """What ``unreset train`` takes besides the method's own settings."""
-
-    preset: str = "default"
-    """"default": the strongest recipe known; "paper": the published settings."""
-    seed: Seed = 0
-    """First seed."""
-    seeds: Count = 1
-    """How many seeds to train at once, in one process."""
-    eval_every: Count | None = None
-    """Steps between evaluations and log rows; None for 1,000 (JAX tasks) or 5,000."""
-    wide_starts: Whole | None = None
-    """Rollouts from wide random starts at every evaluation; None for 100 (JAX tasks) or 0."""
-    checkpoint_every: Count | None = None
-    """Steps between checkpoints; None for about 5,000."""
-    driver: Literal["fused", "live"] | None = None
-    """One compiled loop (JAX tasks), or around the task's Gymnasium environment; None: by task."""
-    evaluation: Literal["deployed", "continuing", "both"] = "deployed"
-    """The policy from initial states; reward of the whole life for changing goals; or both."""
-    reward: str | None = None
-    """One of the task's rewards; None for its own choice."""
-    start: Literal["initial", "goal", "wide"] | None = None
-    """Where hard resets put the task; None for the preset's choice, nearly always "initial"."""
-    horizon: Count | None = None
-    """Steps of one evaluation episode; None for the benchmark's."""
-    demonstrations: Annotated[str | None, Demonstrations] = None
-    """Demonstrations: a file, a folder or a Minari id; "none" for none; None for the task's own."""
-    out: Path | None = None
-    """The run folder; None for a new one under runs/."""
-    report: bool = True
-    """Write videos and report.html at the end."""
-    compile_cache: CompileCache = True
 
 
 LIFE_HELP = """Do a task once, in one life: no resets, and the first success or the budget ends it.
@@ -97,43 +62,22 @@ Examples:
 
 
 @dataclass(frozen=True)
-class LifeOptions:
-    """What ``unreset life`` takes besides the method's own settings."""
+class TrainFlags:
+    """What ``unreset train`` takes besides a run's options and the method's own settings."""
 
-    preset: str = "default"
-    """One of the method's presets."""
-    prior: Path | None = None
-    """The folder of the run that goes before; None for the task's demonstrations alone."""
-    prior_rows: Count = 50_000
-    """How many rows of that run's latest practice are the prior data (QWALE: 50,000)."""
-    trust: Trust = False
+    compile_cache: CompileCache = True
+
+
+@dataclass(frozen=True)
+class LifeFlags(TrainFlags):
+    """The same of ``unreset life``."""
+
     prior_learner: Literal["sac", "iql"] = "sac"
     """Without a prior run: begin with fresh networks, or with what implicit Q-learning makes of the
     demonstrations (or of a data set, --demos) first."""
-    seed: Seed = 0
-    """First seed."""
-    seeds: Count = 1
-    """How many lives at once, in one process."""
-    eval_every: Count | None = None
-    """Steps between log rows; None for 1,000 (JAX tasks) or 5,000."""
-    checkpoint_every: Count | None = None
-    """Steps between checkpoints; None for about 5,000."""
-    driver: Literal["fused", "live"] | None = None
-    """One compiled loop (JAX tasks), or around the task's Gymnasium environment; None: by task."""
-    reward: str | None = None
-    """One of the task's rewards; None for its own choice."""
-    start: str = "initial"
-    """Where the life begins: a start that the task knows."""
-    change: Change = field(default_factory=Change)
-    """What is different about the task, besides what is so in the task itself."""
-    demonstrations: Annotated[str | None, Demonstrations] = None
-    """Demonstrations, without a prior run: a file, a folder or a Minari id; "none" for none; None
-    for the task's own."""
-    out: Path | None = None
-    """The run folder; None for a new one under runs/."""
-    report: bool = False
-    """Write videos and report.html at the end."""
-    compile_cache: CompileCache = True
+
+
+_LIFE: dict[str, Any] = {"start": "initial", "report": False}  # where life's defaults are others
 
 
 def parse_training(
@@ -141,7 +85,7 @@ def parse_training(
 ) -> tuple[Settings, dict[str, Any]]:
     """The settings, changed by flags, and the values of the command's options by name.
 
-    Those are :class:`TrainOptions`, or :class:`LifeOptions` for the command "life".
+    Those are the options of a run that are flags of the command, and its own.
 
     Raises:
         UnresetError: where a flag is wrong, or two settings would have the same one.
@@ -149,8 +93,8 @@ def parse_training(
     # The settings are further flags of the options; those of the loop and the learner, its sight
     # among them, which every method has, go without a prefix.
     own = {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
-    about, given = (LIFE_HELP, LifeOptions) if command == "life" else (TRAIN_HELP, TrainOptions)
-    common = [field.name for field in dataclasses.fields(given)]
+    about, given = (LIFE_HELP, LifeFlags) if command == "life" else (TRAIN_HELP, TrainFlags)
+    common = [field.name for field in (*config.flags(command), *dataclasses.fields(given))]
     loop, learner = type(own["practice"]), type(own["learner"])
     bare = [f.name for kind in (loop, learner, Vision) for f in dataclasses.fields(kind)]
     taken = [*common, *bare]
@@ -162,18 +106,41 @@ def parse_training(
     kind = dataclasses.make_dataclass(
         "Options",
         [
+            *_run_options(command, own),
             ("practice", Annotated[loop, tyro.conf.arg(name="")], own["practice"]),
             ("learner", Annotated[learner, tyro.conf.OmitArgPrefixes], own["learner"]),
         ],
-        bases=(type(settings), given),
+        bases=(type(settings), given, RunConfig),
         frozen=True,
     )
     kind.__doc__ = about
     options: Any = parse(kind, command, arguments, kind(**own))
     settings = type(settings)(**{name: getattr(options, name) for name in own})
     told = {name: getattr(options, name) for name in common}
-    ranges.checked(given(**told), spelled=_flag)
+    asked = {field.name: told[field.name] for field in config.flags(command)}
+    ranges.checked(RunConfig(**asked), spelled=_flag)
     return ranges.checked(settings, spelled=_flag), told
+
+
+def _run_options(command: str, own: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    """The options of a run as a command's flags have them; those that are none are left out."""
+    kinds = typing.get_type_hints(RunConfig, include_extras=True)
+    shown = [field.name for field in config.flags(command)]
+    for field in dataclasses.fields(RunConfig):
+        kind, default = kinds[field.name], field.default
+        if field.name in own:
+            continue
+        if field.name not in shown:
+            kind = Annotated[Any, tyro.conf.Fixed, tyro.conf.Suppress]
+        elif default is None:
+            kind = kind | None
+        if field.name == "demonstrations":
+            kind = Annotated[kind, Demonstrations]
+        if default is dataclasses.MISSING:
+            yield field.name, kind, dataclasses.field(default_factory=field.default_factory)
+        else:
+            changed = _LIFE.get(field.name, default) if command == "life" else default
+            yield field.name, kind, dataclasses.field(default=changed)
 
 
 def _flag(name: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+FORMAT = 1  # of a policy's file
 _MOST = 1 << 20  # numbers of an observation, a goal or an action
 _FEW = 64  # octaves, roles, cameras, pictures in a row, layers
 _LARGEST = 1 << 12  # pixels along a side
@@ -29,11 +30,13 @@ _SIGHT = {
 
 
 def check(metadata: Mapping[str, Any], weights: Mapping[str, np.ndarray]) -> None:
-    """Refuse metadata that asks for absurd sizes, and weights that are not finite numbers.
+    """Refuse another format, absurd sizes, and weights that are not finite numbers.
 
     Raises:
         ValueError: it names the entry; KeyError where one is missing.
     """
+    if (found := metadata.get("format", FORMAT)) != FORMAT:  # files of before 0.1 say none
+        raise ValueError(f"its format is {found!r:.40}, and this version reads {FORMAT}")
     _counts(metadata, _COUNTS)
     for name in ("method", "task"):
         said = metadata.get(name, "")

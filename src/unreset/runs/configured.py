@@ -13,15 +13,16 @@ from unreset.core.types import Task, Trajectory
 from unreset.demos import pictures
 from unreset.drivers.fused import remembering
 from unreset.errors import UnresetError
-from unreset.runs.folder import Configuration
+from unreset.runs.config import RunConfig
 from unreset.tasks.change import changed
 
 
-def fitted_task(task: Task, config: Configuration) -> Task:
+def fitted_task(task: Task, config: RunConfig) -> Task:
     """The task, with what the configuration changes about it; raises UnresetError if it cannot."""
-    if config.start not in task.starts:
+    start = config.start or "initial"
+    if start not in task.starts:
         raise UnresetError(
-            f"task {task.name!r} has no start {config.start!r}; there are: {', '.join(task.starts)}"
+            f"task {task.name!r} has no start {start!r}; there are: {', '.join(task.starts)}"
         )
     if config.wide_starts and "wide" not in task.starts:
         raise UnresetError(f"task {task.name!r} has no wide starts; say wide_starts=0")
@@ -30,7 +31,7 @@ def fitted_task(task: Task, config: Configuration) -> Task:
     return changed(task, config.change)
 
 
-def fitted_method(method: Method, task: Task, config: Configuration) -> tuple[Method, list[str]]:
+def fitted_method(method: Method, task: Task, config: RunConfig) -> tuple[Method, list[str]]:
     """The method with the periods of the task's protocol and what the task allows; and notes."""
     practice, period = method.practice, task.train_reset_every
     if practice.offline and config.evaluation != "deployed":
@@ -97,7 +98,7 @@ def with_sight(
     return trajectories, pictures.with_goals(trajectories, task)
 
 
-def fitted_capacity(method: Method, config: Configuration) -> int:
+def fitted_capacity(method: Method, config: RunConfig) -> int:
     """Rows of practice that the replay can hold: what the run needs, and no more than asked for."""
     steps, asked = config.steps, method.practice.replay_capacity
     if config.evaluation == "life":  # when it succeeded first is looked up in its rows

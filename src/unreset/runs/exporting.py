@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from unreset.core.types import Task
+from unreset.deploy import policy_file
 from unreset.deploy.policy import Policy
 from unreset.networks.encoders import STRIDES
 from unreset.networks.views import Vision
@@ -22,6 +23,7 @@ def export(training: Training, seed_number: int) -> Policy:
     if not method.vision.pixels and method.learner.relative and task.offsets is not None:
         weights["offsets"] = task.offsets
     metadata = {
+        "format": policy_file.FORMAT,
         "method": training.configuration.method,
         "task": task.name,
         "seed": training.seeds[seed_number],

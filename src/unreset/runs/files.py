@@ -94,3 +94,16 @@ def free_name(path: Path) -> Path:
     while os.path.lexists(free):
         number, free = number + 1, path.with_name(f"{path.name}-{number}")
     return free
+
+
+def check_format(path: Path, found: Any, known: int, writer: str) -> None:
+    """Refuse a file whose format has another number than the ``known`` one.
+
+    Raises:
+        UnresetError: it names the file and both numbers, and which version reads it.
+    """
+    if found != known:
+        raise UnresetError(
+            f"{path} has format {found!r:.40}, and this version reads {known}: use {writer}, which "
+            "wrote it"
+        )

@@ -6,21 +6,33 @@ import hashlib
 import json
 import typing
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from unreset import __version__, registry
+from unreset import registry
 from unreset import trust as trusted
 from unreset.core import ranges
-from unreset.core.ranges import Count, Seed, Whole
 from unreset.errors import UnresetError
-from unreset.methods.settings import Settings
 from unreset.reading import line, read_json, reading
 from unreset.runs import stored
-from unreset.runs.files import check_run, write_json
+from unreset.runs.config import FORMAT, RunConfig, stored_fields
+from unreset.runs.files import check_format, check_run, write_json
 from unreset.tasks.change import Change
 
+_NEEDED = (  # of config.json; the others may be those of a run from before there were these
+    "method",
+    "task",
+    "settings",
+    "preset",
+    "seed",
+    "seeds",
+    "steps",
+    "eval_every",
+    "wide_starts",
+    "checkpoint_every",
+    "driver",
+)
+SUMMARY_FORMAT = 1  # of summary.json
 _KINDS: dict[str, Any] = {  # of what a summary must hold, if it says anything of it
     "env_steps": int,
     "seeds": list,
@@ -30,35 +42,6 @@ _KINDS: dict[str, Any] = {  # of what a summary must hold, if it says anything o
 }
 
 
-@dataclass(frozen=True)
-class Configuration:
-    """Everything that determines a run's result."""
-
-    method: str
-    task: str
-    preset: str
-    seed: Seed
-    seeds: Count
-    steps: Count
-    eval_every: Count
-    wide_starts: Whole
-    checkpoint_every: Count
-    driver: str
-    settings: Settings
-    demonstrations: str = "built-in"
-    reward: str | None = None
-    start: str = "initial"
-    horizon: Count | None = None
-    evaluation: str = "deployed"
-    prior: str | None = None
-    change: Change = field(default_factory=Change)
-
-    def dictionary(self) -> dict[str, Any]:
-        """As stored in ``config.json``."""
-        content = {**stored.plain(self, ""), "settings": stored.plain(self.settings, "settings")}
-        return {"version": __version__, **content}
-
-
 def digest(folder: Path) -> str:
     """What a checkpoint must share with the run's ``config.json``; the budget may be extended.
 
@@ -66,7 +49,7 @@ def digest(folder: Path) -> str:
     versions have more settings.
     """
     content = read_json(folder / "config.json")
-    fixed = {k: v for k, v in content.items() if k not in ("steps", "version")}
+    fixed = {k: v for k, v in content.items() if k not in ("steps", "version", "format")}
     return hashlib.sha256(json.dumps(fixed, sort_keys=True).encode()).hexdigest()
 
 
@@ -76,7 +59,7 @@ def extend(folder: Path, steps: int) -> None:
     write_json(path, read_json(path) | {"steps": steps})
 
 
-def read_configuration(folder: Path, trust: bool = False) -> Configuration:
+def read_configuration(folder: Path, trust: bool = False) -> RunConfig:
     """The configuration of a run folder; ``trust`` lets the code that it names be imported.
 
     Raises:
@@ -86,34 +69,43 @@ def read_configuration(folder: Path, trust: bool = False) -> Configuration:
     path = folder / "config.json"
     check_run(folder)
     found = read_json(path, wrong := f"{path} is not a run's configuration")
-    found.pop("version", None)
+    written_by = found.pop("version", "an unknown version")
+    check_format(path, found.pop("format", FORMAT), FORMAT, f"unreset {written_by}")
     trusted.check(folder, found, trust)
     try:
         with reading(path, "it does not fit"):
-            if missing := {"method", "task", "settings"} - set(found):
-                raise ValueError(f"it lacks {', '.join(sorted(missing))}")
+            if missing := [name for name in _NEEDED if name not in found]:
+                raise ValueError(f"it lacks {', '.join(missing)}")
             _check(found)
             kind = registry.settings_class(found["method"])
             found["settings"] = stored.build(kind, found["settings"])
             found["change"] = stored.build(Change, found.get("change", {}), "change")
-            return ranges.checked(Configuration(**found))
+            return ranges.checked(RunConfig(**{"start": "initial", **found}))
     except UnresetError as error:
         raise UnresetError(f"{wrong}: {line(str(error))}") from error
 
 
 def _check(found: Mapping[str, Any]) -> None:
     """Raise UnresetError or ValueError unless entries are of the kind that a run writes."""
-    for name, kind in typing.get_type_hints(Configuration).items():
-        if name in found and name not in ("settings", "change"):
-            stored.build(kind, found[name], name)
+    kinds, known = typing.get_type_hints(RunConfig), [one.name for one in stored_fields()]
+    if unknown := set(found) - set(known):
+        raise ValueError(f"a run has no option {min(unknown)!r}")
+    for name in set(found) - {"settings", "change"}:
+        stored.build(kinds[name], found[name], name)
 
 
 def read_summary(folder: Path) -> Mapping[str, Any]:
-    """What a run's ``summary.json`` says; nothing where it is absent, or an entry, broken."""
+    """What a run's ``summary.json`` says; nothing where it is absent, or an entry, broken.
+
+    Raises:
+        UnresetError: where it has another format than this version's.
+    """
     try:
         content = read_json(folder / "summary.json")
     except UnresetError:
         return {}
+    written = content.get("format", SUMMARY_FORMAT)
+    check_format(folder / "summary.json", written, SUMMARY_FORMAT, "the version in config.json")
     return {
         name: value
         for name, value in content.items()

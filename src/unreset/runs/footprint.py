@@ -13,7 +13,7 @@ from unreset.core.replay import Rows, columns
 from unreset.core.types import Task
 from unreset.errors import UnresetError
 from unreset.runs import machine
-from unreset.runs.folder import Configuration
+from unreset.runs.config import RunConfig
 
 MANY = 16  # seeds from which on their networks are counted, too; to know their sizes takes a second
 LOADING = 2  # times its rows, at most: a replay that is read from checkpoints
@@ -22,7 +22,7 @@ LOADING = 2  # times its rows, at most: a replay that is read from checkpoints
 def refuse_too_large(
     method: Method,
     task: Task,
-    config: Configuration,
+    config: RunConfig,
     pinned: Rows,
     pinned_last: np.ndarray,
     capacity: int,

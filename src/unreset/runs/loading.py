@@ -14,7 +14,8 @@ from unreset.demos import pictures, store
 from unreset.drivers.supervisor import Supervisor
 from unreset.errors import Failure, UnresetError
 from unreset.runs import checkpoint, priors
-from unreset.runs.folder import Configuration, read_configuration
+from unreset.runs.config import RunConfig
+from unreset.runs.folder import read_configuration
 from unreset.runs.restoring import CHECKPOINTS, DEMONSTRATIONS
 from unreset.runs.training import Training
 
@@ -61,7 +62,7 @@ class BegunFrom(NamedTuple):
     damage: str  # why the run does not practise on from them; empty where all is read
 
 
-def begun_from(folder: Path, configuration: Configuration, task: Task) -> BegunFrom:
+def begun_from(folder: Path, configuration: RunConfig, task: Task) -> BegunFrom:
     """Read what a run began from; its policy can be used where that is damaged.
 
     Raises:
@@ -94,7 +95,7 @@ def _damage(folder: Path, name: str, error: UnresetError) -> str:
     )
 
 
-def _in_their_place(configuration: Configuration, task: Task, damage: str) -> list[Trajectory]:
+def _in_their_place(configuration: RunConfig, task: Task, damage: str) -> list[Trajectory]:
     """A trajectory of each direction that fits the task and the cameras."""
     vision = registry.method(configuration.settings, task).watched
     if vision.pixels and vision.goal_view == "image":

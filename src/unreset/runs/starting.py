@@ -13,7 +13,7 @@ from unreset.demos import store
 from unreset.demos.store import Trajectory
 from unreset.errors import Failure, UnresetError
 from unreset.runs import checkpoint, files, lock, priors
-from unreset.runs.folder import Configuration
+from unreset.runs.config import RunConfig
 from unreset.runs.lock import locked
 from unreset.runs.restoring import CHECKPOINTS, DEMONSTRATIONS
 from unreset.seeds import whole
@@ -31,7 +31,7 @@ def begun(
     folder: Path,
     trajectories: Sequence[Trajectory],
     learner: Mapping[str, np.ndarray] | None,
-    configuration: Configuration,
+    configuration: RunConfig,
 ) -> Iterator[None]:
     """Make a new run's folder with what the run begins from, and hold it."""
     with contextlib.ExitStack() as stack:

@@ -12,7 +12,8 @@ from unreset.core.method import Method
 from unreset.core.practice import Run
 from unreset.evaluation.statistics import WINDOW, first_passage
 from unreset.interventions.stuck_labels import ASKING
-from unreset.runs.folder import Configuration
+from unreset.runs.config import RunConfig
+from unreset.runs.folder import SUMMARY_FORMAT
 
 
 def effort(run: Run) -> dict[str, list[float]]:
@@ -26,7 +27,7 @@ def effort(run: Run) -> dict[str, list[float]]:
 
 
 def summarize(
-    config: Configuration,
+    config: RunConfig,
     method: Method,
     run: Run,
     env_steps: int,
@@ -46,6 +47,7 @@ def summarize(
     episodes = [int(number) for number in each("episodes") if np.isfinite(number)]
 
     return {
+        "format": SUMMARY_FORMAT,
         "method": config.method,
         "task": config.task,
         "preset": config.preset,

@@ -23,9 +23,10 @@ from unreset.errors import Failure, UnresetError
 from unreset.evaluation import deployed
 from unreset.runs import checkpoint, housekeeping, lives, machine, priors, restoring
 from unreset.runs import folder as folders
+from unreset.runs.config import RunConfig
 from unreset.runs.configured import fitted_capacity, fitted_method, fitted_task, with_sight
 from unreset.runs.files import FULL, flush, write_json
-from unreset.runs.folder import Configuration, read_summary
+from unreset.runs.folder import read_summary
 from unreset.runs.footprint import refuse_too_large
 from unreset.runs.interrupts import Again, Asked, Signalled, deferred
 from unreset.runs.lock import closed, locked
@@ -59,7 +60,7 @@ class Training:
     def __init__(
         self,
         folder: Path,
-        configuration: Configuration,
+        configuration: RunConfig,
         trajectories: Sequence[store.Trajectory],
         environment: Any = None,
         task: Task | None = None,
@@ -120,7 +121,15 @@ class Training:
         there = (folder / "config.json").is_file()
         refuse_too_large(self.method, task, configuration, rows, last, capacity, loading=there)
         self.seeds = [configuration.seed + i for i in range(configuration.seeds)]
-        arguments = (self.method, task, self.seeds, rows, last, capacity, configuration.start)
+        arguments = (
+            self.method,
+            task,
+            self.seeds,
+            rows,
+            last,
+            capacity,
+            configuration.start or "initial",
+        )
         known = None
         if learner is not None:
             frames = blank_frames(rows, self.method.vision.stack)
