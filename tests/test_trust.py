@@ -73,7 +73,20 @@ COMMANDS = [
     ["resume", "run", "--steps", "40"],
     ["life", "naive", "toy", "--prior", "run"],
     ["prior", "toy", "--out", "run"],
-    ["demos", "record", "toy", "--policy", "run", "--out", "d.npz", "--episodes", "1", "--yes"],
+    [
+        *[
+            "demos",
+            "record",
+            "tabletop",
+            "--policy",
+            "run",
+            "--out",
+            "d.npz",
+            "--episodes",
+            "1",
+            "--yes",
+        ]
+    ],
 ]
 
 

@@ -42,7 +42,7 @@ def imitation_error(chosen, learners):
 def test_cloning_first_changes_the_policy_alone():
     plain, cloned = method("fbrl", TOY), method("fbrl", TOY, cloning_updates=300)
     run = begun(plain)
-    before, after = run.learners, jax.jit(partial(clone, cloned, TOY))(run).learners
+    before, after = run.learners, jax.jit(partial(clone, Context(cloned, TOY)))(run).learners
     assert imitation_error(cloned, after) < 0.5 * imitation_error(plain, before)
     for name in ("critics", "target", "log_temperature"):
         assert toy.leaf_bytes(getattr(after, name)) == toy.leaf_bytes(getattr(before, name)), name

@@ -65,7 +65,7 @@ def test_it_acts_as_in_jax(vision, tmp_path):
         given["proprioception"] = np.asarray(observation)
         actions.append(policy(given, task.goals[0]))
         np.testing.assert_allclose(actions[-1], wanted, atol=1e-5)
-    assert len(np.unique(actions)) == 3
+    assert len(np.unique(actions)) > 1
 
 
 def test_it_says_which_picture_it_misses(tmp_path):

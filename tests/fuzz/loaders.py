@@ -157,6 +157,7 @@ def _made() -> tuple[Training, Any]:
     config = RunConfig(
         **{"method": "fbrl", "task": "toy", "preset": "default", "driver": "fused"},
         **{"seed": 0, "seeds": 1, "steps": 80, "eval_every": 20, "wide_starts": 0},
+        start="initial",
         checkpoint_every=20,
         settings=toy.tiny(registry.METHODS["fbrl"]["default"]),
     )
@@ -308,6 +309,7 @@ def _sighted(path: Path) -> None:
     config = RunConfig(
         **{"method": "medalpp", "task": "toy", "preset": "default", "driver": "fused"},
         **{"seed": 0, "seeds": 1, "steps": 80, "eval_every": 20, "wide_starts": 0},
+        start="initial",
         checkpoint_every=20,
         settings=settings,
     )

@@ -17,6 +17,7 @@ from unreset.core.context import Context
 from unreset.core.protocols import Steps
 from unreset.core.types import Transition
 from unreset.runs import logs
+from unreset.switching import After
 
 CAPACITY = 40
 SEEDS = [5, 6]
@@ -107,7 +108,8 @@ def test_only_phases_since_the_last_log_are_told(medal, fresh, record):
 
 
 def test_a_phase_whose_beginning_is_lost_is_blank(medal, fresh, record):
-    long = dataclasses.replace(medal.roles[0], length=CAPACITY + 5)
+    rules = [rule for rule in medal.roles[0].switch if not isinstance(rule, After)]
+    long = dataclasses.replace(medal.roles[0], switch=(After(CAPACITY + 5), *rules))
     method = dataclasses.replace(medal, roles=(long, medal.roles[1]))
     run, steps = live(fresh, record, [(CAPACITY + 5, FORWARD, False, False)])
     (phase, _) = logs.history(method, toy.point(), run, SEEDS, steps, steps - 10, 10)[0]

@@ -292,6 +292,11 @@ def in_a_row(
     return places
 
 
+def gap(replay: Replay, positions: Array, others: Array) -> Array:
+    """How many rows of practice lie from each position to another one that is not earlier."""
+    return row_id(replay, others) - row_id(replay, positions)
+
+
 def following(replay: Replay, positions: Array) -> Array:
     """The position of the row after each; the ring closes on itself."""
     end = replay.pinned + replay.capacity

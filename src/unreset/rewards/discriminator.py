@@ -190,7 +190,8 @@ class Discriminator(Discriminates):
 
     def lists(self, scope: Scope, start: Beginning) -> list[np.ndarray]:
         method = scope.method
-        returns = any(method.roles[r].goals == "initial" for r in method.rewarded(scope.name))
+        sources = [method.roles[role].goals.source for role in method.rewarded(scope.name)]
+        returns = "initial" in sources
         return expert_rows.lists(self, returns, start.pinned, start.pinned_last)
 
     def init(self, scope: Scope, start: Beginning, key: Array) -> State:

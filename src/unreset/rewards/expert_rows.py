@@ -108,6 +108,9 @@ def paired(config: Any, scope: Scope, replay: Replay, rows: Taken, key: Array) -
         at = jnp.where(long & (jnp.arange(number) % 2 == 0), pinned, at)
     later = replays.later(replay, at, apart)
     pair = jnp.broadcast_to(jnp.arange(number) >= kept, (2, number))
+    # Near the end of a reset segment there is nothing that far away: those stay plain rows.
+    gap = jnp.where(at < replay.pinned, later - at, replays.gap(replay, at, later))
+    pair &= gap >= jnp.array([[0], [FAR]])
     frames = jax.tree.map(
         lambda own, other: jnp.where(pair[..., None, None, None], other, own),
         rows.frames,
