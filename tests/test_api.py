@@ -44,6 +44,7 @@ def columns(path):
         return next(csv.reader(file))
 
 
+@pytest.mark.slow
 def test_a_run_folder_holds_what_is_promised(run):
     names = {entry.name for entry in run.folder.iterdir()}
     assert names >= {
@@ -180,6 +181,7 @@ VARIANTS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)
 def test_every_architecture_can_be_exported(variant, tmp_path, monkeypatch):
     """Without training: the policy of a fresh run, whose weights are stirred."""
@@ -302,6 +304,7 @@ def test_unfit_demonstrations_are_refused_before_anything_is_written(
     assert not folder.exists()
 
 
+@pytest.mark.slow
 def test_without_demonstrations_one_can_practise_what_does_not_need_them(tmp_path):
     quick = {"steps": 60, "demonstrations": []} | QUICK
     run = unreset.train("naive", "toy", out=tmp_path / "naive", **quick)
@@ -356,6 +359,7 @@ def test_updates_that_cannot_be_shared_out_are_refused_with_a_reason(tmp_path, u
         unreset.train(settings, "toy", steps=60, out=tmp_path / "run", **QUICK)
 
 
+@pytest.mark.slow
 def test_a_budget_that_grows_gives_what_it_would_have_given_at_once(tmp_path):
     once = unreset.train("naive", "toy", steps=60, out=tmp_path / "once", **QUICK)
     grown = unreset.train("naive", "toy", steps=20, out=tmp_path / "grown", **QUICK)
@@ -395,6 +399,7 @@ def at_35(value):
     return lambda number: np.array(value, np.float32) if number == 35 else None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("breaks", "message"),
     [
@@ -425,6 +430,7 @@ def test_an_environment_that_breaks_stops_the_run_with_a_usable_checkpoint(
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(rows.learners))
 
 
+@pytest.mark.slow
 def test_the_live_driver_counts_every_reset_of_the_environment(tmp_path, monkeypatch):
     settings = registry.settings("naive")
     settings = dataclasses.replace(
@@ -447,6 +453,7 @@ def test_methods_of_one_family_are_settings_too():
     assert isinstance(registry.settings("naive"), naive.Naive)
 
 
+@pytest.mark.slow
 def test_a_given_environment_is_used_or_refused(tmp_path):
     environment = toy.PointEnv()
     run = unreset.train(

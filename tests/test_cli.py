@@ -159,6 +159,7 @@ def test_the_lists(main):
     assert re.search(r"^tabletop ", out, re.MULTILINE) and re.search(r"^toy ", out, re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_train_says_where_and_what(main, tmp_path):
     folder = tmp_path / "run"
     words = ["--no-report", "--out", folder, "--hidden", "6", "--no-layer-norm"]
@@ -173,6 +174,7 @@ def test_train_says_where_and_what(main, tmp_path):
     assert stored["settings"]["learner"]["layer_norm"] is False
 
 
+@pytest.mark.slow
 def test_a_folder_that_exists_is_not_written_over(main, folder):
     code, _, err = main("train", "naive", "toy", *SMALL, "--out", folder)
     assert code == cli.USAGE
@@ -191,6 +193,7 @@ def test_eval_prints_its_figures(main, folder):
     assert code == cli.USAGE and "episodes must be at least 1" in err
 
 
+@pytest.mark.slow
 def test_discriminators_are_judged(main, tmp_path):
     folder = tmp_path / "run"
     assert main("train", "medal", "toy", *SMALL, "--no-report", "--out", folder)[0] == cli.OK
@@ -217,6 +220,7 @@ def test_discriminators_are_judged(main, tmp_path):
         assert message in err
 
 
+@pytest.mark.slow
 def test_a_model_is_judged(main, tmp_path):
     folder = tmp_path / "run"
     assert main("train", "mbarl", "toy", *SMALL, "--no-report", "--out", folder)[0] == cli.OK

@@ -148,6 +148,7 @@ def begun(place):
     return place / "runs" / "Home-toy-0"
 
 
+@pytest.mark.slow
 def test_the_configuration_holds_the_place_and_the_flags(begun):
     stored = json.loads((begun / "config.json").read_text())
     assert (stored["method"], stored["preset"]) == ("my_method:Home", "long")
@@ -157,6 +158,7 @@ def test_the_configuration_holds_the_place_and_the_flags(begun):
     assert settings["learner"]["hidden"] == [8]
 
 
+@pytest.mark.slow
 def test_resumed_in_another_process_it_ends_as_if_it_had_not_stopped(begun, place):
     home = registry.settings("my_method:Home", "long")
     wait = dataclasses.replace(home.wait, after=((7, 1), (5, 2)))

@@ -51,6 +51,7 @@ class Practised:
         return self.driver.carry
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "preset"), [pair for pair in EVERY if pair not in RUN])
 def test_a_step_of_the_other_presets_can_be_traced(name, preset):
     method = registry.method(toy.tiny(registry.METHODS[name][preset]), TOY)
@@ -77,6 +78,7 @@ def finite(tree):
     return bool(leaves) and all(np.isfinite(np.asarray(leaf)).all() for leaf in leaves)
 
 
+@pytest.mark.slow
 def test_three_hundred_steps_are_finite_and_teach_every_learner(practised):
     run = practised(300).run
     assert finite(run)
@@ -87,6 +89,7 @@ def test_three_hundred_steps_are_finite_and_teach_every_learner(practised):
     assert (np.asarray(run.ledger.phases).sum(axis=0) > 0).all() != practice.offline
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes_however_the_steps_are_cut(practised):
     whole = toy.leaf_bytes(practised(60))
     assert toy.leaf_bytes(practised(60)) == whole
@@ -94,6 +97,7 @@ def test_the_same_seed_gives_the_same_bytes_however_the_steps_are_cut(practised)
     assert practised.driver._chunk._cache_size() == 1  # compiled once for all of that
 
 
+@pytest.mark.slow
 def test_different_seeds_differ(practised):
     run = practised(60).run
     for leaf in jax.tree.leaves(jax.tree.map(lambda x: x[0] != x[1], run.learners.actor)):
@@ -106,6 +110,7 @@ def test_different_seeds_differ(practised):
     assert (actions[:, acted][0] != actions[:, acted][1]).all()
 
 
+@pytest.mark.slow
 def test_evaluation_changes_nothing(practised):
     before = toy.leaf_bytes(practised(30))
     actor = jax.tree.map(lambda x: x[0, 0], practised.driver.carry.run.learners.average)
@@ -118,6 +123,7 @@ def test_evaluation_changes_nothing(practised):
 ALONE = [("medal", "default"), ("medal", "paper"), ("fbrl", "default")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "preset"), ALONE)
 def test_seeds_together_equal_seeds_alone(name, preset):
     together = Practised(name, preset)(60).run
@@ -143,6 +149,7 @@ def assert_same_history(one, other):
         np.testing.assert_allclose(*columns, atol=1e-4, err_msg=name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["medal", "fbrl", "vaprl", "r3l", "multitask"])
 def test_both_drivers_agree_on_the_tabletop(name):
     settings = toy.tiny(registry.METHODS[name]["default"], phase_length=40, reset_every=130)

@@ -39,6 +39,7 @@ def folder(tmp_path_factory):
     return made
 
 
+@pytest.mark.slow
 def test_every_file_has_the_permissions_that_the_umask_leaves(folder):
     files = [path for path in folder.rglob("*") if path.is_file()]
     assert {path.suffix for path in files} >= {".safetensors", ".json", ".csv"}
@@ -97,6 +98,7 @@ def test_what_would_not_fit_is_refused_before_it_is_allocated(folder, monkeypatc
     assert "to load 2 seed(s)" in error and "end other programs" in error
 
 
+@pytest.mark.slow
 def test_no_demonstrations_are_asked_for_with_one_word(tmp_path, capsys, monkeypatch):
     words = ["train", "naive", "toy", *SMALL, "--no-report", "--demos", "none"]
     assert cli.main([*words, "--out", str(tmp_path / "run")]) == cli.OK
@@ -152,6 +154,7 @@ ELSEWHERE = """
 """
 
 
+@pytest.mark.slow
 def test_what_other_systems_lack_is_done_without(tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(ELSEWHERE), str(tmp_path / "run")],

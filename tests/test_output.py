@@ -61,6 +61,7 @@ def standard_output(descriptor):
             sys.stdout = before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("closed", [broken_pipe, full_disk])
 def test_practice_goes_on_where_the_output_takes_nothing(tmp_path, capfd, closed):
     with standard_output(closed()):
@@ -87,6 +88,7 @@ def test_characters_that_the_output_does_not_know_are_written_otherwise(tmp_path
     assert path.read_text() == "caf\\xe9\n"
 
 
+@pytest.mark.slow
 def test_streams_that_were_closed_from_the_start(tmp_path):
     command = [sys.executable, str(TOY), *TRAIN, "--out", str(tmp_path / "run")]
     done = subprocess.run(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *command], check=False)
@@ -94,6 +96,7 @@ def test_streams_that_were_closed_from_the_start(tmp_path):
     assert checkpoint.steps(tmp_path / "run" / "checkpoints")[-1] == 60
 
 
+@pytest.mark.slow
 def test_a_terminal_that_is_closed_saves_the_run(tmp_path):
     """What a terminal's window does to what runs in it: SIGHUP, and no output any more."""
     folder = tmp_path / "run"
@@ -112,6 +115,7 @@ def test_a_terminal_that_is_closed_saves_the_run(tmp_path):
     assert run.resume(run.env_steps + 10).env_steps == run.env_steps
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", [OSError(5, "mine"), SystemExit(3)])
 def test_what_an_observer_raises_comes_after_saving(tmp_path, error):
     def observer(progress):
@@ -153,6 +157,7 @@ def test_the_display_tells_days_and_leaves_brackets_alone(capsys):
     assert "step 10/187,210 - - left" in out
 
 
+@pytest.mark.slow
 def test_the_time_left_does_not_count_what_compiled(tmp_path, monkeypatch):
     shown = []
     slow = toy.Fused.advance

@@ -404,6 +404,7 @@ def test_paint_is_published_medal_with_a_longer_evaluation_at_the_edge():
     assert settings.asking.worth(edge, settings.learner.discount) == pytest.approx(-10)
 
 
+@pytest.mark.slow
 def test_a_hard_reset_follows_the_seed_steps():
     settings = toy.tiny(registry.settings("paint", "paper"), seed_steps=12, phase_length=30)
     settings = dataclasses.replace(settings, asking=registry.settings("paint", "paper").asking)
@@ -436,6 +437,7 @@ def fitted(method, task, run):
     return help_.fit(scope, draws, jnp.asarray(True), jax.random.key(1)).state
 
 
+@pytest.mark.slow
 def test_the_classifier_knows_stuck_states_from_the_start():
     edge = registry.task("tabletop_edge")
     given = toy.noise_demonstrations(edge)
@@ -452,6 +454,7 @@ def test_the_classifier_knows_stuck_states_from_the_start():
     assert not taught(method, edge, run)
 
 
+@pytest.mark.slow
 def test_what_is_shown_counts_among_stuck_states_as_often_as_it_is_many(monkeypatch):
     """Five examples beside fifteen stuck rows that practice has had: a quarter."""
     alone = dataclasses.replace(TOY, stuck_examples=lambda key, number: jnp.full((number, 1), 9.0))
@@ -491,6 +494,7 @@ def test_mbarl_is_published_medal_in_a_world_that_it_imagines():
     assert settings.model == registry.settings("mbpo", "paper").model
 
 
+@pytest.mark.slow
 def test_imagined_rollouts_begin_with_demonstrations_as_often_as_those_are_rows():
     """Of the stage's own rows and demonstrations (the poster's R)."""
     settings = toy.tiny(registry.settings("mbarl", "paper"))
@@ -536,6 +540,7 @@ def test_where_resets_lead_is_the_presets_choice():
     assert registry.settings("medalpp", "paper").resets_to(TOY) == "initial"
 
 
+@pytest.mark.slow
 def test_starts_and_horizon_are_as_settings_say_unless_somebody_says_otherwise(
     tmp_path, monkeypatch
 ):

@@ -90,6 +90,7 @@ COMMANDS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 def test_a_strangers_code_is_not_run(words, theirs, capsys):
     assert cli.main(words) == cli.USAGE

@@ -15,6 +15,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 GRID = Suite("grid", "", tuple(Cell(m, m, task) for task in ("a", "b") for m in ("x", "y")), 10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suite", suites.suites().values(), ids=lambda suite: suite.name)
 def test_every_flag_of_a_suite_is_one_of_train(suite):
     suites.check(suite.cells)

@@ -55,6 +55,7 @@ def statuses(states):
     return [state.status for state in states]
 
 
+@pytest.mark.slow
 def test_a_killed_run_is_resumed_and_what_is_done_is_skipped(tmp_path, monkeypatch):
     monkeypatch.setattr(output, "_plots", PLOTS)
     monkeypatch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "true")  # compiles sooner
@@ -103,6 +104,7 @@ def test_cells_of_an_earlier_call_stay_in_the_tables(tmp_path):
     assert [row.split(",")[0] for row in rows] == ["cell", "naive", "fbrl"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "options", "message"),
     [

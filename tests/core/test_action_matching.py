@@ -33,6 +33,7 @@ def practised():
     return method, task, jax.tree.map(lambda x: x[0], driver.carry.run)
 
 
+@pytest.mark.slow
 def test_experts_rows_are_those_acted_from(practised):
     method, task, run = practised
     pinned, last = store.pinned_rows(toy.demonstrations(), task)
@@ -43,6 +44,7 @@ def test_experts_rows_are_those_acted_from(practised):
     assert (np.asarray(taken.action) == np.float32(0.8)).all()  # the toy's only expert action
 
 
+@pytest.mark.slow
 def test_a_reward_is_for_the_action_where_it_wastaken(practised):
     method, task, run = practised
     batch = jax.tree.map(lambda x: x[0], toy.drawn(method, task, run, (0,), 1, KEY))

@@ -85,6 +85,7 @@ def test_rows_are_labelled_by_the_first_stuck_one_of_their_stretch():
     np.testing.assert_array_equal(labels, [0, 0, 1, 1, 0, 0, -1, -1, -1, -1])
 
 
+@pytest.mark.slow
 def test_rows_of_forgotten_stretches_are_not_labelled():
     asked = known([0, 10, 20, 30, 40, 50], [3, 12, 25, 33, FREE, UNKNOWN])
     for begin in (60, 70):
@@ -196,6 +197,7 @@ def constant_classifier(classifier, probability):
     return classifier._replace(params=params, taught=jnp.asarray(True))
 
 
+@pytest.mark.slow
 def test_batches_hold_absorbed_rewards_where_that_is_wanted():
     found, task = {}, dataclasses.replace(TOY, stuck=lambda observation: observation[0] < -1.2)
     for absorb in (True, False):
@@ -278,6 +280,7 @@ def test_whoever_came_for_nothing_comes_later():
 # --- Practice -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_practice_counts_resets_requests_and_labels_and_knows_what_is_stuck():
     driver = toy.fused(paint(), TOY, (0, 1))
     driver.advance(0, 400)
@@ -303,6 +306,7 @@ def test_practice_counts_resets_requests_and_labels_and_knows_what_is_stuck():
         assert int(asked.labels) >= np.floor(np.log2(steps)).sum()
 
 
+@pytest.mark.slow
 def test_a_reset_from_outside_begins_a_new_stretch_of_which_nothing_is_known():
     method = paint()
     driver = toy.fused(method, TOY)
@@ -315,6 +319,7 @@ def test_a_reset_from_outside_begins_a_new_stretch_of_which_nothing_is_known():
     np.testing.assert_array_equal(after.stuck[-2:], UNKNOWN)
 
 
+@pytest.mark.slow
 def test_metrics_tell_how_often_the_agent_was_stuck():
     driver = toy.fused(paint(), TOY)
     driver.advance(0, 200)

@@ -65,6 +65,7 @@ def taken(method, task, run):
     return seen[-1][1]
 
 
+@pytest.mark.slow
 def test_contrasts_are_earlier_states_and_last_ones_of_another_goal():
     method, task, run = practised(settings(contrast=0.5))
     rows = taken(method, task, run)
@@ -83,6 +84,7 @@ def test_contrasts_are_earlier_states_and_last_ones_of_another_goal():
     np.testing.assert_array_equal(rows.observation[0], other.observation[0])
 
 
+@pytest.mark.slow
 def test_with_one_goal_only_earlier_states_are_contrasts():
     chosen = dataclasses.replace(settings(contrast=1.0), backward_reward="discriminator")
     method, task, run = practised(chosen)
@@ -92,6 +94,7 @@ def test_with_one_goal_only_earlier_states_are_contrasts():
     np.testing.assert_array_equal(rows.goal[1], np.full((20, 1), toy.GOAL, np.float32))
 
 
+@pytest.mark.slow
 def test_pairs_are_next_to_each_other_or_far_apart():
     method, task, run = practised(settings(pairs=0.5))
     rows = taken(method, task, run)
@@ -110,6 +113,7 @@ def test_pairs_are_next_to_each_other_or_far_apart():
             assert any(0 <= d <= 1 for d in distances) if not half else max(distances) >= FAR
 
 
+@pytest.mark.slow
 def test_a_classifier_of_pairs_says_where_pictures_of_hindsight_are_reached():
     found = {}
     for pairs in (0.0, 0.5):
@@ -150,6 +154,7 @@ def test_arrivals_are_the_states_after_those_acted_from():
     np.testing.assert_array_equal(expert(arrivals=True), acted + 1)
 
 
+@pytest.mark.slow
 def test_a_classifier_may_see_the_goal_in_another_way_than_the_policy():
     chosen = settings(pairs=0.5, goal_view="image")
     vision = dataclasses.replace(chosen.learner.vision, goal_view="vector")
@@ -171,6 +176,7 @@ def test_a_classifier_may_see_the_goal_in_another_way_than_the_policy():
     assert not method.relabels(context, 0)  # what the policy sees cannot be told of a picture
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shared", ["frozen", "trained"])
 def test_a_shared_encoder_is_the_policys(shared):
     method, task, run = practised(settings(shared_encoder=shared))

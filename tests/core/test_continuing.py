@@ -35,6 +35,7 @@ def life(request):
     return lived(request.param)
 
 
+@pytest.mark.slow
 def test_the_goal_asked_for_changes_with_its_period_and_at_resets(life):
     phases, _ = life
     since = [int(phase.since_asked) for phase in phases]
@@ -76,6 +77,7 @@ def toy_length():
     return 7
 
 
+@pytest.mark.slow
 def test_the_reward_is_for_what_is_asked_also_while_the_other_role_acts():
     phases, driver = lived("fbrl")
     run = driver.run
@@ -94,6 +96,7 @@ def test_the_reward_is_for_what_is_asked_also_while_the_other_role_acts():
     assert float(value[0]) == pytest.approx(sum(paid[1:]), abs=1.01)
 
 
+@pytest.mark.slow
 def test_a_life_is_logged_and_summed_up_also_when_resumed(tmp_path, monkeypatch):
     toy.install(monkeypatch.setitem)
     folder = tmp_path / "run"
@@ -114,6 +117,7 @@ def test_a_life_is_logged_and_summed_up_also_when_resumed(tmp_path, monkeypatch)
     assert method.practice.reset_every == toy.point().continuing_reset_every
 
 
+@pytest.mark.slow
 def test_deployed_runs_do_not_pay_for_it(tmp_path, monkeypatch):
     toy.install(monkeypatch.setitem)
     run = api.train("naive", "toy", steps=20, eval_every=20, out=tmp_path / "run", report=False)

@@ -47,6 +47,7 @@ def test_the_multiplier_rises_beyond_the_constraint_and_falls_within_it():
     assert float(constrained.ascended(config, jnp.float32(-0.95), jnp.float32(9))) == -1.0
 
 
+@pytest.mark.slow
 def test_only_the_steps_of_the_explorer_move_its_multiplier(practised):
     run = jax.tree.map(lambda x: x[0], practised.carry.run)
     states = run.signals

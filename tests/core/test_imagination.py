@@ -91,6 +91,7 @@ def test_lengths_grow_in_whole_steps_between_two_times():
     assert config.turns == 5
 
 
+@pytest.mark.slow
 def test_rows_without_a_known_model_are_not_imagined_and_shares_are_kept():
     method = registry.method(toy.tiny(FBRL(imagination=Imagination(share=0.75))), TOY)
     run = jax.tree.map(lambda x: x[0], toy.fused(method, TOY).carry.run)
@@ -101,6 +102,7 @@ def test_rows_without_a_known_model_are_not_imagined_and_shares_are_kept():
     assert (np.asarray(batch.imitate)[:, 2:] == 0).all()
 
 
+@pytest.mark.slow
 def test_each_reward_has_its_part_real_and_imagined():
     method = registry.method(toy.tiny(Mbarl()), TOY)
     run = jax.tree.map(lambda x: x[0], toy.fused(method, TOY).carry.run)
@@ -116,6 +118,7 @@ def test_each_reward_has_its_part_real_and_imagined():
     np.testing.assert_array_equal(ended, reward[:, order == 0] == method.learner.reward_scale)
 
 
+@pytest.mark.slow
 def test_initial_states_and_demonstrations_are_starts():
     shares = Imagination(share=0.5, initial=1.0, demonstrations=0.0)
     method = registry.method(toy.tiny(FBRL(imagination=shares)), TOY)
@@ -138,6 +141,7 @@ def test_a_role_without_demonstrations_of_its_own_begins_in_any_of_them():
     assert set(np.asarray(seen).ravel().tolist()) == given
 
 
+@pytest.mark.slow
 def test_imagined_states_that_seem_stuck_are_worth_what_those_are(monkeypatch):
     asks = Help(rule="classifier", stuck_reward=-0.1)
     settings = toy.tiny(FBRL(imagination=Imagination(share=1.0), asking=asks))

@@ -61,6 +61,7 @@ def key_of(key):
     return np.asarray(jax.random.key_data(key))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "preset", "changes"),
     [

@@ -93,6 +93,7 @@ def test_a_stored_reward_stays_with_the_goal_that_it_was_given_for():
         assert same.all() == kept
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bias", [2.0, -2.0])
 def test_fresh_states_are_judged_while_their_role_acts(bias):
     chosen = method("medal", TOY)
@@ -156,6 +157,7 @@ def test_parts_that_do_not_go_together_are_refused():
         dataclasses.replace(method("vaprl", TOY), practice=separate)
 
 
+@pytest.mark.slow
 def test_demonstrations_count_once_however_many_roles_they_teach():
     chosen = method("vaprl", TOY, demonstration_share=None)
     run = filled(chosen, TOY)

@@ -89,6 +89,7 @@ def test_held_out_rows_teach_nothing():
     assert not np.allclose(first.held_out, second.held_out)
 
 
+@pytest.mark.slow
 def test_it_learns_the_task_and_says_how_sure_it_is():
     state = fitted(SMALL)
     fresh = rows(jax.random.key(5), (200,))

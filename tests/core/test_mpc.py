@@ -50,6 +50,7 @@ def view_of(method, role, goal):
     return practice.view(method, run._replace(phase=phase))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("goal", "sign"), [(0.5, 1.0), (-0.5, -1.0)])
 def test_the_planned_action_leads_to_the_goal(exact, goal, sign):
     # Two steps of 0.25 at most lead within 0.2 of it if they are 0.3 together: 1.2 of 2.
@@ -58,6 +59,7 @@ def test_the_planned_action_leads_to_the_goal(exact, goal, sign):
     assert float(sign * action[0]) >= 0.2
 
 
+@pytest.mark.slow
 def test_a_matched_role_plans_for_its_discriminator(exact, monkeypatch):
     method = planner(Medal())
 

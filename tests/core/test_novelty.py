@@ -48,6 +48,7 @@ def test_the_first_update_sets_the_moments_and_the_others_move_them():
     assert int(state.updates) == 5
 
 
+@pytest.mark.slow
 def test_novelty_does_not_depend_on_the_unit_of_length():
     config = RND(hidden=(16,), features=4, learning_rate=1e-3)
     seen = jax.random.normal(KEY, (64, 2))

@@ -45,6 +45,7 @@ def begun(chosen):
     return jax.tree.map(lambda x: x[0], Fused(chosen, TOY, [0], rows, last, 20).carry.run)
 
 
+@pytest.mark.slow
 def test_leave_no_trace_stops_where_the_way_back_is_worth_too_little():
     chosen = method("leave_no_trace", TOY)
     assert chosen.roles[0].switch[-1] == NoWayBack(5) and round(0.7 * LENGTH) == 5

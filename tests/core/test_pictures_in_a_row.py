@@ -48,6 +48,7 @@ def test_the_ring_closes_after_the_demonstrations():
     np.testing.assert_array_equal(before, [6, 3, 5, 5, 0, 0])
 
 
+@pytest.mark.slow
 def test_batches_hold_the_pictures_that_were_acted_on():
     chosen = method(2, reset_every=9, demonstration_share=0.0)
     driver = toy.fused(chosen, TOY)

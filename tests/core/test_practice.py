@@ -102,6 +102,7 @@ def is_one_of(goal, goals):
     return any((np.asarray(goal) == one).all() for one in goals)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["fbrl", "medal", "naive", "oracle"])
 def test_within_a_phase_only_time_passes(name):
     after, end, reset = switched(method(name), steps=2)
@@ -257,6 +258,7 @@ def plain(name, boundary, **changes):
     return method(name, TOY, boundary=boundary, hindsight=0.0, other_goals=0.0, **changes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("boundary", "ends"),
     [
@@ -279,6 +281,7 @@ def test_what_ends_the_bootstrap(boundary, ends):
         assert set(batch.discount[rows == place]) == {0.0 if kind in ends else 1.0}, kind
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("boundary", "ends"), [("terminal_on_success", False), ("terminal", True)])
 def test_a_learned_reward_does_not_end_on_success(boundary, ends):
     task = TOY
@@ -288,6 +291,7 @@ def test_a_learned_reward_does_not_end_on_success(boundary, ends):
     assert set(discount) == {0.0 if ends else 1.0}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("preset", "discount"), [("default", 1.0), ("paper", 0.0)])
 def test_prior_data_that_ends_at_the_goal_ends_the_bootstrap_in_the_paper_alone(preset, discount):
     """Where every further step is rewarded, the goal would be a place to avoid."""
@@ -299,6 +303,7 @@ def test_prior_data_that_ends_at_the_goal_ends_the_bootstrap_in_the_paper_alone(
     assert set(batch.discount[last]) == {discount}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("ends", "discount"), [(True, 0.0), (False, 1.0)])
 def test_in_a_published_life_the_end_of_a_phase_ends_the_bootstrap_and_success_does_not(
     ends, discount
@@ -359,6 +364,7 @@ def test_hindsight_goals_are_states_reached_later_in_the_demonstration():
     assert not batch.imitate.any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "roles", "directions"),
     [
@@ -388,6 +394,7 @@ def test_published_medal_clones_nothing():
     assert not batch.imitate.any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.0, 0.25, 0.5, 1.0])
 def test_every_batch_holds_the_asked_share_of_demonstrations(share):
     task = TOY
@@ -445,6 +452,7 @@ def practised(run):
     return rows, np.asarray(run.replay.rows.observation)[0, pinned:][1 : written + 1, 0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["medal", "oracle"])
 def test_resets_come_on_the_exact_step_and_the_ledger_counts_what_the_rows_say(name):
     every = 20 if name == "medal" else 0

@@ -199,6 +199,7 @@ class Model:
 STEPS = st.lists(st.tuples(st.integers(0, 1), st.booleans()), min_size=1, max_size=25)
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(capacity=st.integers(5, 9), steps=STEPS)
 def test_what_can_be_drawn_is_exactly_what_is_there(capacity, steps):
@@ -245,6 +246,7 @@ def test_fresh_rows_belong_to_nobody():
     assert isinstance(replay.rows, Rows) and replay.capacity == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("presets", "seeds"), [(fbrl.PRESETS, 1), (medal.PRESETS, 2)])
 def test_no_step_copies_the_replay(presets, seeds):
     capacity = 4321

@@ -86,6 +86,7 @@ def batch(method, task, run):
         return jax.tree.map(np.asarray, draw(run))
 
 
+@pytest.mark.slow
 def test_a_later_picture_as_the_goal_is_reached_where_it_was_taken():
     method, task, run = practised(settings(hindsight=1.0))
     rows, at = batch(method, task, run)
@@ -106,6 +107,7 @@ def test_a_later_picture_as_the_goal_is_reached_where_it_was_taken():
     assert not rows.imitate.any()  # the expert had another goal
 
 
+@pytest.mark.slow
 def test_without_hindsight_goals_are_the_tasks_and_the_classifier_says_what_is_reached():
     method, task, run = practised(settings())
     rows, at = batch(method, task, run)
@@ -124,6 +126,7 @@ def test_without_hindsight_goals_are_the_tasks_and_the_classifier_says_what_is_r
     np.testing.assert_array_equal(rows.discount, 1.0 - (rows.reward > 0))
 
 
+@pytest.mark.slow
 def test_an_expert_is_only_imitated_for_its_own_goal():
     method, task, run = practised(settings())
     rows, at = batch(method, task, run)
@@ -155,6 +158,7 @@ def test_a_classifier_of_returns_is_shown_how_backward_demonstrations_end():
     assert set(source[classified]) == {0}
 
 
+@pytest.mark.slow
 def test_cloning_comes_first_also_of_pictures():
     chosen = dataclasses.replace(settings(), backward_cloning=True)
     method = dataclasses.replace(
@@ -169,6 +173,7 @@ def test_cloning_comes_first_also_of_pictures():
     jax.tree.map(np.testing.assert_array_equal, after.average, method.learner.actor(after))
 
 
+@pytest.mark.slow
 def test_chance_acts_in_the_seed_steps_and_the_policy_after():
     chosen = settings()
     chance = dataclasses.replace(

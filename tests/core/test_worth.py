@@ -84,6 +84,7 @@ def test_without_a_run_before_rows_count_by_their_progress_against_one_half():
     np.testing.assert_allclose(counts, np.exp(np.asarray(found.rows[:3]) - 0.5), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_baseline_is_the_worth_of_the_latest_step_to_the_critics_of_the_run_before():
     first = life(toy.tiny(QWALE()))[2]
     learner = jax.tree.map(lambda x: x[0, 0], first.run.learners)

@@ -89,6 +89,7 @@ def test_an_environment_that_cannot_be_put_there_is_refused():
         pictures.seen(toy.demonstrations(), dataclasses.replace(task, environment=None), VISION)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("shape", "kind", "message"),
     [
@@ -129,6 +130,7 @@ def test_places_that_nobody_returned_to_look_as_where_one_begins_nearby():
     assert found[1 + 0] == 20 and found[1 + 7] == 10  # the seventh is the middle
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["sawyer_door", "sawyer_peg", "cube_grasp"])
 def test_simulated_demonstrations_get_pictures_and_goals_too(name):
     task = registry.task(name)

@@ -46,6 +46,7 @@ SIGHTS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("vision", SIGHTS, ids=str)
 def test_it_acts_as_in_jax(vision, tmp_path):
     run = fresh(tmp_path, **vision)
@@ -103,6 +104,7 @@ def test_what_is_not_finite_or_unknown_moves_nothing(tmp_path):
             policy(*place)
 
 
+@pytest.mark.slow
 def test_it_says_which_numbers_it_misses(tmp_path):
     run = fresh(tmp_path, cameras=("wrist",), goal_view="vector", proprioception=True)
     policy, picture = run.export(), np.zeros((16, 16, 3), np.uint8)

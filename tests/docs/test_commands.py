@@ -113,6 +113,7 @@ def needed(line: str, text: str) -> bool:
     return f"runs/{method.rpartition(':')[2]}-{task}" in text or "--out" in line
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("page", pages.PAGES, ids=lambda page: page.stem)
 def test_page(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:

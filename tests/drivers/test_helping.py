@@ -64,6 +64,7 @@ def practised(person, steps, **changes):
     return driver
 
 
+@pytest.mark.slow
 def test_help_comes_some_steps_after_the_call_and_practice_goes_on_until_then():
     person = Person(delay=6)
     driver = practised(person, 60)
@@ -77,6 +78,7 @@ def test_help_comes_some_steps_after_the_call_and_practice_goes_on_until_then():
     assert int(asked.requests[0]) == len(person.requests)
 
 
+@pytest.mark.slow
 def test_labels_are_asked_for_by_bisection_and_come_late():
     person = Person(delay=3)
     driver = practised(person, 120)
@@ -165,6 +167,7 @@ def test_the_terminal_says_what_is_asked():
     assert "52 steps before help came, at (0.12, -2.00):" in said
 
 
+@pytest.mark.slow
 def test_a_person_is_asked_by_a_method_that_says_so_alone():
     assert practised(Person(1), 1)._helping is not None
     settings = toy.tiny(registry.settings("fbrl"))

@@ -57,6 +57,7 @@ def live(chosen, given, trajectories, start="initial"):
     return Live(chosen, seeing, [5], rows, last, 300, start), seeing
 
 
+@pytest.mark.slow
 def test_recorded_is_what_the_environment_showed():
     given = task()
     driver, _ = live(method(given, reset_every=13), given, toy.demonstrations())
@@ -130,6 +131,7 @@ def test_only_the_cameras_that_are_looked_through_are_needed():
         with_sight(toy.demonstrations(), given, looking(("above",)))
 
 
+@pytest.mark.slow
 def test_both_drivers_agree_on_the_tabletop():
     given = tabletop()
     chosen = method(given, phase_length=7, reset_every=11)
@@ -156,6 +158,7 @@ def test_both_drivers_agree_on_the_tabletop():
     assert seeing.goal_pictures["above"].shape == (5, SIZE, SIZE, 3)
 
 
+@pytest.mark.slow
 def test_a_killed_run_ends_as_if_it_had_not_been(tmp_path, monkeypatch):
     common = {
         "driver": "live",
@@ -189,6 +192,7 @@ def test_a_killed_run_ends_as_if_it_had_not_been(tmp_path, monkeypatch):
     assert run.summary["hard_resets"] == whole.summary["hard_resets"]
 
 
+@pytest.mark.slow
 def test_policies_are_evaluated_and_filmed_through_their_cameras():
     given = tabletop()
     chosen = method(given, phase_length=3)

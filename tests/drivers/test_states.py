@@ -91,6 +91,7 @@ def test_numbers_of_every_kind_come_back():
         np.testing.assert_array_equal(state[name], value)
 
 
+@pytest.mark.slow
 def test_practice_goes_on_with_counted_resets_where_the_first_state_cannot_be_stored(
     tmp_path, savable, monkeypatch
 ):
@@ -103,6 +104,7 @@ def test_practice_goes_on_with_counted_resets_where_the_first_state_cannot_be_st
     assert run.summary["hard_resets"] == [2] and Savable.restored == []
 
 
+@pytest.mark.slow
 def test_a_list_that_grows_is_restored(tmp_path, savable):
     api.train("fbrl", "savable", out=tmp_path / "run", **PRACTICE)
     run = api.load(tmp_path / "run")
@@ -112,6 +114,7 @@ def test_a_list_that_grows_is_restored(tmp_path, savable):
     assert run.summary["hard_resets"] == [1]
 
 
+@pytest.mark.slow
 def test_what_cannot_be_stored_later_costs_a_reset_and_no_practice(tmp_path, savable, monkeypatch):
     monkeypatch.setattr(Savable, "more", staticmethod(lambda n: None if n >= 50 else np.arange(n)))
     run = api.train("fbrl", "savable", out=tmp_path / "run", **PRACTICE)
@@ -122,6 +125,7 @@ def test_what_cannot_be_stored_later_costs_a_reset_and_no_practice(tmp_path, sav
     assert run.summary["hard_resets"] == [2]
 
 
+@pytest.mark.slow
 def test_a_set_state_that_fails_costs_a_reset(tmp_path, savable, monkeypatch):
     api.train("fbrl", "savable", out=tmp_path / "run", **PRACTICE)
     monkeypatch.setattr(Savable, "set_state", lambda self, state: 1 / 0)
@@ -139,6 +143,7 @@ def ending(error):
     return staticmethod(event)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("error", "raised"), [(SystemExit(3), Failure), (KeyboardInterrupt(), KeyboardInterrupt)]
 )
@@ -160,6 +165,7 @@ def test_an_environment_that_would_end_the_process_is_saved(
 SAVABLE = dataclasses.replace(POINT, environment=lambda render_mode=None: Savable())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("error", "raised"), [(SystemExit(3), Failure), (KeyboardInterrupt(), KeyboardInterrupt)]
 )
@@ -197,6 +203,7 @@ def test_what_would_end_the_process_when_it_is_made_or_saved(tmp_path, monkeypat
         World(dataclasses.replace(POINT, environment=make))
 
 
+@pytest.mark.slow
 def test_videos_that_would_end_the_process_are_left_out(tmp_path, savable, monkeypatch):
     class Filmed(Savable):
         render_mode = "rgb_array"

@@ -116,6 +116,7 @@ def live(task, environment, method="fbrl", **practice):
     return Live(settings.method(task), task, [0], rows, last, 600, environment=environment)
 
 
+@pytest.mark.slow
 def test_termination_and_time_limits_cost_a_counted_reset():
     ends = {10: (True, False), 25: (False, True)}
     environment = Wandering(
@@ -128,6 +129,7 @@ def test_termination_and_time_limits_cost_a_counted_reset():
     assert np.asarray(rows.terminated).sum() == 1
 
 
+@pytest.mark.slow
 def test_a_score_is_stored_and_no_goal_is_exchanged(tmp_path, monkeypatch):
     asked = []
 
@@ -188,6 +190,7 @@ def test_a_task_without_an_environment_says_so():
         World(dataclasses.replace(POINT, environment=None))
 
 
+@pytest.mark.slow
 def test_own_tasks_are_found_by_module_and_name(tmp_path, monkeypatch):
     (tmp_path / "own_point.py").write_text(
         "import dataclasses, toy\n"
@@ -241,6 +244,7 @@ def fragile(monkeypatch):
     toy.install(monkeypatch.setitem)
 
 
+@pytest.mark.slow
 def test_what_broke_in_a_step_goes_on_after_a_counted_reset(tmp_path, fragile, monkeypatch):
     monkeypatch.setattr(Savable, "breaks_at", 37)
     folder = tmp_path / "run"
@@ -262,6 +266,7 @@ def test_what_broke_in_a_step_goes_on_after_a_counted_reset(tmp_path, fragile, m
     assert rows.end[acted[35]]
 
 
+@pytest.mark.slow
 def test_an_evaluation_that_broke_is_made_up_for(tmp_path, fragile, monkeypatch):
     monkeypatch.setattr(Savable, "breaks_at", 35)  # 30 steps of practice, then the evaluation's
     folder = tmp_path / "run"
@@ -274,6 +279,7 @@ def test_an_evaluation_that_broke_is_made_up_for(tmp_path, fragile, monkeypatch)
     assert run.summary["hard_resets"] == [1]
 
 
+@pytest.mark.slow
 def test_loading_does_not_touch_an_environment_that_cannot_be_restored(tmp_path, monkeypatch):
     made = []
 
@@ -296,6 +302,7 @@ def test_loading_does_not_touch_an_environment_that_cannot_be_restored(tmp_path,
     assert run.summary["hard_resets"] == [2]
 
 
+@pytest.mark.slow
 def test_a_resumed_run_whose_first_reset_fails_stays_where_it_was(tmp_path, monkeypatch):
     broken = []
 

@@ -25,6 +25,7 @@ def acting():
     return method, task, jax.tree.map(lambda x: x[:, 0], driver.run.learners.actor)
 
 
+@pytest.mark.slow
 def test_both_ways_of_evaluating_agree(acting):
     method, task, actors = acting
     in_jax = evaluator(method, task)(actors, "initial", None, 0)

@@ -37,6 +37,7 @@ def judged(seeing, task=None, episodes=3):
     return discriminators.judge(method, task, actor, states, shown, episodes)
 
 
+@pytest.mark.slow
 def test_what_is_asked_of_which_states(seeing, monkeypatch):
     seen = {}
 
@@ -70,6 +71,7 @@ def test_what_is_asked_of_which_states(seeing, monkeypatch):
     np.testing.assert_allclose(seen["classifier"][-1][:LENGTH], shown[1:])
 
 
+@pytest.mark.slow
 def test_a_score_is_the_discriminators_own(seeing):
     method, task, _, states = seeing
     found = judged(seeing)["classifier"]
@@ -91,6 +93,7 @@ class Pictured(toy.PointEnv):
         return super()._seen() | looked
 
 
+@pytest.mark.slow
 def test_a_gymnasium_environment_leads_to_the_same_states(seeing, monkeypatch):
     _, task, _, _ = seeing
     live = dataclasses.replace(

@@ -13,6 +13,7 @@ WELL = (["refused"], ["loaded"])
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_whatever_is_damaged_is_refused_in_one_line_or_valid(tmp_path):
     pytest.importorskip("minari")
     words = [sys.executable, str(ROOT / "benchmarks" / "fuzz.py"), "--number", "300", "--seed", "t"]

@@ -61,6 +61,7 @@ def taught(event, rows, log_odds, target):
     return np.asarray(biases[0])[:, 0] + UNSURE, float(metrics[metric])
 
 
+@pytest.mark.slow
 def test_success_critics_are_fitted_to_the_discounted_probability_of_success():
     rows = batch(success=jnp.array([0.0, 1.0]))
     after, loss = taught("success", rows, (1, 1), (0, 3))
@@ -99,6 +100,7 @@ def safety(task=TOY, **changes):
     return registry.method(dataclasses.replace(settings, asking=asks), task)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("log_odds", "before", "since"),
     [((0, math.log(3)), 1, 2), ((0, -1), 1, 0), ((0, -1), 4, 5)],
@@ -128,6 +130,7 @@ def constant_stacked(params, log_odds):
     return jax.tree_util.tree_unflatten(structure, leaves)
 
 
+@pytest.mark.slow
 def test_batches_say_which_rows_lead_to_stuck_states():
     task = dataclasses.replace(TOY, stuck=lambda observation: observation[0] < -1.2)
     method = safety(task)

@@ -114,6 +114,7 @@ def wanderings(number=40, steps=12):
     return found
 
 
+@pytest.mark.slow
 def test_of_right_and_wrong_steps_it_learns_the_right_ones():
     task = toy.point()
     learner = ImplicitQLearning(

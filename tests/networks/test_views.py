@@ -200,6 +200,7 @@ def test_the_robot_knows_how_it_stood_where_the_goals_picture_was_taken():
         Vision(goal_proprioception=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoder", ["patches", "keypoints", "drq", "strided"])
 def test_half_precision_is_nearly_the_same(encoder):
     image = jax.random.randint(KEY, (15, 15, 3), 0, 256).astype(jnp.uint8)
@@ -285,6 +286,7 @@ def learner(config=LEARNS):
     return config.init(KEY, jax.tree.map(lambda x: x[0], rows.inputs), 2)
 
 
+@pytest.mark.slow
 def test_the_critics_loss_trains_the_encoder_and_the_policys_does_not():
     before, rows = learner(), batch()
     taught, encoded, _ = LEARNS.critic_step(before, rows, KEY)

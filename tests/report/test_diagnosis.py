@@ -256,6 +256,7 @@ def many_roles(folder: Path) -> Path:
     return run
 
 
+@pytest.mark.slow
 def test_a_page_with_many_roles(tmp_path):
     run = many_roles(tmp_path / "run")
     page = page_of(run)

@@ -217,6 +217,7 @@ def test_text_is_escaped(tmp_path: Path) -> None:
     assert "&lt;script&gt;alert(&#x27;x&#x27;)" in page
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*LOGS, "summary.json"])
 def test_missing_file_is_named(tmp_path: Path, name: str) -> None:
     run = fake_run(tmp_path / "run", seeds=1)
@@ -334,6 +335,7 @@ def test_seeds_are_joined_on_common_steps() -> None:
     np.testing.assert_allclose(values, [[0, 1], [0.5, np.nan]])
 
 
+@pytest.mark.slow
 def test_videos_of_every_goal_and_role(tmp_path: Path) -> None:
     task = dataclasses.replace(registry.task("tabletop"), horizon=12)
     settings = registry.settings("medal")

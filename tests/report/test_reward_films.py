@@ -31,6 +31,7 @@ def practised():
     return method, task, carry.run, stretches.simulated(method, task, carry)
 
 
+@pytest.mark.slow
 def test_a_stretch_is_one_phase_of_every_role_with_what_was_seen(practised):
     method, task, _, stretch = practised
     first, second = (role.length for role in method.roles)

@@ -50,6 +50,7 @@ def rows(folder):
     }
 
 
+@pytest.mark.slow
 def test_a_flipped_bit_in_the_demonstrations_is_noticed(run, capsys):
     folder, policy = run.folder, run.folder.parent / "policy.safetensors"
     shown = folder / "demonstrations.safetensors"
@@ -78,6 +79,7 @@ def harmed(path, how):
     return sound
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["header", "cut", "none", "gone"])
 def test_a_policy_needs_no_demonstrations_and_practice_does(run, how, capsys):
     folder, policy = run.folder, run.folder.parent / "policy.safetensors"
@@ -100,6 +102,7 @@ def test_a_policy_needs_no_demonstrations_and_practice_does(run, how, capsys):
     assert api.load(folder).notes == []
 
 
+@pytest.mark.slow
 def test_states_that_depend_on_the_number_of_demonstrations_are_taken_as_they_are(
     tmp_path, monkeypatch
 ):
@@ -115,6 +118,7 @@ def test_states_that_depend_on_the_number_of_demonstrations_are_taken_as_they_ar
         loaded.resume(60)
 
 
+@pytest.mark.slow
 def test_a_damaged_learner_of_a_prior_run_costs_practice_alone(tmp_path, monkeypatch):
     monkeypatch.setitem(registry.TASKS, "toy", toy.point)
     settings = toy.tiny(fbrl.PRESETS["default"])
@@ -138,6 +142,7 @@ def test_demonstrations_of_before_the_task_changed_are_no_damage(run, monkeypatc
         api.load(run.folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "why", ["steps", "locked", "outdated", "replay", "state", "linked", "unwritable"]
 )
@@ -178,6 +183,7 @@ def test_a_refused_budget_is_not_written(run, why, monkeypatch):
     assert loaded._training.configuration.steps == 60
 
 
+@pytest.mark.slow
 def test_a_budget_that_is_not_refused_is_written(run):
     assert api.load(run.folder).resume(80).env_steps == 80
     assert json.loads((run.folder / "config.json").read_text())["steps"] == 80
@@ -203,6 +209,7 @@ def elsewhere(folder):
         thread.join()
 
 
+@pytest.mark.slow
 def test_manifests_without_sizes_and_files_are_read(run):
     for path in run.folder.glob("checkpoints/*/manifest.json"):
         manifest = json.loads(path.read_text())
@@ -231,6 +238,7 @@ def test_lost_rows_of_an_evaluation_are_made_again_and_whole_rows_stay(run, lost
     assert rows(folder) == whole
 
 
+@pytest.mark.slow
 def test_a_configuration_that_is_edited_while_it_practises_stamps_nothing(tmp_path, monkeypatch):
     monkeypatch.setitem(registry.TASKS, "toy", toy.point)
     folder, sound = tmp_path / "run", []
@@ -248,6 +256,7 @@ def test_a_configuration_that_is_edited_while_it_practises_stamps_nothing(tmp_pa
     assert api.load(folder).env_steps == 60
 
 
+@pytest.mark.slow
 def test_a_run_is_not_resumed_from_within(tmp_path, monkeypatch):
     monkeypatch.setitem(registry.TASKS, "toy", toy.point)
     folder = tmp_path / "run"
@@ -266,6 +275,7 @@ def test_a_run_is_not_resumed_from_within(tmp_path, monkeypatch):
     assert loaded.resume(80).env_steps == 80
 
 
+@pytest.mark.slow
 def test_advice_fits_what_has_failed(made, tmp_path, monkeypatch):
     monkeypatch.setitem(registry.TASKS, "toy", toy.point)
     told = {

@@ -64,6 +64,7 @@ def without_expired(carry):
     return carry._replace(run=carry.run._replace(replay=replay._replace(owned=jnp.asarray(owned))))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", [(0,), (20,), (20, 40), (0, 20, 40, 50)])
 def test_every_byte_comes_back(tmp_path, carries, steps):
     save_all(tmp_path, carries, *steps)
@@ -71,6 +72,7 @@ def test_every_byte_comes_back(tmp_path, carries, steps):
     assert toy.leaf_bytes(restored) == toy.leaf_bytes(carries[steps[-1]])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", [(70,), (50, 70), (20, 40, 70, 90), (20, 90, 200), (40, 50, 200)])
 def test_so_it_does_after_the_ring_has_wrapped(tmp_path, carries, steps):
     save_all(tmp_path, carries, *steps)
@@ -245,6 +247,7 @@ def training(tmp_path, monkeypatch):
     return made
 
 
+@pytest.mark.slow
 def test_a_damaged_run_goes_on_from_the_checkpoint_before_and_says_so(training):
     training.practise(lambda _: None)
     policy = toy.leaf_bytes(training.actors)
@@ -262,6 +265,7 @@ def test_a_damaged_run_goes_on_from_the_checkpoint_before_and_says_so(training):
     assert whole.env_steps == 60 and whole.notes == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", [FULL, FULL_TOO], ids=["system", "safetensors"])
 def test_a_disk_that_fills_up_is_one_line_that_names_the_last_good_checkpoint(
     training, monkeypatch, error

@@ -80,6 +80,7 @@ def test_programs_are_whole_files_and_replace_damaged_ones(cache):
     assert [path.name for path in cache.iterdir()] == ["key-cache"]
 
 
+@pytest.mark.slow
 def test_results_are_the_same_with_and_without_and_by_two_processes_at_once(tmp_path):
     inherited = {k: v for k, v in os.environ.items() if k != "JAX_COMPILATION_CACHE_DIR"}
     environment = inherited | {"XDG_CACHE_HOME": str(tmp_path / "cache")}

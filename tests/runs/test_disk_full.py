@@ -68,6 +68,7 @@ def enumerated(disk, prepare, write):
         yield prepared, error
 
 
+@pytest.mark.slow
 def test_a_checkpoint(disk, carries):
     def prepare():
         files.discard(disk.place / "checkpoints")

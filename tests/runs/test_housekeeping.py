@@ -52,6 +52,7 @@ STRANGE = {
 }
 
 
+@pytest.mark.slow
 def test_strangers_are_left_alone_and_mentioned(tmp_path, carries):
     saved = save_all(tmp_path, carries, 20)
     for name, content in STRANGE.items():
@@ -152,6 +153,7 @@ def start(*words):
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+@pytest.mark.slow
 def test_of_two_that_resume_one_is_refused(tmp_path):
     folder = tmp_path / "run"
     first = start(*TRAIN, "--wide-starts", "0", "--out", folder)

@@ -23,6 +23,7 @@ with deferred() as asked, asked.at_once(lambda: "saved by another thread"):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("sign", "alone"), [(signal.SIGTERM, ""), (signal.SIGINT, "Alone()")])
 def test_what_python_cannot_hear_of_is_ended_from_another_thread(sign, alone):
     code = BUSY.format(alone=alone)

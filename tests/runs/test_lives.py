@@ -47,6 +47,7 @@ def practised():
     return jax.tree.map(lambda x: x[0], driver.carry.run.replay)
 
 
+@pytest.mark.slow
 def test_a_prior_is_the_latest_practice_in_trajectories_that_hold_together(practised):
     found = priors.trajectories(practised, 60)
     rows = practised.rows
@@ -115,6 +116,7 @@ def lived(training):
     return [np.asarray(rows.goal)[n][acted[n]] for n in range(len(run.phase.asked))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["finetuning", "multitask"])
 def test_a_life_has_one_goal_and_success_for_another_does_not_end_it(
     forked, tmp_path, capsys, method
@@ -153,6 +155,7 @@ def test_a_life_has_one_goal_and_success_for_another_does_not_end_it(
             assert (pursued == forked.goals[goal]).all() and len(pursued) == 40
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS_OF_GOALS)
 def test_a_life_in_an_environment_has_one_goal_whatever_is_reset(forked, tmp_path, seed):
     class Ending(toy.PointEnv):
@@ -190,6 +193,7 @@ def test_a_life_without_success_counts_with_its_budget():
     assert lives.figures([7], 100)["life_mean_interval"] == [None, None]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["qwale", "finetuning"])
 def test_a_life_begins_with_what_the_prior_run_did_and_learned(prior, tmp_path, method):
     run = single_life.life(method, "toy", prior=prior, steps=20, out=tmp_path / "life", **SHORT)
@@ -213,6 +217,7 @@ def test_a_life_begins_with_what_the_prior_run_did_and_learned(prior, tmp_path, 
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_a_life_ends_with_its_first_success_and_is_taken_up_as_it_is(prior, tmp_path):
     folder = tmp_path / "life"
     run = single_life.life(
@@ -230,6 +235,7 @@ def test_a_life_ends_with_its_first_success_and_is_taken_up_as_it_is(prior, tmp_
     assert again.resume().env_steps == run.env_steps
 
 
+@pytest.mark.slow
 def test_a_life_is_remembered_from_its_beginning_and_reported(tmp_path):
     settings = toy.tiny(FineTuning(), replay_capacity=30)
     run = single_life.life(
@@ -244,6 +250,7 @@ def test_a_life_is_remembered_from_its_beginning_and_reported(tmp_path):
     assert f"{solved / 2:.2f}" in page
 
 
+@pytest.mark.slow
 def test_a_life_in_an_environment_stops_where_it_succeeds(prior, tmp_path):
     run = single_life.life(
         "finetuning",
@@ -258,6 +265,7 @@ def test_a_life_in_an_environment_stops_where_it_succeeds(prior, tmp_path):
     assert run.summary["life_steps"] == [run.env_steps]
 
 
+@pytest.mark.slow
 def test_from_the_command_line(prior, tmp_path, capsys):
     words = ["--steps", "2000", "--eval-every", "20", "--checkpoint-every", "20"]
     folder = tmp_path / "life"
@@ -279,6 +287,7 @@ def test_a_prior_that_is_there_is_not_made_again(prior, capsys):
     assert (prior / "summary.json").read_bytes() == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -330,6 +339,7 @@ def data(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_a_life_begins_with_what_was_learned_from_data_without_acting(data, tmp_path):
     before = api.load(data / "prior")
     assert before.summary["method"] == "iql"
@@ -354,6 +364,7 @@ def test_a_life_begins_with_what_was_learned_from_data_without_acting(data, tmp_
         np.testing.assert_array_equal(one[0], other[0, 0])
 
 
+@pytest.mark.slow
 def test_a_life_learns_from_data_first_where_that_is_asked_for(data, tmp_path, capsys, monkeypatch):
     iql = registry.METHODS["iql"]["default"]
     short = {"default": dataclasses.replace(iql, steps=30)}
@@ -396,6 +407,7 @@ def test_behaviour_cloning_has_no_critics_to_begin_with(tmp_path):
         )
 
 
+@pytest.mark.slow
 def test_a_prior_can_have_another_preset(tmp_path):
     folder = tmp_path / "prior"
     words = ["prior", "toy", "--prior-learner=iql", "--preset", "paper", "--steps", "20"]
@@ -406,6 +418,7 @@ def test_a_prior_can_have_another_preset(tmp_path):
     assert config.settings.learner.reward_scale == 1.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("share", "doubted"), [(0.2, True), (0.5, False)])
 def test_a_life_tells_of_a_prior_run_that_does_not_know_its_task(prior, tmp_path, share, doubted):
     folder = shutil.copytree(prior, tmp_path / "prior")
@@ -416,6 +429,7 @@ def test_a_life_tells_of_a_prior_run_that_does_not_know_its_task(prior, tmp_path
     assert any("20% of its last evaluation" in note for note in run.notes) == doubted
 
 
+@pytest.mark.slow
 def test_a_prior_run_that_was_judged_by_one_of_many_starts_is_judged_anew(
     tmp_path, prior, monkeypatch
 ):

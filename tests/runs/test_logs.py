@@ -68,6 +68,7 @@ def live(run, record, life):
     return run._replace(replay=replay), step
 
 
+@pytest.mark.slow
 def test_phases_by_hand(medal, fresh, record):
     task = toy.point()
     run, steps = live(fresh, record, LIFE)

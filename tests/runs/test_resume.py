@@ -81,6 +81,7 @@ def assert_same(folder, reference):
     assert [name for name in state if state[name] != reference[1][name]] == []
 
 
+@pytest.mark.slow
 def test_killed_three_times(command, reference, tmp_path):
     folder, chance = tmp_path / "run", random.Random(0)
     moments = [
@@ -98,6 +99,7 @@ def test_killed_three_times(command, reference, tmp_path):
     assert_same(folder, reference)
 
 
+@pytest.mark.slow
 def test_interrupted_twice(command, reference, tmp_path):
     folder = tmp_path / "run"
     # The first comes in the stretch right after a checkpoint, the second before anything is done.
@@ -114,6 +116,7 @@ def test_interrupted_twice(command, reference, tmp_path):
     assert_same(folder, reference)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("what", "sign", "said", "saved"),
     [

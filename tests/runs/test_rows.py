@@ -192,6 +192,7 @@ def plain(folder):
     return found
 
 
+@pytest.mark.slow
 def test_a_run_with_damaged_logs_loads_and_goes_on(run):
     before = plain(run)
     for name in LOGS:
@@ -222,6 +223,7 @@ def test_what_the_last_evaluation_logged_is_logged_again_if_it_is_lost(run, name
     assert [row["env_steps"] for row in after["eval.csv"]] == ["20"] * 2 + ["40"] * 2 + ["60"] * 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["phases.csv", "visits.csv", "eval.csv"])
 def test_a_torn_last_row_is_made_again(run, name):
     before, content = plain(run), (run / name).read_bytes()
@@ -261,6 +263,7 @@ def mutated(content, chance):
     return bytes(content)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 def test_no_mutated_log_breaks_a_reader(run, seed):
     chance = random.Random(seed)

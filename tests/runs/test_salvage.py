@@ -77,6 +77,7 @@ def transitions(replay):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("steps", "damaged"),
     [
@@ -218,6 +219,7 @@ def command(capsys, *words):
     return code, out, err
 
 
+@pytest.mark.slow
 def test_one_flipped_bit_in_the_oldest_segment(run, capsys):
     folder, policy = run.folder, toy.leaf_bytes(run.actors)
     flip(folder / "checkpoints" / "replay" / "000000020.safetensors")
@@ -255,6 +257,7 @@ def damage_states(folder):
         flip(folder / "checkpoints" / f"{step:09d}" / "state.safetensors")
 
 
+@pytest.mark.slow
 def test_where_no_state_is_whole_nothing_acts_and_nothing_is_begun_anew(run, capsys):
     folder = run.folder
     damage_states(folder)
@@ -276,6 +279,7 @@ def test_where_no_state_is_whole_nothing_acts_and_nothing_is_begun_anew(run, cap
     assert not (folder / "videos").exists()
 
 
+@pytest.mark.slow
 def test_restart_keeps_what_was_there(run, capsys):
     folder = run.folder
     policy = toy.leaf_bytes(run.actors)
@@ -313,6 +317,7 @@ def test_nor_where_the_logs_alone_tell_of_them(run, capsys):
     assert contents(folder) == before
 
 
+@pytest.mark.slow
 def test_restarting_may_be_given_fewer_steps_and_leaves_links_behind(run, capsys):
     folder = run.folder
     theirs = folder.parent / "theirs"
@@ -382,6 +387,7 @@ def test_so_it_is_everywhere_in_a_run(run):
     assert checkpoint.steps(folder / "checkpoints")[-1] == 60
 
 
+@pytest.mark.slow
 def test_a_run_that_has_no_checkpoint_yet_begins_and_has_no_policy(run, capsys):
     folder = run.folder
     for name in ("checkpoints", "summary.json"):
@@ -394,6 +400,7 @@ def test_a_run_that_has_no_checkpoint_yet_begins_and_has_no_policy(run, capsys):
     assert code == 0 and "starting from the first step" in err
 
 
+@pytest.mark.slow
 def test_a_life_does_not_go_on_without_what_says_when_it_succeeded(tmp_path, monkeypatch):
     monkeypatch.setitem(registry.TASKS, "toy", toy.point)
     folder = practised(tmp_path / "run", evaluation="life").folder

@@ -72,6 +72,7 @@ def draw(replay, role, key):
     return at, replays.following(replay, at), reached, *before[1:]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("where", ["start", "middle", "end", "anywhere"])
 def test_everything_drawn_was_written_and_follows(seed, where):

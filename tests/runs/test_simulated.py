@@ -46,6 +46,7 @@ class Interrupted(Exception):
     pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["sawyer_door", "kitchen"])
 def test_a_resumed_run_ends_as_the_uninterrupted_one(task, tmp_path, monkeypatch):
     need(task)
@@ -74,6 +75,7 @@ def test_a_resumed_run_ends_as_the_uninterrupted_one(task, tmp_path, monkeypatch
     assert run.summary["hard_resets"] == [1]
 
 
+@pytest.mark.slow
 def test_what_cannot_be_restored_is_resumed_with_a_counted_reset(tmp_path, monkeypatch):
     need("minitaur")
     toy.install(monkeypatch.setitem)
@@ -86,6 +88,7 @@ def test_what_cannot_be_restored_is_resumed_with_a_counted_reset(tmp_path, monke
     assert run.summary["hard_resets"] == [2]
 
 
+@pytest.mark.slow
 def test_a_report_has_films_of_the_policy_and_of_practice(tmp_path, monkeypatch):
     need("sawyer_door")
     toy.install(monkeypatch.setitem)
@@ -104,6 +107,7 @@ def test_methods_that_need_demonstrations_refuse_without(tmp_path, monkeypatch):
         api.train("medal", "minitaur", out=tmp_path / "run", report=False)
 
 
+@pytest.mark.slow
 def test_starts_and_horizons_are_the_tasks_unless_asked(tmp_path, monkeypatch):
     need("sawyer_door")
     toy.install(monkeypatch.setitem)

@@ -103,6 +103,7 @@ def driver():
     return practised(60)
 
 
+@pytest.mark.slow
 def test_its_phases_end_where_nothing_moves(driver):
     rows = driver.carry.run.replay.rows
     pinned = driver.carry.run.replay.pinned
@@ -137,6 +138,7 @@ def rows_of(rows):
     return rows.role, rows.source, rows.goal
 
 
+@pytest.mark.slow
 def test_its_state_is_saved_and_goes_on_alike(driver, tmp_path):
     first = practised(30)
     checkpoint.save(tmp_path, 30, first.carry, checkpoint.NOTHING, "outside")

@@ -220,6 +220,7 @@ def small(monkeypatch):
     toy.install(monkeypatch.setitem)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small")
 def test_a_changed_life_is_stored_and_goes_on_changed(tmp_path):
     folder = tmp_path / "life"
@@ -252,6 +253,7 @@ def test_a_change_is_not_made_to_an_environment_that_is_given():
         )
 
 
+@pytest.mark.slow
 def test_both_drivers_feel_the_same_wind():
     change = Change(wind=(0.3,), actuator=0, strength=0.5)
     task = changed(dataclasses.replace(simulated(), step=toy.point().step), change)

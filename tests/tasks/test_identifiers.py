@@ -152,6 +152,7 @@ def test_an_id_in_place_of_a_task_says_how_to_bring_it(words, tmp_path, monkeypa
     assert "goals           100 of 3 numbers" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only there MuJoCo looks for a display")
 @pytest.mark.parametrize(
     ("given", "found"),

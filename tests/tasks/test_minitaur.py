@@ -221,6 +221,7 @@ def test_the_pen_is_three_metres_wide_and_a_closed_one_keeps_the_robot_in(env):
     closed.close()
 
 
+@pytest.mark.slow
 def test_no_state_can_be_saved(env):
     assert not hasattr(env, "get_state") and not hasattr(env, "set_state")
     found = {finding.what: finding for finding in check(minitaur.minitaur(), steps=20)}
