@@ -26,6 +26,7 @@ from unreset.tasks.change import Change
 
 FORMAT = 1  # of config.json
 CHOSEN: Any = None  # the default of an option that task and settings choose; see fitted()
+BUILT_IN = "built-in"  # demonstrations, in config.json: the task's own
 _EVERYWHERE = ("train", "life")
 _NO_FLAG = {"commands": ()}
 _TRAIN = {"commands": ("train",)}
@@ -87,6 +88,11 @@ class RunConfig:
     report: bool = field(default=True, metadata=_HERE)
     """Write videos and report.html at the end."""
 
+    @property
+    def reset_start(self) -> str:
+        """Where hard resets put the task, also where nothing has been chosen."""
+        return self.start or "initial"
+
     def dictionary(self) -> dict[str, Any]:
         """What ``config.json`` holds: all options that are stored."""
         kinds = typing.get_type_hints(RunConfig)
@@ -95,6 +101,8 @@ class RunConfig:
             for one in stored_fields()
             if one.name != "settings"
         }
+        content["start"] = self.reset_start
+        content["demonstrations"] = self.demonstrations or BUILT_IN
         content["settings"] = stored.plain(self.settings, "settings")
         return {"format": FORMAT, "version": __version__, **content}
 
@@ -185,7 +193,7 @@ def fitted(config: RunConfig, task: Task, environment: bool) -> RunConfig:
             wide_starts=wide,
             checkpoint_every=saved,
             driver=given.driver or ("fused" if in_jax and not environment else "live"),
-            demonstrations="built-in" if own else "given",
+            demonstrations=BUILT_IN if own else "given",
             start=start,
             horizon=horizon,
         )

@@ -19,7 +19,7 @@ from unreset.tasks.change import changed
 
 def fitted_task(task: Task, config: RunConfig) -> Task:
     """The task, with what the configuration changes about it; raises UnresetError if it cannot."""
-    start = config.start or "initial"
+    start = config.reset_start
     if start not in task.starts:
         raise UnresetError(
             f"task {task.name!r} has no start {start!r}; there are: {', '.join(task.starts)}"

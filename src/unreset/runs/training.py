@@ -128,7 +128,7 @@ class Training:
             rows,
             last,
             capacity,
-            configuration.start or "initial",
+            configuration.reset_start,
         )
         known = None
         if learner is not None:
