@@ -7,7 +7,7 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from unreset import registry
@@ -66,6 +66,7 @@ def through_json(value):
     return stored.build(type(value), json.loads(json.dumps(stored.plain(value, ""))))
 
 
+@settings(deadline=None)
 @given(wholes)
 def test_settings_come_back_as_they_were(value):
     stored.check(value)
