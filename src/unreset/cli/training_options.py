@@ -46,21 +46,6 @@ Examples:
 """
 
 
-PRIOR_HELP = """Make what a life begins with: practice with resets, in the task as it was.
-
-usage: unreset prior [TASK] [--prior-learner sac|iql] [FLAGS of unreset train oracle, or iql]
-
-It is unreset train oracle TASK --preset prior, in the folder runs/prior-TASK-SEED or --out. With
---prior-learner iql nobody practises: it is unreset train iql TASK, which learns from demonstrations
-or a data set (--demos), in runs/prior-iql-TASK-SEED. If a run is there already it is continued
-where it is not done, and else left as it is.
-
-Examples:
-  unreset prior pointmass --steps 50000
-  unreset prior pointmass --prior-learner iql --demos recorded.npz
-"""
-
-
 @dataclass(frozen=True)
 class TrainFlags:
     """What ``unreset train`` takes besides a run's options and the method's own settings."""
