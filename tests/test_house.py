@@ -32,15 +32,8 @@ LONG_FUNCTIONS = {
 }
 TYPE_CHECKING = {
     "__init__.py",  # its names are imported when they are asked for
-    "core/foresight.py",
-    "core/teaching.py",
 }
-CIRCLES = {
-    "core/method.py",
-    "core/practice.py",
-    "core/refusals.py",
-    "core/teaching.py",
-}
+CIRCLES: set[str] = set()
 #: Rooms by what they may know: each imports from those before it and from itself alone.
 DOORS = {
     "core": {

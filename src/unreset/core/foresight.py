@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import jax
 
 from unreset.core.types import Array, Task, Transition
 from unreset.core.view import View
 
-if TYPE_CHECKING:
-    from unreset.core.method import Method
-
 SUCCESS, STUCK = "success", "stuck"  # events, by the column of a batch that says where they are
 
 
-def of_step(method: Method, task: Task, view: View, event: str, transition: Transition) -> Array:
+def of_step(method: Any, task: Task, view: View, event: str, transition: Transition) -> Array:
     """The probability [critics] of an event after the action just taken, by each of its critics."""
     phase = view.phase
     which = method.learner_of(phase.role)

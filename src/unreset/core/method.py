@@ -9,7 +9,7 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
-from unreset.core import ranges
+from unreset.core import ranges, refusals
 from unreset.core.context import Context
 from unreset.core.environment import ENVIRONMENT, Environment
 from unreset.core.protocols import (
@@ -135,10 +135,7 @@ class Method:
         ranges.checked(self, self.name)
         rewards = {ENVIRONMENT: Environment(), **self.rewards}
         object.__setattr__(self, "rewards", rewards)
-        from unreset.core import refusals  # noqa: PLC0415 - it needs what is defined here
-
-        reason = refusals.incoherent(self)
-        if reason:
+        if reason := refusals.incoherent(self):
             raise UnresetError(reason)
 
     @property

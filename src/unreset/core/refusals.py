@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from itertools import chain
+from typing import Any
 
 from unreset.core.context import Context
 from unreset.core.environment import ENVIRONMENT, Environment
-from unreset.core.method import Method
 from unreset.core.rules import in_one_order
 from unreset.core.types import Task
 
 
-def incoherent(method: Method) -> str | None:
+def incoherent(method: Any) -> str | None:
     """Why the parts of a method do not go together, if they do not."""
     parts = (_roles, _rewards, _others, _order, _batches)
     return next(chain.from_iterable(part(method) for part in parts), None)
 
 
-def _roles(method: Method) -> Iterator[str]:
+def _roles(method: Any) -> Iterator[str]:
     for role in method.roles:
         who = f"role {role.name!r} of {method.name}"
         if role.reward not in method.rewards:
@@ -32,7 +32,7 @@ def _roles(method: Method) -> Iterator[str]:
         yield f"roles of {method.name} have a rule twice, or the same rules in different orders"
 
 
-def _rewards(method: Method) -> Iterator[str]:
+def _rewards(method: Any) -> Iterator[str]:
     if method.rewards[ENVIRONMENT] != Environment():
         yield f"a reward of {method.name} is named {ENVIRONMENT!r}, which is the task's own"
     for name, reward in method.rewards.items():
@@ -44,7 +44,7 @@ def _rewards(method: Method) -> Iterator[str]:
         yield f"reward {min(idle)!r} of {method.name} rewards no role"
 
 
-def _others(method: Method) -> Iterator[str]:
+def _others(method: Any) -> Iterator[str]:
     kinds = (method.rewards, method.interventions, method.models, method.sources)
     names = [name for kind in kinds for name in kind]
     if twice := {name for name in names if names.count(name) > 1}:
@@ -56,14 +56,14 @@ def _others(method: Method) -> Iterator[str]:
             yield reason
 
 
-def _order(method: Method) -> Iterator[str]:
+def _order(method: Any) -> Iterator[str]:
     if method.practice.offline and len(method.rewards) > 1:
         yield f"{method.name} has to act for its rewards: it cannot be offline"
     if method.order is not None and (reason := method.order.needs(method)):
         yield reason
 
 
-def _batches(method: Method) -> Iterator[str]:
+def _batches(method: Any) -> Iterator[str]:
     name, practice = method.name, method.practice
     learner = type(method.learner).__name__
     for event in set(method.events) - set(method.learner.foresees):
@@ -93,7 +93,7 @@ def _batches(method: Method) -> Iterator[str]:
         )
 
 
-def misfit(method: Method, task: Task, shown: Collection[int]) -> str | None:
+def misfit(method: Any, task: Task, shown: Collection[int]) -> str | None:
     """Why a method cannot practise a task; ``shown`` has the directions of the demonstrations."""
     name, practice = method.name, method.practice
     context = Context(method, task)
@@ -112,7 +112,7 @@ def misfit(method: Method, task: Task, shown: Collection[int]) -> str | None:
     return reason or method.learner.needs(context)
 
 
-def _blindness(method: Method, task: Task) -> str | None:
+def _blindness(method: Any, task: Task) -> str | None:
     """Why a method's policies cannot know what they shall do, if they do not see goals."""
     alike = method.shared and not method.told_roles and len(method.roles) > 1
     seen = not method.vision.pixels or method.vision.goal_view != "none"
