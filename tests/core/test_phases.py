@@ -10,13 +10,14 @@ from test_practice import INITIAL_SOURCE, LENGTH, TABLETOP, TOY, method, switche
 
 import toy
 from unreset import registry
-from unreset.core import ranges
+from unreset.core import practice, ranges
 from unreset.core.phases import first_phase
 from unreset.demos import store
 from unreset.drivers.fused import Fused
 from unreset.errors import UnresetError
 from unreset.goals import TaskGoals
 from unreset.goals.curriculum import Candidates
+from unreset.interventions import Intervention
 from unreset.learners.actor_critic import UNSURE
 from unreset.switching import Confident, Graph, NoWayBack
 from unreset.tasks.tabletop.tabletop import GOALS, INITIAL
@@ -244,3 +245,21 @@ def test_what_is_being_learned_is_practised_most():
     after, *_ = switched(chosen, 0, 2, rates=rates, success=True)
     assert float(after.success_rate[0]) == pytest.approx(0.1)  # .9 * 0 + .1 * 1
     np.testing.assert_allclose(after.success_rate[1:], rates[1:])
+
+
+@dataclasses.dataclass(frozen=True)
+class AtRest(Intervention):
+    """Nothing moves."""
+
+    def propose(self, scope, view, now, action):
+        return jnp.zeros_like(action)
+
+
+@pytest.mark.parametrize("seed_actions", ["policy", "uniform"])
+def test_nothing_acts_past_an_intervention_in_seed_steps_neither(seed_actions):
+    free = method("fbrl", TOY, seed_actions=seed_actions, seed_steps=5)
+    held = dataclasses.replace(free, interventions={"rest": AtRest()})
+    for chosen, moves in ((free, True), (held, False)):
+        view = practice.view(chosen, begun(chosen))
+        action = practice.act(chosen, TOY, view, jnp.zeros(1), jnp.int32(2))
+        assert bool(action.any()) == moves

@@ -60,12 +60,13 @@ def act(
     seen = method.inputs(task, observation, view.phase.goal, view.phase.role, frames)
     key = step_keys(view.key, step)[0]
     action = method.learner.act(actor, seen, key)
-    now = Now(observation, frames, step, key)
-    for name, one in method.interventions.items():
-        action = one.propose(Scope(Context(method, task), name, view.signals), view, now, action)
     if method.practice.seed_actions == "uniform":
         anything = jax.random.uniform(stream(key, "chance"), action.shape, minval=-1.0, maxval=1.0)
         action = jnp.where(step < method.practice.seed_steps, anything, action)
+    # Last, so that nothing acts past what limits actions: chance neither.
+    now = Now(observation, frames, step, key)
+    for name, one in method.interventions.items():
+        action = one.propose(Scope(Context(method, task), name, view.signals), view, now, action)
     return action
 
 
