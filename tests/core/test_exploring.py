@@ -60,6 +60,7 @@ def test_only_the_steps_of_the_explorer_move_its_multiplier(practised):
         assert moved == (role == EXPLORER)
 
 
+@pytest.mark.slow
 def test_its_rewards_are_those_of_the_lagrangian(practised):
     run = jax.tree.map(lambda x: x[0], practised.carry.run)
     states = dict(run.signals)

@@ -41,6 +41,8 @@ def drawn(monkeypatch):
 
     for name in DRAWS:
         monkeypatch.setattr(jax.random, name, spy(name))
+    # By this networks are initialised.
+    monkeypatch.setattr("jax._src.random.truncated_normal", spy("truncated_normal"))
     return seen
 
 
@@ -59,6 +61,19 @@ def test_a_name_is_a_key_that_no_number_gives():
 
 def key_of(key):
     return np.asarray(jax.random.key_data(key))
+
+
+def test_the_first_reset_has_a_key_of_its_own():
+    given = []
+
+    def reset(key, start="initial"):
+        jax.debug.callback(lambda raw: given.append(raw.tobytes()), jax.random.key_data(key))
+        return toy.reset(key, start)
+
+    task = dataclasses.replace(TOY, reset=reset)
+    toy.fused(registry.method(toy.tiny(registry.settings("naive")), task), task, (7,))
+    jax.effects_barrier()
+    assert given and key_of(jax.random.key(7)).tobytes() not in given  # which the run is split from
 
 
 @pytest.mark.slow

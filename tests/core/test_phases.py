@@ -263,3 +263,13 @@ def test_nothing_acts_past_an_intervention_in_seed_steps_neither(seed_actions):
         view = practice.view(chosen, begun(chosen))
         action = practice.act(chosen, TOY, view, jnp.zeros(1), jnp.int32(2))
         assert bool(action.any()) == moves
+
+
+def test_what_the_first_goal_leads_to_is_kept_for_the_next_phase():
+    fbrl = method("fbrl", TOY)
+    forward, backward = fbrl.roles
+    kept = dataclasses.replace(forward, goals=TaskGoals(kept=True))
+    chosen = dataclasses.replace(fbrl, roles=(backward, kept))
+    phase = begun(chosen).phase
+    assert float(phase.goal[0]) == toy.START
+    assert float(phase.next_goal[0]) == toy.GOAL

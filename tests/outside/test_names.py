@@ -9,11 +9,13 @@ import pytest
 
 import toy
 from unreset import Method, Role, UnresetError, registry
-from unreset.data import Imagination
+from unreset.data import Imagination, Source
+from unreset.drivers.helping import Helping
 from unreset.goals import TaskGoals
-from unreset.interventions import Help, Planner
+from unreset.interventions import Help, Intervention, Planner
 from unreset.models import Dynamics, Planning
 from unreset.rewards import ENVIRONMENT, Environment, Reward
+from unreset.runs.summary import effort
 
 
 @dataclass(frozen=True)
@@ -88,3 +90,35 @@ def test_two_parts_that_measure_one_thing_are_refused():
     """A reward named ``policy`` has a ``policy_loss``, and so has the learner."""
     with pytest.raises(UnresetError, match="two parts measure 'policy_loss'"):
         toy.fused(method("policy", parts.Surprise()), toy.point())
+
+
+def test_a_reward_named_as_asking_is_one_of_its_own():
+    driver = toy.fused(method("asking", parts.Surprise()), toy.point())
+    assert set(effort(driver.run)) == {"hard_resets"}
+
+
+def test_help_has_its_name_and_nobody_else_outside_is_asked():
+    with pytest.raises(UnresetError, match="it must be named 'asking'"):
+        method("surprise", parts.Surprise(), interventions={"helper": Help(rule="oracle")})
+
+    @dataclass(frozen=True)
+    class Switchboard(Intervention):
+        @property
+        def of_the_host(self):
+            return True
+
+    board = method("surprise", parts.Surprise(), interventions={"board": Switchboard()})
+    with pytest.raises(UnresetError, match="board of mine takes somebody outside to answer"):
+        Helping(board, None)
+
+
+@dataclass(frozen=True)
+class Much(Source):
+    """Three quarters of a batch."""
+
+    share: float = 0.75
+
+
+def test_sources_give_no_more_than_a_batch():
+    with pytest.raises(UnresetError, match="the sources of mine give"):
+        method("surprise", parts.Surprise(), sources={"much": Much(), "more": Much()})

@@ -24,6 +24,8 @@ from unreset.methods.fbrl import FBRL
 from unreset.runs import checkpoint
 from unreset.runs.folder import read_configuration
 
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).parent
 STEPS = 120
 WALL = {"wall_seconds", "steps_per_second"}

@@ -12,7 +12,7 @@ from unreset.core.context import Context
 from unreset.core.keys import stream
 from unreset.core.protocols import Beginning, Draws, Fresh, Scope
 from unreset.core.replay import Rows
-from unreset.core.types import Array, Measurement
+from unreset.core.types import Array, Measurement, joined
 
 
 def init_states(
@@ -52,7 +52,7 @@ def fit_states(
         if part.waits:
             due &= learning
         states[name], learners, found = part.fit(scope, draws, due, stream(key, name))
-        metrics |= {_metric(name, what): value for what, value in found.items()}
+        metrics = joined(metrics, {_metric(name, what): value for what, value in found.items()})
     return run._replace(learners=learners, signals=states), metrics
 
 
@@ -76,9 +76,9 @@ def freshly_judged(
     found: dict[str, Measurement] = {}
     for name, part in context.method.parts.items():
         measured = part.measured(Scope(context, name, states), fresh)
-        found |= {_metric(name, what): value for what, value in measured.items()}
+        found = joined(found, {_metric(name, what): value for what, value in measured.items()})
     stuck = context.task.stuck
     if stuck is not None:
         there = stuck(fresh.transition.next_observation).astype(jnp.float32)
-        found["stuck"] = Measurement(there, jnp.float32(1))
+        found = joined(found, {"stuck": Measurement(there, jnp.float32(1))})
     return found

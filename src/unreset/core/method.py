@@ -211,12 +211,13 @@ class Method:
     def rewarded(self, name: str) -> tuple[int, ...]:
         """The roles that a reward serves, by itself or as a part of theirs."""
 
-        def made_of(reward: str) -> set[str]:
-            parts = self.rewards[reward].uses if reward in self.rewards else ()
-            return {reward}.union(*(made_of(part) for part in parts))
-
         roles = enumerate(self.roles)
-        return tuple(i for i, role in roles if name in made_of(role.reward))
+        return tuple(i for i, role in roles if name in self.made_of(role.reward))
+
+    def made_of(self, reward: str) -> set[str]:
+        """The names of a reward and of all that it is made of."""
+        parts = self.rewards[reward].uses if reward in self.rewards else ()
+        return {reward}.union(*(self.made_of(part) for part in parts))
 
     def encoder_of(self, name: str) -> int:
         """The learner whose encoder a reward may share: that of the first role it serves."""

@@ -38,12 +38,12 @@ def first_phase(method: Method, task: Task, states: dict[str, Any], key: Array) 
     """The phase with which a run begins, in the first role; ``states`` are those of parts."""
     zero, count = jnp.int32(0), len(method.roles)
     drawn = draw_goal(task, zero, stream(key, "goal of the task"))
-    goal, _ = _chosen(Context(method, task), states, zero, Turn(drawn, drawn, key))
+    goal, leads_to = _chosen(Context(method, task), states, zero, Turn(drawn, drawn, key))
     # The same goal, unless the first role's is not drawn from the task's.
     asked = drawn if method.one_goal else goal
     rates, failures = jnp.full(count, 0.5, jnp.float32), jnp.zeros(count, jnp.int32)
     source = _sources(method)[0]
-    return Phase(zero, goal, source, zero, zero, zero, asked, zero, asked, rates, failures)
+    return Phase(zero, goal, source, zero, zero, zero, asked, zero, leads_to, rates, failures)
 
 
 def act(

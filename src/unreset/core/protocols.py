@@ -74,7 +74,7 @@ class Beginning(NamedTuple):
 
     pinned: Rows  # the demonstration rows
     pinned_last: np.ndarray  # [rows]: the last row of each one's trajectory
-    learner: Any  # the state of the learner of the first role that the part serves
+    learner: Any  # of rewards, the state of the learner of the first role served; else None
     prior: bool  # whether that learner is one of a run before
 
 

@@ -14,7 +14,7 @@ from unreset.core.types import Task
 
 def incoherent(method: Any) -> str | None:
     """Why the parts of a method do not go together, if they do not."""
-    parts = (_roles, _rewards, _others, _order, _batches)
+    parts = (_roles, _rewards, _goals, _others, _order, _batches)
     return next(chain.from_iterable(part(method) for part in parts), None)
 
 
@@ -42,6 +42,12 @@ def _rewards(method: Any) -> Iterator[str]:
     idle = {name for name in own if not method.rewarded(name)}
     if idle:
         yield f"reward {min(idle)!r} of {method.name} rewards no role"
+
+
+def _goals(method: Any) -> Iterator[str]:
+    words = [rule.source for rule in method.goal_rules.values()]
+    for word in {word for word in words if words.count(word) > 1} - {"task", "initial"}:
+        yield f"two goal rules of {method.name} have goals from {word!r}: one alone may have"
 
 
 def _others(method: Any) -> Iterator[str]:
@@ -84,6 +90,15 @@ def _batches(method: Any) -> Iterator[str]:
         yield (
             f"updates_per_step={practice.updates_per_step} must be a multiple of {learners}, so "
             f"that the learners of {name} can take turns"
+        )
+    size = practice.batch_size // told
+    shares = {source: round(one.share * size) for source, one in method.sources.items()}
+    rest = size - sum(shares.values())
+    if rest < 0 or rest % practice.goals_per_row:
+        yield (
+            f"the sources of {name} give {sum(shares.values())} of the {size} rows for each reward "
+            f"({', '.join(shares)}): the rest, which the replay gives, must be 0 or more, and a "
+            f"multiple of goals_per_row={practice.goals_per_row}"
         )
     if practice.batch_size % (told * practice.goals_per_row):
         yield (

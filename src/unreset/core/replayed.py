@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from unreset.core import replay as replays
 from unreset.core.context import Context
+from unreset.core.environment import ENVIRONMENT
 from unreset.core.keys import stream
 from unreset.core.method import Method, draw_goal
 from unreset.core.protocols import Drawn, Scope, Source, Steps, Wanted
@@ -121,7 +122,8 @@ def draw_goals(
     if practice.goals_per_row > 1:
         redraw |= jnp.arange(number) % practice.goals_per_row > 0
         kind = jnp.where(redraw, 1.0, kind)
-    if not task.pure and not learned:  # the stored reward is that of the row's own goal
+    if not task.pure and roles[0] in method.rewarded(ENVIRONMENT):
+        # The task's reward is the one that was recorded, for the row's own goal.
         redraw = jnp.zeros_like(redraw)
     source = jnp.array(sources)[jax.random.randint(source_key, (number,), 0, len(sources))]
     drawn = draw_goal(task, source, goal_key)

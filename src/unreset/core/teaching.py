@@ -56,7 +56,7 @@ def _taught(
         state, found = _updated(method.practice, learner, state, batches, now)
         taught.append(state)
         suffix = "" if len(groups) == 1 else f"_{method.roles[roles[0]].name}"
-        metrics |= {name + suffix: value for name, value in found.items()}
+        metrics = joined(metrics, {name + suffix: value for name, value in found.items()})
     return jax.tree.map(lambda *x: jnp.stack(x), *taught), metrics
 
 

@@ -20,7 +20,7 @@ from unreset.core.ranges import Count, Rate, Share, Whole
 from unreset.core.replayed import draw_goals
 from unreset.core.types import Array, Task
 from unreset.errors import UnresetError
-from unreset.models.dynamics import MODEL
+from unreset.models.dynamics import MODEL, Dynamics
 from unreset.models.rollouts import End, Modelled, Policy, imagine
 
 
@@ -67,8 +67,8 @@ class Imagination(Source):
         return jnp.floor(self.length + grown * (self.last_length - self.length)).astype(jnp.int32)
 
     def needs(self, method: Any, name: str) -> str | None:
-        if MODEL not in method.models:
-            return f"{method.name} imagines: it needs a model"
+        if not isinstance(method.models.get(MODEL), Dynamics):
+            return f"{method.name} imagines: it needs a model (Dynamics, named {MODEL!r})"
         if method.practice.goals_per_row > 1:
             return f"{method.name} imagines each row for one goal: goals_per_row must be 1"
         return None

@@ -13,6 +13,7 @@ import numpy as np
 
 from unreset.core import practice
 from unreset.core.context import Context
+from unreset.core.keys import stream
 from unreset.core.method import Method
 from unreset.core.practice import Run
 from unreset.core.replay import Rows
@@ -119,7 +120,7 @@ class Fused:
         def begin(key: Array, frames: Frames, learner: Any) -> Carry:
             shown = pinned._replace(frames=frames)
             run = practice.init(method, task, key, shown, pinned_last, capacity, learner)
-            state = reset(key, start)
+            state = reset(stream(key, "first reset"), start)
             # A weakly typed state would become a strong one in the first chunk, and that be
             # compiled a second time for it.
             strong = partial(jax.tree.map, lambda x: jax.lax.convert_element_type(x, x.dtype))

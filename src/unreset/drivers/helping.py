@@ -13,6 +13,7 @@ from unreset.core import replay as replays
 from unreset.core.method import Method
 from unreset.core.practice import Run
 from unreset.drivers.supervisor import Helped, NotNeeded, Question, Request, Supervisor
+from unreset.errors import UnresetError
 from unreset.interventions import bisection
 from unreset.interventions.bisection import Bisection
 from unreset.interventions.help import Help
@@ -31,8 +32,17 @@ class Helping:
     """Asks a supervisor on behalf of a run. What is not answered when a run ends stays unknown."""
 
     def __init__(self, method: Method, supervisor: Supervisor) -> None:
-        help_ = method.interventions[ASKING]
-        assert isinstance(help_, Help)
+        help_ = method.interventions.get(ASKING)
+        others = [
+            name
+            for name, one in method.interventions.items()
+            if one.of_the_host and not isinstance(one, Help)
+        ]
+        if others or not isinstance(help_, Help):
+            raise UnresetError(
+                f"{', '.join(others) or ASKING} of {method.name} takes somebody outside to answer, "
+                "and drivers ask for help alone (unreset.interventions.Help)"
+            )
         self._config, self._supervisor = help_, supervisor
         self._waiting: deque[_Stretch] = deque()
         self._called = False

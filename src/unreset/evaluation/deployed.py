@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from unreset.core.keys import stream
 from unreset.core.method import Method
 from unreset.core.types import Array, Task
 from unreset.drivers.fused import look
@@ -23,7 +24,6 @@ from unreset.networks.views import Frames
 EPISODES = 10  # from the initial states of an environment, which may be random (EARL)
 JAX_EPISODES = 50  # from the initial states of a JAX task whose starts or steps are random
 _COMPARED = 32  # resets that tell whether a task in JAX is random
-_START_KEYS = np.uint32(2**31 + 7)  # apart from the keys of wide starts and of practice
 
 
 class Evaluation(NamedTuple):
@@ -230,9 +230,7 @@ def _in_jax(method: Method, task: Task, _: Any) -> Evaluator:
 
     @partial(jax.jit, static_argnums=(1, 2))
     def rolled(actors: Any, start: str, number: int | None, seed: int) -> Evaluation:
-        key = jax.random.key(seed)
-        if start == "initial":
-            key = jax.random.fold_in(key, _START_KEYS)
+        key = stream(jax.random.key(seed), f"evaluation from {start} starts")
 
         def one(actor: Any) -> Evaluation:
             if number is None:

@@ -38,6 +38,7 @@ from unreset.interventions import stuck_classifier
 from unreset.interventions.bisection import first_stuck
 from unreset.interventions.stuck_classifier import Classifier, StuckClassifier
 from unreset.interventions.stuck_labels import (
+    ASKING,
     FREE,
     UNKNOWN,
     Asked,
@@ -114,6 +115,12 @@ class Help(Intervention):
         """The value of a stuck state: its reward for ever."""
         each = task.stuck_reward if self.stuck_reward is None else self.stuck_reward
         return each / (1 - discount)
+
+    def needs(self, method: Any, name: str) -> str | None:
+        """Its name is always the same, under which its labels and its effort are found."""
+        if name == ASKING:
+            return None
+        return f"{name} of {method.name} asks for help: it must be named {ASKING!r}"
 
     def misfit(self, context: Context) -> str | None:
         method, task = context.method, context.task

@@ -19,7 +19,7 @@ from unreset.core.keys import stream
 from unreset.core.protocols import Intervention, Now, Scope, Steps
 from unreset.core.types import Array
 from unreset.models import planning
-from unreset.models.dynamics import MODEL, elites, predict
+from unreset.models.dynamics import MODEL, Dynamics, elites, predict
 from unreset.models.planning import Planning
 
 
@@ -31,8 +31,9 @@ class Planner(Intervention):
     """How plans are searched."""
 
     def needs(self, method: Any, name: str) -> str | None:
-        if MODEL not in method.models:
-            return f"{method.name} plans with {self.planning.planner}: it needs a model"
+        if not isinstance(method.models.get(MODEL), Dynamics):
+            how = self.planning.planner
+            return f"{method.name} plans with {how}: it needs a model (Dynamics, named {MODEL!r})"
         return None
 
     @property

@@ -5,6 +5,7 @@ Labels are no column of the replay: an answer that comes late changes one number
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -35,6 +36,12 @@ class Asked(NamedTuple):
     labels: Array  # [] int32, states that somebody was asked about
     since: Array  # [] int32, steps since the agent first seemed to be stuck; 0: it does not
     examples: Any = ()  # [n, observation], stuck states that are known from the start
+
+
+def asked_of(states: Mapping[str, Any]) -> Asked | None:
+    """What was asked and answered, among the states of a run's parts; None where nobody asks."""
+    found = states.get(ASKING)
+    return found if isinstance(found, Asked) else None
 
 
 def label_of(asked: Asked, ids: Array) -> Array:

@@ -81,7 +81,7 @@ def evaluated(method: Method, task: Task, run: Run, stretch: Stretch) -> list[Cu
     """The rewards of a stretch, one for each that there is; an observed one cannot be had."""
     light, curves = run._replace(replay=None), []  # type: ignore[arg-type]
     for name in dict.fromkeys(role.reward for role in method.roles):
-        if name == ENVIRONMENT and not task.pure:
+        if ENVIRONMENT in method.made_of(name) and not task.pure:
             continue
         mine = [number for number, role in enumerate(method.roles) if role.reward == name]
         seen, frames = stretch.observation, stretch.frames

@@ -24,7 +24,7 @@ from safetensors.numpy import load_file
 
 from unreset.core.replay import Replay, columns, from_columns
 from unreset.errors import UnresetError
-from unreset.interventions.stuck_labels import ASKING
+from unreset.interventions.stuck_labels import ASKING, asked_of
 from unreset.reading import read_json, told
 from unreset.runs import housekeeping, salvage
 from unreset.runs.files import discard, flush, set_aside
@@ -300,7 +300,7 @@ def load_parts(
         **{name: getattr(small.run.replay, name) for name in ("written", "heads", "tails", "cuts")}
     )
     had = int((np.asarray(replay.heads) - np.asarray(replay.tails)).sum())
-    asked = small.run.signals.get(ASKING)
+    asked = asked_of(small.run.signals)
     mended, asked = _fitting(place, lambda: salvage.joined(replay, parts, asked))
     kept = int((np.asarray(mended.heads) - np.asarray(mended.tails)).sum())
     signals = small.run.signals if asked is None else {**small.run.signals, ASKING: asked}

@@ -45,7 +45,7 @@ def fitted_method(method: Method, task: Task, config: RunConfig) -> tuple[Method
                 f"goal_change_every is {practice.goal_change_every}, and a life has one goal: it "
                 "must be 0"
             )
-        practice = replace(practice, reset_every=0)
+        practice = replace(practice, reset_every=0, seed_reset=False)
     elif config.evaluation != "deployed":
         period = task.continuing_reset_every
         every = practice.goal_change_every or task.goal_change_every or 2 * task.horizon
@@ -55,7 +55,7 @@ def fitted_method(method: Method, task: Task, config: RunConfig) -> tuple[Method
     if practice.reset_every is None:
         practice = replace(practice, reset_every=period)
     method = replace(method, practice=practice, one_goal=config.evaluation == "life")
-    told = any(role.reward == ENVIRONMENT for role in method.roles) and not task.sparse
+    told = bool(method.rewarded(ENVIRONMENT)) and not task.sparse
     notes = []
     if told and practice.boundary != "bootstrap" and config.evaluation != "life":
         notes.append(

@@ -11,7 +11,7 @@ import numpy as np
 from unreset.core.method import Method
 from unreset.core.practice import Run
 from unreset.evaluation.statistics import WINDOW, first_passage
-from unreset.interventions.stuck_labels import ASKING
+from unreset.interventions.stuck_labels import asked_of
 from unreset.runs.config import RunConfig
 from unreset.runs.folder import SUMMARY_FORMAT
 
@@ -19,7 +19,7 @@ from unreset.runs.folder import SUMMARY_FORMAT
 def effort(run: Run) -> dict[str, list[float]]:
     """What each seed [seeds] has cost people so far; requests and labels where it asks for help."""
     found = {"hard_resets": run.ledger.hard_resets}
-    asked = run.signals.get(ASKING)
+    asked = asked_of(run.signals)
     if asked is not None:
         found |= {"help_requests": asked.requests, "labels": asked.labels}
         found |= {"human_minutes": asked.minutes}
