@@ -15,6 +15,7 @@ from unreset.bench import manifest
 from unreset.bench.suites import Cell, Suite
 from unreset.errors import UnresetError
 from unreset.methods import naive
+from unreset.report.report import write_report
 from unreset.runs import config
 from unreset.runs.config import RunConfig
 from unreset.runs.folder import read_configuration, read_summary
@@ -85,10 +86,13 @@ def _copy(run, tmp_path):
     return shutil.copytree(run.folder, tmp_path / "copy")
 
 
-def test_a_configuration_of_another_format_is_refused_and_one_without_is_read(run, tmp_path):
+def test_a_configuration_of_another_format_or_of_none_is_refused(run, tmp_path):
     folder = _copy(run, tmp_path)
     _rewritten(folder / "config.json")
-    assert api.load(folder).env_steps == 20  # of before there were formats
+    with pytest.raises(UnresetError, match=r"has no format, so the run is from before"):
+        api.load(folder)
+    page = write_report([folder], tmp_path / "page.html")
+    assert "naive on toy" in page.read_text()
     _rewritten(folder / "config.json", format=2, version="9.9")
     with pytest.raises(
         UnresetError, match=r"has format 2, and this version reads 1: use unreset 9"

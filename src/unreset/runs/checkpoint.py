@@ -35,7 +35,7 @@ from unreset.serialization import save_file
 __all__ = ["Damaged", "Saved", "load", "load_parts", "save", "steps"]
 
 KEPT = 2
-_FORMAT = 1
+_FORMAT = 2  # 1: before random numbers came from named streams
 
 
 class Damaged(UnresetError):

@@ -70,7 +70,12 @@ def read_configuration(folder: Path, trust: bool = False) -> RunConfig:
     check_run(folder)
     found = read_json(path, wrong := f"{path} is not a run's configuration")
     written_by = found.pop("version", "an unknown version")
-    check_format(path, found.pop("format", FORMAT), FORMAT, f"unreset {written_by}")
+    if "format" not in found:
+        raise UnresetError(
+            f"{wrong} of this version: it has no format, so the run is from before there were any; "
+            "unreset report RUN --output FILE draws what its logs hold"
+        )
+    check_format(path, found.pop("format"), FORMAT, f"unreset {written_by}")
     trusted.check(folder, found, trust)
     try:
         with reading(path, "it does not fit"):
